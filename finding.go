@@ -1,0 +1,27 @@
+package sallyport
+
+// A FindingKind says what sort of scan made a finding.
+type FindingKind string
+
+// The kinds of finding.
+const (
+	FindingSecret    FindingKind = "secret"
+	FindingUnicode   FindingKind = "unicode"
+	FindingIdentity  FindingKind = "identity" // forged or contradictory identity
+	FindingConfig    FindingKind = "agent-config"
+	FindingIncident  FindingKind = "incident"
+	FindingUnscanned FindingKind = "unscanned" // content that could not be scanned: never "clean"
+)
+
+// A Finding is something that a scan saw in new content. It never holds the secret itself.
+type Finding struct {
+	ID       string      `json:"id"` // stable: derived from kind, rule, path and what was found
+	Kind     FindingKind `json:"kind"`
+	Rule     string      `json:"rule"`
+	Severity Severity    `json:"severity"`
+	Path     Path        `json:"path,omitempty"`
+	Line     int         `json:"line,omitempty"`
+	Commit   Digest      `json:"commit,omitempty"`
+	Text     string      `json:"text"`  // what was seen, in one sentence, safe to print
+	State    string      `json:"state"` // open, fixed, not-affected or accepted
+}

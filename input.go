@@ -1,0 +1,138 @@
+package sallyport
+
+// An Input is the one document that policy sees, of a merge gate in this version. Every
+// boolean is always present; nothing unverified is in it except under Claims. Its JSON Schema
+// is policy/input.schema.json.
+type Input struct {
+	Version     string          `json:"version"` // "v1"
+	Gate        Gate            `json:"gate"`
+	Time        string          `json:"time"` // RFC 3339, UTC
+	Mode        Mode            `json:"mode"`
+	Subject     Subject         `json:"subject"`
+	Repository  string          `json:"repository"`
+	Trust       Trust           `json:"trust"`
+	PullRequest PullRequest     `json:"pull_request"`
+	Change      ChangeInput     `json:"change"`
+	Findings    []Finding       `json:"findings"`
+	Evidence    []EvidenceInput `json:"evidence"`
+	Approvals   []Approval      `json:"approvals"`
+	Agents      []AgentInput    `json:"agents"` // one for each agent that the change is attributed to
+	Claims      Claims          `json:"claims"`
+}
+
+// Trust says where the policy that judges came from.
+type Trust struct {
+	Pinned      bool   `json:"pinned"`       // a root digest was pinned outside the repository
+	Root        Digest `json:"root"`         // of the governed files in force
+	Source      string `json:"source"`       // ref, history, result (the merge result, equal to the pin) or builtin
+	RootChanged bool   `json:"root_changed"` // the target's tip holds other governed files than the pin
+	ResultRoot  Digest `json:"result_root"`  // of the governed files in the merge result
+}
+
+// PullRequest holds the three facts that the simplest policy asks for, and what a forge said.
+type PullRequest struct {
+	// FromAgent is false only if every unit is a person's at an accepted grade or a verified
+	// bot's within its scope (or, if the policy's data says unattributed: vouchable, an
+	// unattributed one that counting approvals vouch for).
+	FromAgent bool `json:"from_agent"`
+	// HasAttestation is true if every other unit is covered by accepted run evidence.
+	HasAttestation bool `json:"has_attestation"`
+	// HumanApproved is true if enough counting approvals cover the whole change.
+	HumanApproved bool `json:"human_approved"`
+
+	Number int    `json:"number"`
+	URL    string `json:"url"`
+	Author string `json:"author"`
+	Pusher string `json:"pusher"` // authenticated by the enforcement point; empty if not
+	Base   string `json:"base"`   // target ref
+	Head   Digest `json:"head"`
+}
+
+// ChangeInput is a change as policy sees it: by file, with units counted.
+type ChangeInput struct {
+	TargetRef string        `json:"target_ref"`
+	RefAction string        `json:"ref_action"`
+	Base      Digest        `json:"base"`
+	Head      Digest        `json:"head"`
+	MergeTree Digest        `json:"merge_tree"`
+	Conflicts []Path        `json:"conflicts"`
+	Commits   []CommitInput `json:"commits"`
+	Files     []FileInput   `json:"files"`
+	Coverage  Coverage      `json:"coverage"`
+	Residue   []FileInput   `json:"residue"` // what the closest approval does not cover
+	// ApprovalsRequired is how many different eligible persons must approve: two where no
+	// pusher is authenticated, else one.
+	ApprovalsRequired int `json:"approvals_required"`
+	// ApprovalsCounting is how many do.
+	ApprovalsCounting int `json:"approvals_counting"`
+}
+
+// CommitInput is a commit with who made it.
+type CommitInput struct {
+	ID          Digest         `json:"id"`
+	Title       string         `json:"title"` // first line of the message
+	Author      Ident          `json:"author"`
+	Attribution Attribution    `json:"attribution"`
+	Signature   SignatureCheck `json:"signature"`
+	Merge       bool           `json:"merge"`
+	Evil        bool           `json:"evil"`
+}
+
+// FileInput is a file with the weight of its units by who made them.
+type FileInput struct {
+	Path        Path     `json:"path"`
+	OldPath     Path     `json:"old_path,omitempty"`
+	Status      string   `json:"status"`
+	OldMode     string   `json:"old_mode"`
+	NewMode     string   `json:"new_mode"`
+	Classes     []string `json:"classes"`
+	Binary      bool     `json:"binary"`
+	Added       int      `json:"added"`
+	Removed     int      `json:"removed"`
+	Attribution Weights  `json:"attribution"` // by who made it
+	Uncovered   Weights  `json:"uncovered"`   // the part of it that no accepted run evidence covers
+}
+
+// Weights counts units by who made them; see [Unit.Weight]. Unattributed holds what nobody
+// accounts for, persons at a grade that the policy does not accept included.
+type Weights struct {
+	Agent        int `json:"agent"`
+	Person       int `json:"person"`
+	Bot          int `json:"bot"`
+	Unattributed int `json:"unattributed"`
+}
+
+// Total is the sum of the weights.
+func (w Weights) Total() int { return w.Agent + w.Person + w.Bot + w.Unattributed }
+
+// Coverage says how much of a change is accounted for.
+type Coverage struct {
+	Units    Weights `json:"units"`    // number of units
+	Lines    Weights `json:"lines"`    // by Unit.Weight
+	Attested int     `json:"attested"` // weight covered by accepted run evidence
+	Total    int     `json:"total"`    // weight of everything
+}
+
+// EvidenceInput is one verified statement.
+type EvidenceInput struct {
+	Attestation   Digest    `json:"attestation"`
+	PredicateType string    `json:"predicate_type"`
+	Signer        Principal `json:"signer"`
+	Grade         Grade     `json:"grade"`
+	Logged        Logged    `json:"logged"`
+	Body          any       `json:"body"`
+}
+
+// AgentInput is an agent that the change is attributed to.
+type AgentInput struct {
+	Name     string `json:"name"`
+	Approved bool   `json:"approved"` // the roster names it
+	Operator string `json:"operator"`
+	Weight   int    `json:"weight"`
+}
+
+// Claims is what was said without proof. No rule that opens a gate may read it.
+type Claims struct {
+	Branch   string   `json:"branch,omitempty"`
+	Trailers []string `json:"trailers,omitempty"`
+}

@@ -1,0 +1,195 @@
+// Package sallyport is the vocabulary: the words in which every other package speaks.
+//
+// Sallyport governs autonomous coding agents. Nothing that an agent wrote reaches a merge, a
+// release or production without evidence that was checked and, where risk asks for it, a
+// person who countersigned exactly those bytes.
+//
+// Read this package first; it is the glossary:
+//
+//   - A [Gate] decides about a [Subject], which is named by a [Digest].
+//   - A [Change] is what a merge would do to a target ref, cut into [Unit]s; every unit is
+//     attributed to a [Principal] at a [Grade], and a unit that nobody accounts for is judged
+//     as an agent's.
+//   - An [Attestation] is a signed statement that nobody has verified yet. [Evidence] is the
+//     same once it has verified against the trust roots. They are two types so that one can
+//     never be passed for the other.
+//   - An [Approval] is a reviewer's signature over exact content.
+//   - A [Finding] is something that a scan saw in new content.
+//   - A [Decision] is what the engine returns: an [Outcome], and a [Reason] for each thing that
+//     keeps the gate from opening.
+//
+// The package imports the standard library only, holds no behaviour beyond the meaning of its
+// words, and is safe for concurrent use because its values are not shared.
+//
+// The zero value of every type is the safe one: the zero [Outcome] is [Shut], the zero [Mode]
+// enforces, the zero [Grade] is accepted by no policy.
+package sallyport
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// A Gate is one of the five places where Sallyport decides.
+type Gate string
+
+// The five gates, in the order in which a change meets them.
+const (
+	GatePrompt    Gate = "prompt"    // may this request reach a model?
+	GateMerge     Gate = "merge"     // may this change reach a protected ref?
+	GateRelease   Gate = "release"   // may these artifacts be published?
+	GateAdmission Gate = "admission" // may this image run?
+	GateAudit     Gate = "audit"     // is what runs what passed?
+)
+
+// An Outcome is what a gate does. The zero Outcome is Shut, so that a forgotten error never
+// opens a gate.
+type Outcome int
+
+// The outcomes, from strictest to most permissive; the lesser of two outcomes is the stricter.
+const (
+	Shut    Outcome = iota // something must change before this subject can pass
+	Waiting                // shut until a person approves
+	Open
+)
+
+var outcomeNames = [...]string{Shut: "shut", Waiting: "waiting", Open: "open"}
+
+// String returns "shut", "waiting" or "open".
+func (o Outcome) String() string {
+	if o < 0 || int(o) >= len(outcomeNames) {
+		return "shut"
+	}
+	return outcomeNames[o]
+}
+
+// MarshalText encodes the outcome as its name.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText accepts exactly the three names; anything else is an error and leaves Shut.
+func (o *Outcome) UnmarshalText(b []byte) error {
+	*o = Shut
+	for i, name := range outcomeNames {
+		if name == string(b) {
+			*o = Outcome(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown outcome %q", b)
+}
+
+// A Mode says what a refusal does to the caller. It never changes what is recorded.
+type Mode string
+
+// The modes. An empty or unknown Mode enforces.
+const (
+	Observe Mode = "observe" // say nothing by exit status
+	Warn    Mode = "warn"    // print the reasons, exit 0
+	Enforce Mode = "enforce" // a refusal fails the caller
+)
+
+// Enforces reports whether a refusal under m fails the caller.
+func (m Mode) Enforces() bool { return m != Observe && m != Warn }
+
+// A Subject is what is decided about. Its digest identifies it; the name is for people.
+type Subject struct {
+	Digest Digest `json:"digest"`
+	Name   string `json:"name,omitempty"`
+}
+
+// A Reason is one thing that keeps a gate from opening: a fact, where it was seen, and what
+// moves things on. Codes are stable across versions; texts are not.
+type Reason struct {
+	Code     string   `json:"code"`
+	Outcome  Outcome  `json:"outcome"`            // what this reason alone would do: Shut or Waiting
+	Severity Severity `json:"severity,omitempty"` // how bad it is
+	Title    string   `json:"title,omitempty"`    // the rule's title
+	Text     string   `json:"text"`               // the fact, in one sentence
+	Place    string   `json:"place,omitempty"`    // path, path:line, or commit
+	Looked   []string `json:"looked,omitempty"`   // where evidence was looked for and not found
+	Next     string   `json:"next,omitempty"`     // the command or act that moves things on
+	Set      string   `json:"set,omitempty"`      // the policy set that said so
+	Labels   []string `json:"labels,omitempty"`   // OWASP ASI, MITRE ATLAS, SLSA
+}
+
+// A Severity orders findings and reasons.
+type Severity string
+
+// The severities.
+const (
+	Low      Severity = "low"
+	Medium   Severity = "medium"
+	High     Severity = "high"
+	Critical Severity = "critical"
+)
+
+// A PolicySet names a policy set by content.
+type PolicySet struct {
+	Name   string `json:"name"`
+	Digest Digest `json:"digest"`
+}
+
+// A Decision is what the engine returns. It is immutable once recorded: a later decision about
+// the same subject supersedes it and never changes it.
+type Decision struct {
+	Version  string      `json:"version"` // of this encoding: "v1"
+	Gate     Gate        `json:"gate"`
+	Subject  Subject     `json:"subject"`
+	Resource string      `json:"resource,omitempty"` // the repository and ref that were judged
+	Outcome  Outcome     `json:"outcome"`
+	Mode     Mode        `json:"mode"`
+	Time     string      `json:"time"` // RFC 3339, UTC; the enforcement point's clock
+	Reasons  []Reason    `json:"reasons"`
+	Advice   []string    `json:"advice"`   // why later gates must not rely on it; empty if they may
+	Policies []PolicySet `json:"policies"` // what judged
+	Root     Digest      `json:"root,omitempty"`
+	Input    Digest      `json:"input"`    // sha256 of the policy input, which the store keeps
+	Evidence []Digest    `json:"evidence"` // the attestations that verified
+	Dropped  []Dropped   `json:"dropped"`  // the attestations that did not, and why
+
+	// Undecided is set when the policy could not be applied (it failed, is empty, or left its
+	// verdict undefined). The outcome is then Shut in every mode.
+	Undecided bool `json:"undecided"`
+}
+
+// Encode returns the one encoding of d: JSON without HTML escaping, fields in the order of the
+// struct, no trailing newline. ID is the SHA-256 of these bytes.
+func (d Decision) Encode() ([]byte, error) { return EncodeJSON(d) }
+
+// ParseDecision decodes what [Decision.Encode] wrote.
+func ParseDecision(b []byte) (Decision, error) {
+	var d Decision
+	if err := json.Unmarshal(b, &d); err != nil {
+		return Decision{}, fmt.Errorf("parse decision: %w", err)
+	}
+	if d.Version != "v1" {
+		return Decision{}, fmt.Errorf("parse decision: unknown version %q", d.Version)
+	}
+	return d, nil
+}
+
+// Exit statuses of every command that decides.
+const (
+	ExitOpen      = 0  // the gate is open
+	ExitUndecided = 1  // no decision could be made; treat the gate as shut
+	ExitShut      = 2  // the gate is shut
+	ExitWaiting   = 3  // the gate waits for a person's approval
+	ExitUsage     = 64 // the command was used wrongly
+)
+
+// ExitStatus returns what a command that printed d exits with. Modes turn 2 and 3 into 0 and
+// nothing else.
+func (d Decision) ExitStatus() int {
+	switch {
+	case d.Undecided:
+		return ExitUndecided
+	case d.Outcome == Open:
+		return ExitOpen
+	case !d.Mode.Enforces():
+		return 0
+	case d.Outcome == Waiting:
+		return ExitWaiting
+	default:
+		return ExitShut
+	}
+}
