@@ -135,4 +135,5 @@ type AgentInput struct {
 type Claims struct {
 	Branch   string   `json:"branch,omitempty"`
 	Trailers []string `json:"trailers,omitempty"`
+	Runs     []string `json:"runs,omitempty"` // run evidence that policy does not accept, and why
 }

@@ -1,0 +1,220 @@
+// Package merge is the merge gate: may this change reach a protected ref?
+//
+// A check is about one commit, the head, and one target ref whose tip the enforcement point
+// sees. The gate
+//
+//  1. recomputes from git what landing the head would change, unit by unit;
+//  2. attributes every commit and every unit, and scans new content;
+//  3. asks the engine for evidence about the head, its tree, the merge result, the commits and
+//     the hunks;
+//  4. works out which units accepted run evidence covers, and which approvals count;
+//  5. hands all of it to policy as one [sallyport.Input].
+//
+// Who accounts for a unit: a person whose signature is at an accepted grade, a verified bot
+// within its scope, or accepted run evidence. What is left is judged as an agent's. Run
+// evidence covers a unit in one of three ways: it names every commit that made the unit; it
+// names the blob that the file now is, at its path and mode; or it names the unit's hunk, once
+// for each time that the hunk occurs. The last two survive squash and rebase. Evidence whose
+// agent is not the one that the commits name contradicts them and covers nothing.
+//
+// Nobody approves their own: the operators of the runs involved, the authenticated pusher, the
+// forge's author and every commit author, co-author, committer and signer are not eligible.
+// Where no pusher is authenticated, two eligible persons are needed.
+//
+// The gate knows the vocabulary and the engine. Git, rosters, scanners and approvals are
+// interfaces that internal/app fills.
+package merge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/engine"
+)
+
+// A Differ recomputes changes from git.
+type Differ interface {
+	Change(ctx context.Context, targetRef, action, base, head string) (sallyport.Change, error)
+}
+
+// An Identifier says who acted. It must be safe to call for many commits and units.
+type Identifier interface {
+	Commit(c *sallyport.Commit) Author
+	// Unit attributes a unit from the attributions of the commits that made it: the least
+	// trusted of them.
+	Unit(path sallyport.Path, u sallyport.Unit, authors []Author) sallyport.Attribution
+	// Operators returns who may operate the agent, and whether the roster approves it.
+	Operators(agent string) ([]string, bool)
+	// Person reports whether the roster has a person with this id.
+	Person(id string) bool
+}
+
+// An Author is what a commit says about who made it.
+type Author struct {
+	Attribution sallyport.Attribution
+	Signature   sallyport.SignatureCheck
+	Findings    []sallyport.Finding
+	Names       []string // roster persons that the commit names: author, committer, co-authors, signer
+}
+
+// A Scanner looks at new content and classifies the files of c in place.
+type Scanner interface {
+	Scan(ctx context.Context, c *sallyport.Change) ([]sallyport.Finding, error)
+}
+
+// An Approver judges approvals against a change.
+type Approver interface {
+	// Judge returns every approval among evidence, judged, and what the closest one leaves
+	// uncovered. Ineligible maps a roster id to why that person may not approve.
+	Judge(ctx context.Context, evidence []sallyport.Evidence, c *sallyport.Change, ineligible map[string]string, at time.Time) ([]sallyport.Approval, []sallyport.File, error)
+}
+
+// Accepted is what the governing configuration accepts.
+type Accepted struct {
+	PersonGrades      []sallyport.Grade // of a person's units; default present
+	RunGrades         []sallyport.Grade // of run evidence; default observed
+	UnattributedVouch bool              // approvals may vouch for what nobody accounts for
+	Approvals         int               // at least this many; 0 means the rule above
+}
+
+// A Gate is the merge gate of one repository under one policy. All fields are required.
+type Gate struct {
+	Engine     *engine.Engine
+	Differ     Differ
+	Identifier Identifier
+	Scanner    Scanner
+	Approver   Approver
+	Repository string
+	Accepted   Accepted
+	Progress   func(step string) // may be called from the calling goroutine only
+}
+
+// Params is one question.
+type Params struct {
+	TargetRef string // fully qualified
+	Action    string // update, create, delete or rewrite
+	Base      string // object id of the target's tip, empty on create
+	Head      string // object id of what would land, empty on delete
+	Pusher    string // authenticated by the enforcement point, a roster id; empty if not
+	Author    string // the forge's author, a roster id, if known
+	Number    int    // pull request number
+	URL       string
+	Branch    string // source branch, a claim
+
+	Mode      sallyport.Mode
+	Root      sallyport.Digest
+	Trust     sallyport.Trust
+	Policies  []sallyport.PolicySet
+	Advice    []string
+	Presented []sallyport.Attestation
+}
+
+// Examined is what the gate recomputed, before any evidence.
+type Examined struct {
+	Change   sallyport.Change
+	Authors  []Author
+	Findings []sallyport.Finding
+}
+
+// Examine recomputes, attributes and scans. It decides nothing.
+func (g *Gate) Examine(ctx context.Context, p Params) (*Examined, error) {
+	g.step("reading the change")
+	c, err := g.Differ.Change(ctx, p.TargetRef, p.Action, p.Base, p.Head)
+	if err != nil {
+		return nil, fmt.Errorf("read the change: %w", err)
+	}
+	x := &Examined{Change: c, Authors: make([]Author, len(c.Commits))}
+	for i := range c.Commits {
+		x.Authors[i] = g.Identifier.Commit(&c.Commits[i])
+		x.Findings = append(x.Findings, x.Authors[i].Findings...)
+	}
+	g.step("scanning new content")
+	found, err := g.Scanner.Scan(ctx, &x.Change)
+	if err != nil {
+		return nil, fmt.Errorf("scan: %w", err)
+	}
+	x.Findings = append(x.Findings, found...)
+	return x, nil
+}
+
+// Check examines the change and decides. Its errors are the engine's, and mean shut.
+func (g *Gate) Check(ctx context.Context, p Params) (engine.Result, *Examined, error) {
+	x, req, err := g.request(ctx, p)
+	if err != nil {
+		return engine.Result{}, x, err
+	}
+	res, err := g.Engine.Check(ctx, req)
+	return res, x, err
+}
+
+// Preview is Check without a record: what a reviewer is shown before approving.
+func (g *Gate) Preview(ctx context.Context, p Params) (sallyport.Decision, sallyport.Input, *Examined, error) {
+	x, req, err := g.request(ctx, p)
+	if err != nil {
+		return sallyport.Decision{}, sallyport.Input{}, x, err
+	}
+	var in sallyport.Input
+	build := req.Input
+	req.Input = func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
+		doc, err := build(ctx, at, evidence)
+		if err == nil {
+			in = doc.(sallyport.Input)
+		}
+		return doc, err
+	}
+	d, _, err := g.Engine.Preview(ctx, req)
+	return d, in, x, err
+}
+
+func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request, error) {
+	x, err := g.Examine(ctx, p)
+	if err != nil {
+		return nil, engine.Request{}, err
+	}
+	subject := sallyport.Subject{Digest: x.Change.Head, Name: p.TargetRef}
+	if p.Action == "delete" {
+		subject.Digest = x.Change.Base
+	}
+	return x, engine.Request{
+		Gate: sallyport.GateMerge, Subject: subject, Resource: g.Repository + "@" + p.TargetRef,
+		Mode: p.Mode, Root: p.Root, Policies: p.Policies, Advice: p.Advice,
+		Subjects: subjects(&x.Change), Presented: p.Presented,
+		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
+			g.step("weighing evidence")
+			return g.input(ctx, p, x, at, evidence)
+		},
+	}, nil
+}
+
+func (g *Gate) step(s string) {
+	if g.Progress != nil {
+		g.Progress(s)
+	}
+}
+
+// subjects lists every digest under which evidence about c may be filed.
+func subjects(c *sallyport.Change) []sallyport.Digest {
+	seen := map[sallyport.Digest]bool{}
+	var ds []sallyport.Digest
+	add := func(d sallyport.Digest) {
+		if !d.Zero() && !seen[d] {
+			seen[d] = true
+			ds = append(ds, d)
+		}
+	}
+	add(c.Head)
+	add(c.HeadTree)
+	add(c.MergeTree)
+	for _, k := range c.Commits {
+		add(k.ID)
+		add(k.Tree)
+	}
+	for i := range c.Files {
+		for _, u := range c.Files[i].Units {
+			add(u.Hunk)
+		}
+	}
+	return ds
+}
