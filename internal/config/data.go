@@ -1,0 +1,119 @@
+package config
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport"
+)
+
+// Classes are the classes of files that a policy can protect, as the scanner names them.
+var classes = []string{"build", "deploy", "ci", "dependency", "lockfile", "agent-config", "policy", "binary", "generated"}
+
+var grades = []sallyport.Grade{sallyport.Declared, sallyport.Observed, sallyport.Recomputed, sallyport.Present, sallyport.Attested}
+
+// Overrides returns the fields that were set, under their keys in the policy's data: what was
+// left out is absent, what was set to an empty list is an empty list.
+func (d Data) Overrides() map[string]any {
+	m := map[string]any{}
+	if d.ProtectedClasses != nil {
+		m["protected_classes"] = d.ProtectedClasses
+	}
+	if d.Unattributed != "" {
+		m["unattributed"] = d.Unattributed
+	}
+	for key, list := range map[string][]sallyport.Grade{
+		"person_grades": d.PersonGrades, "run_grades": d.RunGrades, "approval_grades": d.ApprovalGrades,
+	} {
+		if list != nil {
+			m[key] = list
+		}
+	}
+	if d.ApprovalsRequired != 0 {
+		m["approvals_required"] = d.ApprovalsRequired
+	}
+	return m
+}
+
+func (d Data) validate(raw map[string]any) error {
+	for i, c := range d.ProtectedClasses {
+		if !slices.Contains(classes, c) {
+			return bad("data.protected_classes", "%q is no class of files; the classes are %s", clip(c), strings.Join(classes, ", "))
+		}
+		if slices.Contains(d.ProtectedClasses[:i], c) {
+			return bad("data.protected_classes", "%q stands twice", c)
+		}
+	}
+	given, _ := raw["data"].(map[string]any)
+	switch d.Unattributed {
+	case "agent", "vouchable":
+	default:
+		if _, ok := given["unattributed"]; ok {
+			return bad("data.unattributed", "%q is unknown; it is agent or vouchable", clip(d.Unattributed))
+		}
+	}
+	for _, g := range []struct {
+		key  string
+		list []sallyport.Grade
+	}{
+		{"data.person_grades", d.PersonGrades}, {"data.run_grades", d.RunGrades}, {"data.approval_grades", d.ApprovalGrades},
+	} {
+		for i, v := range g.list {
+			if !slices.Contains(grades, v) {
+				return bad(g.key, "%q is no grade; the grades are declared, observed, recomputed, present and attested", clip(string(v)))
+			}
+			if slices.Contains(g.list[:i], v) {
+				return bad(g.key, "%q stands twice", v)
+			}
+		}
+	}
+	if _, ok := given["approvals_required"]; ok && (d.ApprovalsRequired < 1 || d.ApprovalsRequired > 16) {
+		return bad("data.approvals_required", "%d is not between 1 and 16", d.ApprovalsRequired)
+	}
+	return nil
+}
+
+func (l Log) validate() error {
+	if l.Local() {
+		return nil
+	}
+	if l.Origin == "" || l.Key == "" {
+		return bad("log", "origin and key belong together, and one of them is missing")
+	}
+	if len(l.Origin) > 256 || strings.ContainsAny(l.Origin, "+ \t\r\n") {
+		return bad("log.origin", "%q is not a log's origin: it has no space and no plus", clip(l.Origin))
+	}
+	name, rest, _ := strings.Cut(l.Key, "+")
+	hash, key, _ := strings.Cut(rest, "+")
+	raw, err := base64.StdEncoding.DecodeString(key)
+	if len(l.Key) > 4096 || len(hash) != 8 || err != nil || len(raw) < 2 {
+		return bad("log.key", "is not a verifier key, origin+hash+base64, as `sallyport log init` prints it")
+	}
+	if name != l.Origin {
+		return bad("log.key", "is the key of %q, and the origin is %q", clip(name), l.Origin)
+	}
+	return nil
+}
+
+// Advice returns one sentence for each choice that weakens a gate and is allowed all the same.
+// It never changes what the configuration means.
+func (c Config) Advice() []string {
+	var out []string
+	if !c.Mode.Enforces() {
+		out = append(out, "mode is "+string(c.Mode)+": a refusal does not fail the caller")
+	}
+	if slices.Contains(c.Data.PersonGrades, sallyport.Declared) {
+		out = append(out, "data.person_grades accepts declared: an agent has its operator's ordinary key as well")
+	}
+	if slices.Contains(c.Data.RunGrades, sallyport.Declared) {
+		out = append(out, "data.run_grades accepts declared: an agent can write such evidence about itself")
+	}
+	if slices.Contains(c.Data.ApprovalGrades, sallyport.Declared) {
+		out = append(out, "data.approval_grades accepts declared: an ordinary key approves without anyone's touch")
+	}
+	if c.Policy.Sets != nil && !slices.Contains(c.Policy.Sets, Baseline) {
+		out = append(out, "policy.sets leaves the baseline out")
+	}
+	return out
+}
