@@ -1,0 +1,4 @@
+package sshsig
+
+// noFileModes is true where a file's mode does not say who may read it.
+const noFileModes = true
