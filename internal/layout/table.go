@@ -1,0 +1,158 @@
+package layout
+
+import (
+	"regexp"
+	"slices"
+)
+
+// A Kind is what a part is for; it settles what the part may import.
+type Kind int
+
+// The kinds of part, by level.
+const (
+	Vocabulary Kind = iota // level 0
+	Tool                   // level 1
+	Service                // level 2
+	Backend                // level 2: one way to do what a service promises
+	Engine                 // level 3
+	Gate                   // level 4: gates, renderers, pages
+	Wiring                 // level 5
+	Command                // level 6
+	Whole                  // above all levels: tests of the product, and this package
+)
+
+var kindNames = [...]string{
+	Vocabulary: "the vocabulary", Tool: "a tool", Service: "a service", Backend: "a backend",
+	Engine: "the engine", Gate: "a level-4 package", Wiring: "the wiring", Command: "a command",
+	Whole: "the whole",
+}
+
+// Level returns the level of DESIGN.md that parts of the kind are on.
+func (k Kind) Level() int {
+	return [...]int{Vocabulary: 0, Tool: 1, Service: 2, Backend: 2, Engine: 3, Gate: 4, Wiring: 5, Command: 6, Whole: 7}[k]
+}
+
+// A Part is a folder with all that lies under it, up to the next part. A path that ends in "/*"
+// stands for each folder directly below it.
+type Part struct {
+	Path string
+	Kind Kind
+}
+
+// Parts is the layout. The longest path that matches a folder wins, so that a backend may lie
+// inside its service. The root folder holds the vocabulary and nothing below it.
+var Parts = []Part{
+	{".", Vocabulary},
+	{"predicate", Vocabulary},
+
+	{"internal/base/*", Tool},
+
+	{"internal/change", Service},
+	{"internal/identity", Service},
+	{"internal/run", Service},
+	{"internal/evidence", Service},
+	{"internal/approval", Service},
+	{"internal/policy", Service},
+	{"internal/mask", Service},
+	{"internal/model", Service},
+	{"internal/scan", Service},
+	{"internal/trace", Service},
+	{"internal/config", Service},
+	{"internal/key", Service},
+	{"internal/tlog", Service},
+	{"internal/store", Service},
+	{"internal/forge", Service},
+	{"internal/key/*", Backend},
+	{"internal/tlog/*", Backend},
+	{"internal/store/*", Backend},
+	{"internal/forge/*", Backend},
+
+	// The shipped Rego is data of internal/policy, kept at the top because its readers are not
+	// Go programmers; see partOf.
+	{"policy", Service},
+
+	{"internal/engine", Engine},
+
+	{"internal/gate/*", Gate},
+	{"internal/render", Gate},
+	{"internal/web", Gate},
+	{"internal/api", Gate},
+	{"internal/drill", Gate},
+	{"internal/lab", Gate},
+
+	{"internal/app", Wiring},
+	{"cmd/sallyport", Command},
+
+	{"test", Whole},
+	{"internal/layout", Whole},
+}
+
+// sameService names folders that are one service for rule 2.
+var sameService = map[string]string{"policy": "internal/policy"}
+
+// A Library is a prefix of import paths outside the module, with the folders that may import
+// what it names. Longer prefixes win. Anyone is a folder list of its own.
+type Library struct {
+	Prefix  string
+	Folders []string
+}
+
+// anyone may import libraries that cost nothing at start-up and belong to no vendor; nobody
+// but tests may import the others.
+var (
+	anyone []string
+	nobody = []string{}
+)
+
+// Libraries says who may import what. Go initialises everything that is linked, whether it is
+// used or not, so a line here is a decision about start-up time as much as about vendors.
+var Libraries = []Library{
+	{"github.com/open-policy-agent/opa", []string{"internal/policy"}},
+	{"github.com/sigstore/sigstore-go", []string{"internal/evidence"}},
+	{"github.com/sigstore/protobuf-specs", []string{"internal/evidence"}},
+	{"github.com/sigstore/sigstore", []string{"internal/evidence"}},
+	{"github.com/secure-systems-lab/go-securesystemslib", []string{"internal/evidence"}},
+	{"github.com/in-toto/attestation", []string{"internal/evidence"}},
+	{"google.golang.org/protobuf", []string{"internal/evidence"}},
+	{"github.com/transparency-dev/tessera", []string{"internal/tlog/tessera"}},
+	{"github.com/transparency-dev/merkle", []string{"internal/tlog", "internal/tlog/*"}},
+	{"github.com/transparency-dev/formats", []string{"internal/tlog", "internal/tlog/*"}},
+	{"golang.org/x/mod/sumdb", []string{"internal/tlog", "internal/tlog/*"}},
+	{"modernc.org/sqlite", []string{"internal/store/sqlite"}},
+	{"github.com/spf13/cobra", []string{"cmd/sallyport"}},
+	{"github.com/spf13/pflag", []string{"cmd/sallyport"}},
+	{"github.com/goccy/go-yaml", []string{"internal/base/strict"}},
+	{"github.com/hiddeco/sshsig", []string{"internal/base/sshsig"}},
+	{"golang.org/x/crypto/ssh", []string{"internal/base/sshsig"}},
+	{"golang.org/x/term", []string{"cmd/sallyport"}},
+	{"golang.org/x/sys", []string{"internal/base/*", "internal/run"}},
+	{"golang.org/x/sync", anyone},
+	{"github.com/rogpeppe/go-internal", nobody},
+}
+
+// Reaches holds the standard library in the same way. Libraries of the operating system are
+// reached through Go alone, since the product is built without cgo; and one place each starts
+// other programs, which an adversary's configuration would like to choose.
+var Reaches = []Library{
+	{"C", nobody},
+	{"unsafe", nobody},
+	{"plugin", nobody},
+	{"os/exec", []string{"internal/base/git", "internal/base/sshsig", "internal/run", "internal/app"}},
+	{"database/sql", []string{"internal/store/*"}},
+	{"net/http", []string{"internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
+}
+
+// openNote finds notes about work to be done; it is spelt so as not to find itself.
+var openNote = regexp.MustCompile(`\b(T` + `ODO|F` + `IXME|X` + `XX)\b`)
+
+// machinePath finds what an editor or a tool leaves of the machine it ran on: a home folder's
+// Go cache, a build folder. It is spelt so as not to find itself.
+var machinePath = regexp.MustCompile(`(/w` + `ork/(?:main|shared|\.[a-z]+)\b|/r` + `oot/(?:go|\.cache)\b|/t` + `mp/(?:brief|bash_jobs)\b|/home/[a-z0-9_]+/go/pkg/mod\b)`)
+
+// allows reports whether the list of folders holds dir.
+func allows(folders []string, dir string) bool {
+	return folders == nil || slices.ContainsFunc(folders, func(pattern string) bool {
+		_, ok := match(pattern, dir)
+		return ok
+	})
+}
