@@ -105,9 +105,7 @@ type blobJSON struct {
 // MarshalJSON encodes b as the schema has it.
 func (b Blob) MarshalJSON() ([]byte, error) {
 	out := blobJSON(b)
-	if !utf8.ValidString(b.Path) || strings.HasPrefix(b.Path, `"`) {
-		out.Path = strconv.QuoteToASCII(b.Path)
-	}
+	out.Path = encodePath(b.Path)
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
@@ -115,7 +113,14 @@ func (b Blob) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// UnmarshalJSON decodes what MarshalJSON wrote.
+func encodePath(p string) string {
+	if !utf8.ValidString(p) || strings.HasPrefix(p, `"`) {
+		return strconv.QuoteToASCII(p)
+	}
+	return p
+}
+
+// UnmarshalJSON decodes what MarshalJSON wrote, and no other spelling of the same path.
 func (b *Blob) UnmarshalJSON(raw []byte) error {
 	var in blobJSON
 	if err := json.Unmarshal(raw, &in); err != nil {
@@ -125,6 +130,9 @@ func (b *Blob) UnmarshalJSON(raw []byte) error {
 		p, err := strconv.Unquote(in.Path)
 		if err != nil {
 			return fmt.Errorf("path %s: %w", in.Path, err)
+		}
+		if encodePath(p) != in.Path {
+			return fmt.Errorf("path %s is not spelt the one way it can be", in.Path)
 		}
 		in.Path = p
 	}
