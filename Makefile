@@ -1,0 +1,46 @@
+# Thin aliases: each target is one command that may as well be typed. What CI runs is .ci/run.
+
+GO    ?= go
+TOOLS := $(GO) tool -modfile=test/tools/go.mod
+
+# How long each fuzz target runs, and which repository benchmarks read.
+FUZZTIME   ?= 30s
+BENCH_REPO ?=
+
+.PHONY: build test race lint fuzz demo e2e bench vuln ci
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport ./cmd/sallyport
+
+test:
+	$(GO) test ./...
+
+race:
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+# The first line needs golangci-lint on PATH; the others build what they need.
+lint:
+	if command -v golangci-lint >/dev/null; then golangci-lint run; fi
+	$(GO) vet ./...
+	$(TOOLS) staticcheck ./...
+
+# Every fuzz target of every package, one after another.
+fuzz:
+	FUZZTIME=$(FUZZTIME) bash test/fuzz.sh
+
+demo:
+	$(GO) run ./cmd/sallyport demo
+
+e2e:
+	$(GO) test -tags e2e ./test/...
+
+# BENCH_REPO=/path/to/a/clone adds that repository to the ones that benchmarks make themselves.
+bench:
+	BENCH_REPO='$(BENCH_REPO)' $(GO) test -run '^$$' -bench . -benchmem ./...
+
+# Reads the public vulnerability database, or the copy that GOVULNDB names.
+vuln:
+	$(TOOLS) govulncheck $(if $(GOVULNDB),-db '$(GOVULNDB)') ./...
+
+ci:
+	bash .ci/run
