@@ -1,0 +1,244 @@
+package approval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/predicate"
+)
+
+// A replay is what merging an approved head into the target's tip gives.
+type replay struct {
+	tree  string // object id; empty if there is a fault
+	fault string
+}
+
+// replayAll replays the heads that words about this repository and ref name, other than those
+// that settle without it, newest words first and at most maxReplays of them.
+func (j *judge) replayAll(ctx context.Context) error {
+	for i := len(j.words) - 1; i >= 0; i-- {
+		w := &j.words[i]
+		if w.flaw != "" || w.p.Verdict == predicate.VerdictRevoke || j.misdirected(w) != "" || j.direct(w) {
+			continue
+		}
+		if w.p.Verdict == predicate.VerdictApprove && (j.outOfTime(w) != "" || j.revoked[w.ev.Attestation]) {
+			continue // it cannot count, so it costs nothing
+		}
+		if _, ok := j.replays[w.p.Head]; ok {
+			continue
+		}
+		if len(j.replays) == maxReplays {
+			j.replays[w.p.Head] = replay{fault: fmt.Sprintf("it was not examined: there are more than %d newer words about other heads", maxReplays)}
+			continue
+		}
+		r, err := j.replay(ctx, j.c.Change.Base, w.p.Head)
+		if err != nil {
+			return err
+		}
+		j.replays[w.p.Head] = r
+	}
+	return nil
+}
+
+// replay merges head into onto. Its error is the end of ctx; all else is a fault of the head.
+func (j *judge) replay(ctx context.Context, onto sallyport.Digest, head string) (replay, error) {
+	if onto.Zero() {
+		return replay{fault: "it is about another head, and there is no base to replay that onto"}, nil
+	}
+	tree, conflicts, err := j.c.Replay(ctx, onto.Hex(), sallyport.Digest(head).Hex())
+	switch {
+	case ctx.Err() != nil:
+		return replay{}, fmt.Errorf("replay the approved head: %w", ctx.Err())
+	case errors.Is(err, ErrMissing) && onto != j.c.Change.Base:
+		return replay{fault: "the base that it names is not in this repository"}, nil
+	case errors.Is(err, ErrMissing):
+		return replay{fault: "the approved head is not in this repository"}, nil
+	case err != nil:
+		return replay{fault: "the approved head could not be replayed: " + oneLine(err)}, nil
+	case len(conflicts) > 0:
+		return replay{fault: fmt.Sprintf("the approved head conflicts with the target as it is now, in %s", conflicts[0])}, nil
+	case tree == "":
+		return replay{fault: "replaying the approved head gave no tree"}, nil
+	}
+	return replay{tree: tree}, nil
+}
+
+// direct reports whether a word names the very head, its tree and the merge result of the
+// change, which git need not be asked about.
+func (j *judge) direct(w *word) bool {
+	c := j.c.Change
+	return w.p.Head == string(c.Head) && w.p.HeadTree == string(c.HeadTree) &&
+		!c.MergeTree.Zero() && w.p.MergeTree == string(c.MergeTree)
+}
+
+// stale says why the content approved is not the content that would land; empty if it is the
+// same. replayed tells that it took a replay to see that.
+func (j *judge) stale(ctx context.Context, w *word) (why string, replayed bool, err error) {
+	c := j.c.Change
+	if why := j.policyFault(w); why != "" {
+		return why, false, nil
+	}
+	switch {
+	case c.MergeTree.Zero():
+		return "the head does not merge into the target without conflict, so nothing can be approved", false, nil
+	case j.direct(w):
+		return "", false, nil
+	case w.p.Head == string(c.Head) && w.p.HeadTree != string(c.HeadTree):
+		return "it contradicts itself: the tree that it names is not that of its head", false, nil
+	}
+	r, ok := j.replays[w.p.Head]
+	switch {
+	case !ok:
+		return "it is not about this content", false, nil
+	case r.fault != "":
+		return r.fault, false, nil
+	case sallyport.GitTree(r.tree) != c.MergeTree:
+		return "what would land differs from what was approved", false, nil
+	}
+	// The same two commits that the reviewer's tool merged must give what the reviewer saw.
+	seen := r
+	if w.p.Base != string(c.Base) {
+		if seen, err = j.replay(ctx, sallyport.Digest(w.p.Base), w.p.Head); err != nil {
+			return "", false, err
+		}
+	}
+	switch {
+	case seen.fault != "":
+		return "what its reviewer saw cannot be checked: " + seen.fault, false, nil
+	case w.p.MergeTree != string(sallyport.GitTree(seen.tree)):
+		return "it contradicts itself: the merge result that it names is not that of its head and base", false, nil
+	}
+	return "", true, nil
+}
+
+// revocations returns the attestations that were taken back. A revocation counts if it is
+// signed by the person whose word it takes back; it stands whatever its age, grade and policy.
+func (j *judge) revocations() map[sallyport.Digest]bool {
+	signer := map[sallyport.Digest]string{}
+	for i := range j.words {
+		if w := &j.words[i]; w.flaw == "" {
+			signer[w.ev.Attestation] = w.p.Reviewer
+		}
+	}
+	m := map[sallyport.Digest]bool{}
+	for i := range j.words {
+		w := &j.words[i]
+		d := sallyport.Digest(w.p.Revokes)
+		if w.flaw == "" && w.p.Verdict == predicate.VerdictRevoke && signer[d] == w.p.Reviewer {
+			m[d] = true
+		}
+	}
+	return m
+}
+
+// declines finds the objections that stand. last maps a person to the index of their newest
+// standing decline of this content; declined names those whose objection holds up everybody's
+// approval: they could have approved, and said nothing better since.
+func (j *judge) declines(ctx context.Context) (last map[string]int, declined []string, err error) {
+	last = map[string]int{}
+	blocks := map[string]bool{}
+	for i := range j.words {
+		w := &j.words[i]
+		if w.flaw != "" || j.revoked[w.ev.Attestation] {
+			continue
+		}
+		person := w.p.Reviewer
+		switch w.p.Verdict {
+		case predicate.VerdictDecline:
+			if !j.objects(w) {
+				continue
+			}
+			last[person] = i
+			why, err := j.notEligible(ctx, w)
+			if err != nil {
+				return nil, nil, err
+			}
+			if why == "" {
+				blocks[person] = true
+			}
+		case predicate.VerdictApprove:
+			// A later approval of the same content withdraws the objection, but only one that
+			// would count by itself: a weaker word must not undo a stronger one.
+			a, err := j.approval(ctx, w)
+			if err != nil {
+				return nil, nil, err
+			}
+			if a.Counts {
+				delete(blocks, person)
+			}
+		}
+	}
+	return last, sortedKeys(blocks), nil
+}
+
+// objects reports whether a decline is about this content: the same head, the same result, or
+// a head that replays to it.
+func (j *judge) objects(w *word) bool {
+	c := j.c.Change
+	if j.misdirected(w) != "" {
+		return false
+	}
+	if w.p.Head == string(c.Head) {
+		return true
+	}
+	if c.MergeTree.Zero() {
+		return false
+	}
+	r := j.replays[w.p.Head]
+	return w.p.MergeTree == string(c.MergeTree) || (r.fault == "" && sallyport.GitTree(r.tree) == c.MergeTree)
+}
+
+// residue finds what the closest stale approval leaves uncovered: the fewest units, and fewer
+// than the change has, since otherwise it is about another change. It fills in each approval's
+// own count. Approvals that could not count for another reason are left out: their residue
+// would send their reviewer to approve in vain.
+func (j *judge) residue(ctx context.Context, as []sallyport.Approval) ([]sallyport.File, sallyport.Digest, error) {
+	c := j.c.Change
+	all := units(c.Files)
+	var best []sallyport.File
+	var of sallyport.Digest
+	least, fresh := all, false
+	found := map[string][]sallyport.File{}
+	for i := range as {
+		a := &as[i]
+		if a.Fresh {
+			fresh = fresh || a.Eligible
+			continue
+		}
+		a.Residue = all
+		r, ok := j.replays[string(a.Head)]
+		if !ok || r.tree == "" || c.MergeTree.Zero() || sallyport.GitTree(r.tree) == c.MergeTree {
+			continue
+		}
+		files, ok := found[r.tree]
+		if !ok {
+			var err error
+			if files, err = j.c.Residue(ctx, r.tree, c.MergeTree.Hex()); err != nil {
+				return nil, "", fmt.Errorf("find what approval %s does not cover: %w", a.Attestation.Short(), err)
+			}
+			found[r.tree] = files
+		}
+		n := units(files)
+		if n == 0 {
+			continue // two trees that differ and show no unit: nothing of it can be told as covered
+		}
+		a.Residue = min(n, all)
+		if a.Eligible && !a.Revoked && n < least {
+			best, of, least = files, a.Attestation, n
+		}
+	}
+	if fresh {
+		return nil, "", nil
+	}
+	return best, of, nil
+}
+
+func units(files []sallyport.File) int {
+	n := 0
+	for i := range files {
+		n += len(files[i].Units)
+	}
+	return n
+}
