@@ -1,0 +1,167 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/sallyport-dev/sallyport/internal/base/strict"
+)
+
+const (
+	dataJSON     = "data.json"
+	dataYAML     = "data.yaml"
+	manifestFile = "manifest.yaml"
+)
+
+// A Manifest is the optional manifest.yaml of a set.
+type Manifest struct {
+	// RegoVersion is 1, the default, or 0 for modules written before Rego v1.
+	RegoVersion *int `yaml:"rego_version"`
+	// Title says in one line what the set is for.
+	Title string `yaml:"title"`
+}
+
+func parseManifest(b []byte) (Manifest, error) {
+	var m Manifest
+	if err := strict.YAML(b, 1<<16, &m); err != nil {
+		return Manifest{}, err
+	}
+	if m.RegoVersion != nil && *m.RegoVersion != 0 && *m.RegoVersion != 1 {
+		return Manifest{}, fmt.Errorf("rego_version is %d, want 0 or 1", *m.RegoVersion)
+	}
+	return m, nil
+}
+
+func (m Manifest) version() ast.RegoVersion {
+	if m.RegoVersion != nil && *m.RegoVersion == 0 {
+		return ast.RegoV0
+	}
+	return ast.RegoV1
+}
+
+// A loaded set is a set whose files have been parsed, each at most once.
+type loaded struct {
+	set      Set
+	manifest Manifest
+	modules  map[string]*ast.Module // by "set/path"
+	data     map[string]any
+	cases    []string // paths of case files
+}
+
+// load parses the files of s, cases excepted.
+func load(s Set) (*loaded, error) {
+	if err := checkSet(s); err != nil {
+		return nil, err
+	}
+	l := &loaded{set: s, modules: map[string]*ast.Module{}}
+	if b, ok := s.Files[manifestFile]; ok {
+		m, err := parseManifest(b)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s/%s: %w", ErrCompile, s.Name, manifestFile, err)
+		}
+		l.manifest = m
+	}
+	opts := ast.ParserOptions{
+		RegoVersion:       l.manifest.version(),
+		Capabilities:      capabilities(l.manifest.version()),
+		ProcessAnnotation: true,
+	}
+	packages := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(s.Files)) {
+		full := s.Name + "/" + name
+		switch {
+		case name == manifestFile, strings.HasSuffix(name, ".md"):
+		case strings.HasSuffix(name, "_test.yaml"):
+			l.cases = append(l.cases, name)
+		case name == dataJSON, name == dataYAML:
+			if l.data != nil {
+				return nil, fmt.Errorf("%w: %s has both %s and %s", ErrCompile, s.Name, dataJSON, dataYAML)
+			}
+			data, err := parseData(name, s.Files[name])
+			if err != nil {
+				return nil, fmt.Errorf("%w: %s: %w", ErrCompile, full, err)
+			}
+			l.data = data
+		case strings.HasSuffix(name, ".rego"):
+			m, err := ast.ParseModuleWithOpts(full, string(s.Files[name]), opts)
+			if err != nil {
+				return nil, fmt.Errorf("%w: %s", ErrCompile, said(err))
+			}
+			pkg := m.Package.Path.String()
+			if first, dup := packages[pkg]; dup {
+				return nil, fmt.Errorf("%w: %s and %s/%s both declare %s", ErrDuplicatePackage, first, s.Name, name, pkg)
+			}
+			packages[pkg] = full
+			l.modules[full] = m
+		default:
+			return nil, fmt.Errorf("%w: %s is none of *.rego, %s, %s, %s, *_test.yaml, *.md",
+				ErrCompile, full, dataJSON, dataYAML, manifestFile)
+		}
+	}
+	if len(l.modules) == 0 {
+		return nil, fmt.Errorf("%w: set %s has no module", ErrEmpty, s.Name)
+	}
+	return l, nil
+}
+
+func checkSet(s Set) error {
+	if s.Name == "" || path.Clean(s.Name) != s.Name || strings.HasPrefix(s.Name, "/") || strings.HasPrefix(s.Name, ".") {
+		return fmt.Errorf("%w: %q is no name for a policy set", ErrCompile, s.Name)
+	}
+	if len(s.Files) == 0 {
+		return fmt.Errorf("%w: set %s has no files", ErrEmpty, s.Name)
+	}
+	if len(s.Files) > maxSetFiles {
+		return fmt.Errorf("%w: set %s has %d files, the limit is %d", ErrCompile, s.Name, len(s.Files), maxSetFiles)
+	}
+	size := 0
+	for _, b := range s.Files {
+		size += len(b)
+	}
+	if size > maxSetBytes {
+		return fmt.Errorf("%w: set %s: %w: %d bytes, the limit is %d", ErrCompile, s.Name, strict.ErrTooLarge, size, maxSetBytes)
+	}
+	return nil
+}
+
+func parseData(name string, b []byte) (map[string]any, error) {
+	data := map[string]any{}
+	if name == dataYAML {
+		if err := strict.YAML(b, maxSetBytes, &data); err != nil {
+			return nil, err
+		}
+		return data, nil
+	}
+	if err := strict.CheckJSON(b, maxSetBytes); err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := dec.Decode(&data); err != nil {
+		return nil, err
+	}
+	if data == nil {
+		return nil, fmt.Errorf("want an object")
+	}
+	return data, nil
+}
+
+// dataObject joins the settings with the set's own data: settings that the repository states
+// win, then the set's, then the baseline's.
+func (l *loaded) dataObject(d Data) (ast.Object, error) {
+	all := Defaults().settings()
+	maps.Copy(all, l.data)
+	maps.Copy(all, d.settings())
+	v, err := ast.InterfaceToValue(all)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: data: %w", ErrCompile, l.set.Name, err)
+	}
+	return v.(ast.Object), nil
+}

@@ -1,0 +1,228 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/strict"
+)
+
+// Where governed files live.
+const (
+	GovernedDir = ".sallyport/"
+	RootPath    = GovernedDir + "root.json"
+)
+
+// What VerifyRoot and Resolve fail with.
+var (
+	ErrUnpinned    = errors.New("no root digest is pinned")
+	ErrRootChanged = errors.New("the governed files are not those of the pinned root")
+	ErrNoRoot      = errors.New("the pinned root is nowhere to be found")
+	ErrGoverned    = errors.New("governed files are malformed")
+)
+
+// Limits of governed files.
+const (
+	maxGovernedFiles = 2000
+	maxGovernedBytes = 16 << 20
+	maxRootBytes     = 1 << 20
+)
+
+// GovernedDigest names governed files by content: the paths in order, and each file's bytes.
+func GovernedDigest(files map[string][]byte) sallyport.Digest {
+	return digestFiles("sallyport governed files v1\n", files)
+}
+
+// RootDigest names governed files by what a pin would have to be for them: the SHA-256 of
+// root.json if they are exactly the files that it lists, else GovernedDigest, which is no
+// root.json's. No files have no digest.
+func RootDigest(files map[string][]byte) sallyport.Digest {
+	if len(files) == 0 {
+		return ""
+	}
+	if root, ok := files[RootPath]; ok {
+		if pin := sallyport.SHA256(root); VerifyRoot(files, pin) == nil {
+			return pin
+		}
+	}
+	return GovernedDigest(files)
+}
+
+// A Root is the file .sallyport/root.json.
+type Root struct {
+	// Version counts the roots of a repository, from 1.
+	Version int `json:"version"`
+	// Expires is the RFC 3339 time after which the root is told to be stale; empty for never.
+	Expires string `json:"expires"`
+	// Threshold of the Keys, each another person's, must sign the next version. Without keys
+	// it is zero, and the only way to the next version is another pin.
+	Threshold int       `json:"threshold"`
+	Keys      []RootKey `json:"keys"`
+	// Files are all governed files but this one, by path.
+	Files []RootFile `json:"files"`
+}
+
+// A RootKey is the key of a person with the role root.
+type RootKey struct {
+	Person      string `json:"person"`      // the roster's id
+	Fingerprint string `json:"fingerprint"` // "SHA256:…", as ssh-keygen -l prints it
+}
+
+// A RootFile is one governed file.
+type RootFile struct {
+	Path   string           `json:"path"` // from the top of the repository
+	SHA256 sallyport.Digest `json:"sha256"`
+}
+
+// RootOptions are what InitRoot cannot find out from the files.
+type RootOptions struct {
+	Version   int // 0 means 1
+	Keys      []RootKey
+	Threshold int
+	Expires   time.Time // zero for never
+}
+
+// InitRoot returns the bytes of a root.json for files; an older root.json among them is left
+// out. The result is indented, for its reviewers, and the same for the same arguments.
+func InitRoot(files map[string][]byte, o RootOptions) ([]byte, error) {
+	r := Root{Version: max(1, o.Version), Threshold: o.Threshold, Keys: slices.Clone(o.Keys), Files: []RootFile{}}
+	if r.Keys == nil {
+		r.Keys = []RootKey{}
+	}
+	slices.SortFunc(r.Keys, func(a, b RootKey) int { return strings.Compare(a.Fingerprint, b.Fingerprint) })
+	if !o.Expires.IsZero() {
+		r.Expires = o.Expires.UTC().Format(time.RFC3339)
+	}
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		if p != RootPath {
+			r.Files = append(r.Files, RootFile{p, sallyport.SHA256(files[p])})
+		}
+	}
+	if err := r.validate(); err != nil {
+		return nil, fmt.Errorf("make root: %w", err)
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(r); err != nil {
+		return nil, fmt.Errorf("make root: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+// ParseRoot decodes and validates root.json.
+func ParseRoot(b []byte) (Root, error) {
+	var r Root
+	if err := strict.JSON(b, maxRootBytes, &r); err != nil {
+		return Root{}, fmt.Errorf("parse %s: %w", RootPath, err)
+	}
+	if err := r.validate(); err != nil {
+		return Root{}, fmt.Errorf("parse %s: %w", RootPath, err)
+	}
+	return r, nil
+}
+
+// Expired reports whether the root is stale at the time now.
+func (r Root) Expired(now time.Time) bool {
+	if r.Expires == "" {
+		return false
+	}
+	t, err := time.Parse(time.RFC3339, r.Expires)
+	return err != nil || !now.Before(t)
+}
+
+func (r Root) validate() error {
+	if r.Version < 1 {
+		return fmt.Errorf("version is %d, want 1 or more", r.Version)
+	}
+	if _, err := time.Parse(time.RFC3339, r.Expires); r.Expires != "" && err != nil {
+		return fmt.Errorf("expires: %w", err)
+	}
+	persons, prints := map[string]bool{}, map[string]bool{}
+	for _, k := range r.Keys {
+		if k.Person == "" || !strings.HasPrefix(k.Fingerprint, "SHA256:") {
+			return fmt.Errorf("key %q of %q: want a person and a SHA256: fingerprint", k.Fingerprint, k.Person)
+		}
+		if prints[k.Fingerprint] {
+			return fmt.Errorf("key %s stands twice", k.Fingerprint)
+		}
+		persons[k.Person], prints[k.Fingerprint] = true, true
+	}
+	// A threshold of zero with keys would let anybody sign the next version; one above the
+	// number of persons would let nobody.
+	if (r.Threshold < 1) != (len(persons) == 0) || r.Threshold < 0 || r.Threshold > len(persons) {
+		return fmt.Errorf("threshold is %d of %d persons", r.Threshold, len(persons))
+	}
+	if len(r.Files) == 0 {
+		return errors.New("it lists no files")
+	}
+	if len(r.Files) > maxGovernedFiles {
+		return fmt.Errorf("it lists %d files, the limit is %d", len(r.Files), maxGovernedFiles)
+	}
+	last := ""
+	for _, f := range r.Files {
+		if err := checkGovernedPath(f.Path); err != nil {
+			return err
+		}
+		if f.Path == RootPath || f.Path <= last {
+			return fmt.Errorf("%q stands twice, out of order, or is the root itself", f.Path)
+		}
+		last = f.Path
+		if d, err := sallyport.ParseDigest(string(f.SHA256)); err != nil || d.Algorithm() != "sha256" {
+			return fmt.Errorf("%q: want a sha256 digest, have %q", f.Path, f.SHA256)
+		}
+	}
+	return nil
+}
+
+func checkGovernedPath(p string) error {
+	if !strings.HasPrefix(p, GovernedDir) || path.Clean(p) != p || strings.ContainsRune(p, 0) {
+		return fmt.Errorf("%q is no path under %s", p, GovernedDir)
+	}
+	return nil
+}
+
+// VerifyRoot reports whether files, by path from the top of the repository, are exactly the
+// governed files of the root whose digest is pin. The error names the first file that differs.
+func VerifyRoot(files map[string][]byte, pin sallyport.Digest) error {
+	if pin.Zero() {
+		return ErrUnpinned
+	}
+	root, ok := files[RootPath]
+	if !ok {
+		return fmt.Errorf("%w: %s is missing", ErrRootChanged, RootPath)
+	}
+	if have := sallyport.SHA256(root); have != pin {
+		return fmt.Errorf("%w: %s is %s, pinned is %s", ErrRootChanged, RootPath, have, pin)
+	}
+	r, err := ParseRoot(root)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRootChanged, err)
+	}
+	listed := map[string]bool{RootPath: true}
+	for _, f := range r.Files {
+		listed[f.Path] = true
+		b, ok := files[f.Path]
+		if !ok {
+			return fmt.Errorf("%w: %s is missing", ErrRootChanged, f.Path)
+		}
+		if sallyport.SHA256(b) != f.SHA256 {
+			return fmt.Errorf("%w: %s was changed", ErrRootChanged, f.Path)
+		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		if !listed[p] {
+			return fmt.Errorf("%w: %s was added", ErrRootChanged, sallyport.Path(p))
+		}
+	}
+	return nil
+}
