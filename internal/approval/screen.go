@@ -95,6 +95,16 @@ func (s *screen) heading(format string, args ...any) {
 	s.line(format, args...)
 }
 
+// whole writes what must not be cut, over as many lines as it takes.
+func (s *screen) whole(label, value string) {
+	room := Width - len(label)
+	for len(value) > room {
+		s.line("%s%s", label, value[:room])
+		label, value = strings.Repeat(" ", len(label)), value[room:]
+	}
+	s.line("%s%s", label, value)
+}
+
 func (s *screen) more(n int, what string) {
 	if n > 0 {
 		s.line("  and %d more %s", n, what)
@@ -104,9 +114,9 @@ func (s *screen) more(n int, what string) {
 func (s *screen) where() {
 	c := s.in.Change
 	s.line("APPROVAL OF A CHANGE")
-	s.line("  repository  %s", ascii(s.in.Input.Repository))
-	s.line("  target      %s (%s)", ascii(c.TargetRef), ascii(c.RefAction))
-	s.line("  reviewer    %s", ascii(s.in.Reviewer))
+	s.whole("  repository  ", ascii(s.in.Input.Repository))
+	s.whole("  target      ", ascii(c.TargetRef)+" ("+ascii(c.RefAction)+")")
+	s.whole("  reviewer    ", ascii(s.in.Reviewer))
 	if pr := s.in.Input.PullRequest; pr.Number != 0 || pr.Pusher != "" {
 		s.line("  request     #%d, pushed by %s", pr.Number, orNobody(pr.Pusher))
 	}

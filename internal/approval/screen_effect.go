@@ -135,7 +135,7 @@ func (s *screen) signed() {
 			s.line("              %s", sallyport.SHA256([]byte(all.String())))
 			break
 		}
-		s.line("  policy      %s  %s", digest(p.Digest), cut(ascii(p.Name), 14))
+		s.line("  policy      %s  %s", digest(p.Digest), cut(ascii(p.Name), 12))
 	}
 	if !s.in.Expires.IsZero() {
 		s.line("  valid until %s, for this repository and this target only", s.in.Expires.UTC().Format("2006-01-02 15:04:05 UTC"))

@@ -1,0 +1,218 @@
+package render
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport"
+)
+
+// A DetectReport is what `sallyport agent detect` answers: who wrote what in a range, and why
+// it is believed. Its JSON keys do not change within a version of the program's JSON.
+type DetectReport struct {
+	Range    string                  `json:"range"`
+	Commits  []sallyport.CommitInput `json:"commits"` // oldest first
+	Files    []sallyport.FileInput   `json:"files"`
+	Coverage sallyport.Coverage      `json:"coverage"`
+	Findings []sallyport.Finding     `json:"findings"`
+}
+
+// maxFiles is how many files are listed for people.
+const maxFiles = 40
+
+// Agents writes a report for people: each commit with who made it, at what grade and why; the
+// files with what nobody accounts for; what is wrong with identities; and the coverage.
+func Agents(w io.Writer, r DetectReport, o Options) error {
+	bw := bufio.NewWriter(w)
+	t := text{w: bw, o: o}
+	fmt.Fprintf(bw, "%s: %s, %s\n", Clean(r.Range), plural(len(r.Commits), "commit"), plural(len(r.Files), "file"))
+	for _, c := range r.Commits {
+		t.commit(c)
+	}
+	t.files(r.Files)
+	t.findings(r.Findings)
+	t.coverage(r.Coverage)
+	return bw.Flush()
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func kindColour(k sallyport.PrincipalKind) string {
+	switch k {
+	case sallyport.Person, sallyport.Bot:
+		return green
+	case sallyport.Agent:
+		return yellow
+	}
+	return red
+}
+
+// maker is who made something, in one phrase.
+func maker(a sallyport.Attribution) string {
+	if a.Principal.Kind == sallyport.Nobody {
+		return "nobody"
+	}
+	s := string(a.Principal.Kind) + " " + a.Principal.Name
+	var notes []string
+	if a.Grade != "" {
+		notes = append(notes, string(a.Grade))
+	}
+	if a.Model != "" {
+		notes = append(notes, "model "+a.Model)
+	}
+	if a.Operator != "" {
+		notes = append(notes, "operated by "+a.Operator)
+	}
+	if len(notes) > 0 {
+		s += " (" + strings.Join(notes, ", ") + ")"
+	}
+	return s
+}
+
+func (t *text) commit(c sallyport.CommitInput) {
+	fmt.Fprintln(t.w)
+	id := c.ID.Hex()
+	if len(id) > 12 {
+		id = id[:12]
+	}
+	fmt.Fprintf(t.w, "%s  %s\n", t.paint(bold, Clean(id)), Clean(c.Title))
+	t.para("  ", "by ", maker(c.Attribution), kindColour(c.Attribution.Principal.Kind))
+	for _, why := range c.Attribution.Why {
+		t.para("  ", "- ", why, "")
+	}
+	if s := c.Signature; s.State != "" && s.State != sallyport.SignatureNone {
+		line := s.Kind + " signature: " + s.State
+		if s.Person != "" {
+			line += ", key of " + s.Person
+		}
+		if s.Detail != "" {
+			line += " (" + s.Detail + ")"
+		}
+		t.para("  ", "- ", line, "")
+	}
+	if c.Evil {
+		t.para("  ", "- ", "this merge holds changes that its parents' merge does not", yellow)
+	}
+}
+
+func (t *text) files(fs []sallyport.FileInput) {
+	if len(fs) == 0 {
+		return
+	}
+	fmt.Fprintln(t.w)
+	rows := [][]string{{"agent", "person", "bot", "nobody", "file"}}
+	for i, f := range fs {
+		if i == maxFiles {
+			rows = append(rows, []string{"", "", "", "", fmt.Sprintf("and %d more; --json lists them all", len(fs)-i)})
+			break
+		}
+		name := f.Path.String()
+		if len(f.Classes) > 0 {
+			name += "  [" + strings.Join(f.Classes, " ") + "]"
+		}
+		a := f.Attribution
+		rows = append(rows, []string{count(a.Agent), count(a.Person), count(a.Bot), count(a.Unattributed), name})
+	}
+	Table(t.w, "  ", rows)
+}
+
+func count(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
+// Table writes rows in columns that line up; the last column is not padded, all others are
+// aligned to the right. Cells are cleaned. All rows have as many cells as the first.
+func Table(w io.Writer, indent string, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	widths := make([]int, len(rows[0]))
+	for _, r := range rows {
+		for i, c := range r {
+			widths[i] = max(widths[i], columns(Clean(c)))
+		}
+	}
+	for _, r := range rows {
+		var b strings.Builder
+		b.WriteString(indent)
+		for i, c := range r {
+			c = Clean(c)
+			if i == len(r)-1 {
+				b.WriteString(c)
+				continue
+			}
+			b.WriteString(strings.Repeat(" ", widths[i]-columns(c)) + c + "  ")
+		}
+		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+	}
+}
+
+func (t *text) findings(fs []sallyport.Finding) {
+	if len(fs) == 0 {
+		return
+	}
+	fmt.Fprintln(t.w)
+	for i, f := range fs {
+		if i == maxSame {
+			t.para("", "", fmt.Sprintf("and %d more findings; --json lists them all", len(fs)-i), dim)
+			break
+		}
+		place := ""
+		switch {
+		case f.Path != "" && f.Line > 0:
+			place = fmt.Sprintf("%s:%d: ", f.Path, f.Line)
+		case f.Path != "":
+			place = f.Path.String() + ": "
+		case f.Commit != "":
+			place = f.Commit.Short() + ": "
+		}
+		t.para("", t.lead(f), place+f.Text, "")
+	}
+}
+
+func (t *text) lead(f sallyport.Finding) string {
+	return Clean(string(f.Severity)) + " " + Clean(string(f.Kind)) + ": "
+}
+
+// coverage draws who accounts for the range. Its figure is the share of lines for which a
+// person, a bot or an agent's run answers; the agent's own word about itself does not.
+func (t *text) coverage(c sallyport.Coverage) {
+	l := c.Lines
+	fmt.Fprintln(t.w)
+	bar := Bar(40, l.Total(), Part{"a", l.Agent}, Part{"p", l.Person}, Part{"b", l.Bot}, Part{"?", l.Unattributed})
+	fmt.Fprintf(t.w, "[%s] %s, %s\n", bar, plural(l.Total(), "line"), plural(c.Units.Total(), "place"))
+	for _, row := range []struct {
+		kind  sallyport.PrincipalKind
+		mark  string
+		name  string
+		lines int
+		units int
+	}{
+		{sallyport.Agent, "a", "agents", l.Agent, c.Units.Agent}, {sallyport.Person, "p", "persons", l.Person, c.Units.Person},
+		{sallyport.Bot, "b", "bots", l.Bot, c.Units.Bot}, {sallyport.Nobody, "?", "nobody", l.Unattributed, c.Units.Unattributed},
+	} {
+		if row.units > 0 || row.lines > 0 {
+			name := t.paint(kindColour(row.kind), row.name) + strings.Repeat(" ", 8-len(row.name))
+			fmt.Fprintf(t.w, "  %s %s %5.1f%%  %d lines in %d places\n", row.mark, name, percent(row.lines, l.Total()), row.lines, row.units)
+		}
+	}
+	fmt.Fprintf(t.w, "named: %.1f%% of lines have a person, a bot or an agent to their name; the rest is judged as an agent's\n", percent(l.Total()-l.Unattributed, l.Total()))
+	fmt.Fprintf(t.w, "attested: %.1f%% of lines are covered by a verified record of an agent's run\n", percent(c.Attested, c.Total))
+}
+
+func percent(part, total int) float64 {
+	if total <= 0 {
+		return 0
+	}
+	return 100 * float64(part) / float64(total)
+}

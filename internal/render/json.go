@@ -1,0 +1,71 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/sallyport-dev/sallyport"
+)
+
+// A LogEntry says where a decision stands in the transparency log.
+type LogEntry struct {
+	Origin string `json:"origin"`
+	Index  uint64 `json:"index"`
+	Size   uint64 `json:"size"` // of the tree in which it was integrated
+}
+
+// A Document is the JSON form of a decision. Its keys do not change within a version of the
+// decision's encoding; a later version of this program may add keys.
+type Document struct {
+	// Decision is the decision as it was recorded.
+	Decision sallyport.Decision `json:"decision"`
+	// ID is the SHA-256 of the decision's one encoding ([sallyport.Decision.Encode]), by which
+	// the log and `sallyport explain` name it. It is empty if nothing was recorded.
+	ID sallyport.Digest `json:"id"`
+	// ExitStatus is what the command that printed this exits with.
+	ExitStatus int `json:"exit_status"`
+	// Log is null if the decision is in no log.
+	Log *LogEntry `json:"log"`
+}
+
+// JSON writes a decision as one [Document] on one line.
+func JSON(w io.Writer, d sallyport.Decision, id sallyport.Digest, log *LogEntry) error {
+	return Value(w, Document{Decision: d, ID: id, ExitStatus: d.ExitStatus(), Log: log})
+}
+
+// Value writes any value as JSON on one line, with every unprintable character escaped: C1
+// controls and bidirectional controls are legal inside JSON strings, and act on a terminal.
+func Value(w io.Writer, v any) error {
+	b, err := sallyport.EncodeJSON(v)
+	if err != nil {
+		return fmt.Errorf("encode JSON: %w", err)
+	}
+	_, err = io.WriteString(w, escapeJSON(string(b))+"\n")
+	return err
+}
+
+// escapeJSON replaces unprintable characters of a JSON text, which can stand only inside
+// strings, by their escapes.
+func escapeJSON(s string) string {
+	ok := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
+	if strings.IndexFunc(s, func(r rune) bool { return !ok(r) }) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case ok(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,154 @@
+// Package render shows decisions to people and programs.
+//
+// There is one stream, the decision's reasons in their order, and each form is a handler of it:
+// [Text] for people, [JSON] for programs, [SARIF] for code-scanning services. They cannot
+// disagree: a reason in one is a reason in all, and no handler adds, drops or reorders any.
+// (Text puts those of one code together, under the place of the first.)
+//
+// What an agent wrote reaches these outputs: paths, commit titles, names. So no form passes on
+// a byte that could act on a terminal, reverse the reading order or break a line: Text and
+// SARIF messages show control, format and other unprintable characters as escapes, and JSON
+// writes them as \u escapes, which decode to the same string.
+//
+// The exit status is not decided here; it is [sallyport.Decision.ExitStatus].
+package render
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sallyport-dev/sallyport"
+)
+
+// Clean returns s with every character that is not printable replaced by its Go escape: ANSI
+// sequences, line breaks, bidirectional controls, zero-width characters, invalid UTF-8. The
+// result is one line, and safe to print anywhere.
+func Clean(s string) string {
+	if clean(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			b.WriteString(`\x` + hex2(s[i]))
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+		i += n
+	}
+	return b.String()
+}
+
+func clean(s string) bool {
+	for _, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}
+
+func hex2(c byte) string {
+	const digits = "0123456789abcdef"
+	return string([]byte{digits[c>>4], digits[c&15]})
+}
+
+// subjectName is a decision's subject in one line.
+func subjectName(s sallyport.Subject) string {
+	if s.Name == "" {
+		return Clean(string(s.Digest))
+	}
+	return Clean(string(s.Digest)) + " (" + Clean(s.Name) + ")"
+}
+
+// columns is the width of s, which is clean, on a terminal: two for what East Asian typography
+// makes wide, none for marks that combine.
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		switch {
+		case r < 0x300:
+			n++
+		case unicode.In(r, unicode.Mn, unicode.Me):
+		case r >= 0x1100 && unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana),
+			r >= 0xFF01 && r <= 0xFF60, r >= 0x1F300 && r <= 0x1FAFF:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// wrap breaks s, which is clean, into lines of at most width columns at spaces; a word that is
+// longer stays whole, so that a digest or a command can be copied. A width of 0 does not break.
+func wrap(s string, width int) []string {
+	if width <= 0 || columns(s) <= width {
+		return []string{s}
+	}
+	var lines []string
+	var line strings.Builder
+	used := 0
+	for word := range strings.SplitSeq(s, " ") {
+		w := columns(word)
+		if used > 0 && used+1+w > width {
+			lines = append(lines, line.String())
+			line.Reset()
+			used = 0
+		} else if line.Len() > 0 {
+			line.WriteByte(' ')
+			used++
+		}
+		line.WriteString(word)
+		used += w
+	}
+	return append(lines, line.String())
+}
+
+// Bar draws how much of total each part is, in exactly width columns, one mark per part. Every
+// part that is not zero gets at least one column as long as there are as many columns as parts.
+// If total is more than the parts' sum, the rest is dots; a total of 0 is all dots.
+func Bar(width, total int, parts ...Part) string {
+	if width <= 0 {
+		return ""
+	}
+	sizes := make([]int, len(parts))
+	left := width
+	largest := -1
+	for i, p := range parts {
+		if p.Weight <= 0 || total <= 0 || left == 0 {
+			continue
+		}
+		sizes[i] = max(1, int(int64(min(p.Weight, total))*int64(width)/int64(total)))
+		sizes[i] = min(sizes[i], left)
+		left -= sizes[i]
+		if largest < 0 || p.Weight > parts[largest].Weight {
+			largest = i
+		}
+	}
+	sum := 0
+	for _, p := range parts {
+		sum += max(0, p.Weight)
+	}
+	if largest >= 0 && sum >= total { // rounding must not look like a remainder
+		sizes[largest] += left
+		left = 0
+	}
+	var b strings.Builder
+	for i, p := range parts {
+		b.WriteString(strings.Repeat(p.Mark, sizes[i]))
+	}
+	return b.String() + strings.Repeat(".", left)
+}
+
+// A Part is one share of a bar. Mark is one column wide.
+type Part struct {
+	Mark   string
+	Weight int
+}
