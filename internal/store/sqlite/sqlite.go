@@ -1,0 +1,223 @@
+// Package sqlite keeps Sallyport's records in one SQLite file, without cgo. What it keeps, and
+// the promises about it, are those of the parent package.
+//
+// # Durability
+//
+// The file is in WAL mode with synchronous=FULL: a transaction is committed once the write-ahead
+// log is synced, so a kill or a power cut after Record returned loses nothing, and one before
+// loses the whole transaction and never half of it. Writers of several processes take turns and
+// wait for each other for up to ten seconds.
+//
+// # Schema
+//
+// The schema is made by the numbered files under migrations, which are added to and never edited.
+// Each runs in a transaction of its own together with the version number it leads to, so a
+// database is always of some version exactly. A file that a newer Sallyport wrote is refused, as
+// is one that is no store of ours: SQLite's application_id tells. Tables are append-only by
+// trigger, and rows that are evidence are checked against their digests when they are read.
+//
+// # Cache
+//
+// [Cache] is another file with the opposite promises: it may be deleted at any time, is never
+// synced, and what cannot be read from it is a miss.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+
+	_ "modernc.org/sqlite" // the driver
+
+	"github.com/sallyport-dev/sallyport/internal/base/durable"
+	"github.com/sallyport-dev/sallyport/internal/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// appID is SQLite's application_id of a store: "SLPT".
+const appID = 0x534c5054
+
+// A DB is an open store.
+type DB struct{ sql *sql.DB }
+
+// Open opens the store at path, creates it (mode 0600) if there is none, and brings its schema up
+// to date.
+func Open(ctx context.Context, path string) (*DB, error) {
+	db, err := open(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	return db, nil
+}
+
+func open(ctx context.Context, path string) (*DB, error) {
+	isNew, err := ensureFile(path)
+	if err != nil {
+		return nil, err
+	}
+	h, err := connect(path, "FULL")
+	if err != nil {
+		return nil, err
+	}
+	if err := prepare(ctx, h, isNew); err != nil {
+		h.Close()
+		return nil, err
+	}
+	return &DB{sql: h}, nil
+}
+
+// Close releases the file.
+func (db *DB) Close() error {
+	if err := db.sql.Close(); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// ensureFile creates an empty file, which is a valid empty database, with the mode that SQLite
+// would not give it. SQLite gives the files beside it the same mode.
+func ensureFile(path string) (isNew bool, err error) {
+	switch _, err := os.Lstat(path); {
+	case err == nil:
+		return false, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	}
+	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return false, err
+	}
+	err = durable.CreateFile(path, nil, 0o600)
+	if errors.Is(err, fs.ErrExist) { // another process was faster
+		return true, nil
+	}
+	return true, err
+}
+
+// connect prepares a pool of connections. Each is set up by the driver when it is opened.
+func connect(path, synchronous string) (*sql.DB, error) {
+	q := url.Values{
+		"_pragma": {
+			"busy_timeout(10000)",
+			"foreign_keys(1)",
+			"synchronous(" + synchronous + ")",
+		},
+		// A transaction that writes takes the write lock when it begins: taking it later fails
+		// at once, without waiting, if somebody else wrote in between.
+		"_txlock": {"immediate"},
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	h, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}).String())
+	if err != nil {
+		return nil, err
+	}
+	h.SetMaxOpenConns(4)
+	h.SetMaxIdleConns(4)
+	return h, nil
+}
+
+// prepare makes sure that the file is a store of this version's schema.
+func prepare(ctx context.Context, h *sql.DB, isNew bool) error {
+	steps, err := readMigrations()
+	if err != nil {
+		return err
+	}
+	var app, version int
+	const q = `SELECT a.application_id, v.user_version FROM pragma_application_id AS a, pragma_user_version AS v`
+	if err := h.QueryRowContext(ctx, q).Scan(&app, &version); err != nil {
+		return corruptIfSo(err)
+	}
+	switch {
+	case app == appID && version == len(steps):
+		return nil
+	case app == appID && version > len(steps):
+		return fmt.Errorf("%w: its schema is version %d, this one knows %d", store.ErrNewer, version, len(steps))
+	case app != appID && (app != 0 || version != 0):
+		return fmt.Errorf("%w: application id %#x", store.ErrForeign, app)
+	}
+	if app == 0 {
+		var tables int
+		if err := h.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
+			return corruptIfSo(err)
+		}
+		if tables > 0 && !isNew {
+			return store.ErrForeign
+		}
+	}
+	// The journal mode is a property of the file and cannot be set inside a transaction.
+	var mode string
+	if err := h.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode); err != nil {
+		return corruptIfSo(err)
+	}
+	if mode != "wal" {
+		return fmt.Errorf("the file system does not carry WAL mode (journal mode is %s)", mode)
+	}
+	for i, step := range steps {
+		if err := migrate(ctx, h, i, step); err != nil {
+			return fmt.Errorf("migrate to version %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// migrate brings a database of version from to the next one, if it still is of that version:
+// another process may have done so meanwhile.
+func migrate(ctx context.Context, h *sql.DB, from int, step string) error {
+	tx, err := h.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var version int
+	if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return err
+	}
+	if version != from {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, step); err != nil {
+		return err
+	}
+	// Pragmas take no parameters; both values are ours.
+	for _, pragma := range []string{"application_id = " + strconv.Itoa(appID), "user_version = " + strconv.Itoa(from+1)} {
+		if _, err := tx.ExecContext(ctx, "PRAGMA "+pragma); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// readMigrations returns the steps in order. Step n leads to version n+1 and its file name starts
+// with that number.
+func readMigrations() ([]string, error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	sort.Strings(names)
+	steps := make([]string, 0, len(names))
+	for i, name := range names {
+		if !strings.HasPrefix(filepath.Base(name), fmt.Sprintf("%04d_", i+1)) {
+			return nil, fmt.Errorf("migration %s is out of sequence", name)
+		}
+		b, err := migrations.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, string(b))
+	}
+	return steps, nil
+}
