@@ -1,0 +1,225 @@
+package scan
+
+import (
+	"bytes"
+	"encoding/json"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sallyport-dev/sallyport"
+)
+
+// The classes of files.
+const (
+	ClassBuild       = "build"        // says how the software is built, or runs while it is
+	ClassDeploy      = "deploy"       // says what runs where
+	ClassCI          = "ci"           // runs in CI, or in git's hooks
+	ClassDependency  = "dependency"   // names what the software is built from
+	ClassLockfile    = "lockfile"     // pins it
+	ClassAgentConfig = "agent-config" // is read by coding agents as instructions, tools or settings
+	ClassPolicy      = "policy"       // says who must review what
+	ClassBinary      = "binary"
+	ClassGenerated   = "generated"
+)
+
+// Classify returns the classes of the file at p, sorted. Mode is git's octal form; head is the
+// start of the content, and may be nil.
+//
+// A path is matched in every spelling that a file system may take for the same: without regard
+// to case, with the trailing dots and spaces that Windows drops, the ignorable code points that
+// macOS drops, full-width and compatibility forms of ASCII letters, and backslashes as slashes. A
+// symbolic link has the classes of its own path; it is also the class agent-config or policy if
+// its target is, since a reader follows it.
+func Classify(p sallyport.Path, mode string, head []byte) []string {
+	name := fold(string(p))
+	classes := classesOf(name)
+	switch mode {
+	case modeSymlink:
+		if len(head) > 0 && len(head) < 4096 {
+			target := fold(path.Join(path.Dir(name), string(head)))
+			for _, c := range classesOf(target) {
+				if c == ClassAgentConfig || c == ClassPolicy {
+					classes = append(classes, c)
+				}
+			}
+		}
+	case modeSubmodule:
+		classes = append(classes, ClassDependency)
+	default:
+		classes = append(classes, contentClasses(name, head)...)
+	}
+	slices.Sort(classes)
+	return slices.Compact(classes)
+}
+
+// classesOf returns the classes that the folded path alone gives.
+func classesOf(name string) []string {
+	var out []string
+	dirs, base := path.Split(name)
+	dirs = "/" + dirs
+	full := "/" + name
+	ext := path.Ext(base)
+	for _, t := range classTable {
+		if slices.Contains(t.bases, base) || ext != "" && slices.Contains(t.exts, ext) ||
+			slices.ContainsFunc(t.dirs, func(d string) bool { return strings.Contains(dirs, d) }) ||
+			slices.ContainsFunc(t.paths, func(s string) bool { return matchEnd(full, s) }) ||
+			slices.ContainsFunc(t.globs, func(g string) bool { ok, _ := path.Match(g, base); return ok }) {
+			out = append(out, t.class)
+		}
+	}
+	return out
+}
+
+// matchEnd reports whether full ends in the pattern s, which starts with a slash, counted in
+// whole path elements.
+func matchEnd(full, s string) bool {
+	n := strings.Count(s, "/")
+	i := len(full)
+	for range n {
+		if i = strings.LastIndexByte(full[:i], '/'); i < 0 {
+			return false
+		}
+	}
+	ok, _ := path.Match(s, full[i:])
+	return ok
+}
+
+// fold returns the form of a path in which it is matched.
+func fold(p string) string {
+	var b strings.Builder
+	b.Grow(len(p))
+	for i := 0; i < len(p); {
+		r, n := utf8.DecodeRuneInString(p[i:])
+		if r == utf8.RuneError && n <= 1 {
+			b.WriteByte(p[i]) // a byte that is not UTF-8 stays what it is
+			i++
+			continue
+		}
+		i += n
+		switch {
+		case r == '\\':
+			r = '/'
+		case r >= 0xff01 && r <= 0xff5e: // full-width ASCII
+			r -= 0xff01 - '!'
+		case r == 0x2024: // one-dot leader
+			r = '.'
+		case hiddenRule(r) != "":
+			continue
+		}
+		b.WriteRune(foldRune(r))
+	}
+	parts := strings.Split(b.String(), "/")
+	out := parts[:0]
+	for i, s := range parts {
+		// An alternate data stream is its file, and Windows drops what trails.
+		if j := strings.IndexByte(s, ':'); j > 0 {
+			s = s[:j]
+		}
+		if s != "." && s != ".." {
+			s = strings.TrimRight(s, ". \u00a0")
+		}
+		if s != "" && s != "." || i == len(parts)-1 {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, "/")
+}
+
+// foldRune returns one rune for all runes that are equal but for case. The smallest rune of each
+// orbit is an upper-case letter where there is ASCII in it, hence the lowering.
+func foldRune(r rune) rune {
+	least := r
+	for x := unicode.SimpleFold(r); x != r; x = unicode.SimpleFold(x) {
+		least = min(least, x)
+	}
+	return unicode.ToLower(least)
+}
+
+var (
+	apiVersion = regexp.MustCompile(`(?m)^["']?apiVersion["']?[ \t]*:[ \t]*["']?[a-zA-Z{]`)
+	kind       = regexp.MustCompile(`(?m)^["']?kind["']?[ \t]*:[ \t]*["']?[A-Z{]`)
+	ansible    = regexp.MustCompile(`(?m)^-?[ \t]+(?:hosts|import_playbook|ansible\.builtin\.[a-z_]+)[ \t]*:`)
+	cloudForm  = regexp.MustCompile(`(?m)^[ \t"']*(?:AWSTemplateFormatVersion|Transform)["']?[ \t]*:[ \t]*["']?(?:2010-09-09|AWS::)`)
+	compose    = regexp.MustCompile(`(?m)^services[ \t]*:`)
+	image      = regexp.MustCompile(`(?m)^[ \t]+(?:image|build)[ \t]*:`)
+	workflow   = regexp.MustCompile(`(?m)^jobs[ \t]*:`)
+	runsOn     = regexp.MustCompile(`(?m)^[ \t]+(?:runs-on|uses|steps)[ \t]*:`)
+	action     = regexp.MustCompile(`(?m)^runs[ \t]*:`)
+	generated  = regexp.MustCompile(`(?mi)^[^\n]{0,20}(?:code generated [^\n]{0,200}do not edit|@generated\b|(?:this (?:file|code) (?:is|was) )?(?:auto-?|automatically )generated\b[^\n]{0,120}(?:do not|don't) (?:edit|modify))`)
+)
+
+// contentClasses returns the classes that the start of the content gives.
+func contentClasses(name string, head []byte) []string {
+	if len(head) == 0 {
+		return nil
+	}
+	var out []string
+	switch path.Ext(name) {
+	case ".yaml", ".yml", ".tpl", ".tmpl":
+		switch {
+		case apiVersion.Match(head) && kind.Match(head), cloudForm.Match(head), ansible.Match(head),
+			compose.Match(head) && image.Match(head):
+			out = append(out, ClassDeploy)
+		}
+		if workflow.Match(head) && runsOn.Match(head) || action.Match(head) && runsOn.Match(head) {
+			out = append(out, ClassCI)
+		}
+	case ".json":
+		out = append(out, jsonClasses(head)...)
+	}
+	first := head
+	for n, i := 0, 0; ; n++ {
+		j := bytes.IndexByte(head[i:], '\n')
+		if j < 0 {
+			break
+		}
+		if i += j + 1; n == 9 {
+			first = head[:i]
+			break
+		}
+	}
+	if generated.Match(first) {
+		out = append(out, ClassGenerated)
+	}
+	if bytes.HasPrefix(head, []byte("#!")) && len(path.Ext(name)) == 0 && strings.HasSuffix(path.Dir("/"+name), "/hooks") {
+		out = append(out, ClassCI)
+	}
+	if bytes.IndexByte(head, 0) >= 0 && !bytes.HasPrefix(head, []byte{0xff, 0xfe}) && !bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
+		out = append(out, ClassBinary)
+	}
+	return out
+}
+
+// jsonClasses looks at the names of the outermost object only. It reads as far as the head goes:
+// a document that is cut short, or that is none, has the classes of what was seen.
+func jsonClasses(head []byte) []string {
+	dec := json.NewDecoder(bytes.NewReader(head))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		key, ok := t.(string)
+		if err != nil || !ok {
+			break
+		}
+		seen[key] = true
+		var skip json.RawMessage
+		if dec.Decode(&skip) != nil {
+			break
+		}
+	}
+	var out []string
+	if seen["apiVersion"] && seen["kind"] || seen["AWSTemplateFormatVersion"] || seen["taskDefinition"] || seen["containerDefinitions"] {
+		out = append(out, ClassDeploy)
+	}
+	if seen["mcpServers"] {
+		out = append(out, ClassAgentConfig)
+	}
+	return out
+}

@@ -1,0 +1,269 @@
+package scan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/sallyport-dev/sallyport"
+)
+
+//go:embed rules/gitleaks.json
+var gitleaksRules []byte
+
+//go:embed rules/own.json
+var ownRules []byte
+
+// A ruleFile is a file of rules; rules/README.md explains it.
+type ruleFile struct {
+	Source  string       `json:"source"`
+	Version string       `json:"version"`
+	SHA256  string       `json:"sha256"`
+	Allow   []*allowlist `json:"allow"`
+	Rules   []*rule      `json:"rules"`
+}
+
+// A rule is one kind of secret. What is derived from its expression is computed when the rule
+// is first needed: most runs need a handful of the rules.
+type rule struct {
+	ID         string       `json:"id"`
+	Title      string       `json:"title"`
+	Regexp     string       `json:"regexp"`
+	Path       string       `json:"path"`
+	Group      int          `json:"group"`
+	Entropy    float64      `json:"entropy"`
+	Keywords   []string     `json:"keywords"`
+	Contextual bool         `json:"contextual"`
+	Allow      []*allowlist `json:"allow"`
+
+	path lazyRegexp
+	once sync.Once
+	err  error
+	re   *regexp.Regexp
+
+	// everywhere is set when a match need not contain a keyword; the rule then runs over all of
+	// a text in which one of its keywords stands.
+	everywhere  bool
+	left, right reach
+
+	probe      *regexp.Regexp // nil if none
+	probeRunes int
+}
+
+// A lazyRegexp is compiled when it is first used.
+type lazyRegexp struct {
+	once sync.Once
+	re   *regexp.Regexp
+}
+
+func (l *lazyRegexp) match(expr string, b []byte) bool {
+	l.once.Do(func() { l.re = regexp.MustCompile(expr) })
+	return l.re.Match(b)
+}
+
+// prepare compiles the rule and derives how it can be run.
+func (r *rule) prepare() error {
+	r.once.Do(func() { r.err = r.compile() })
+	return r.err
+}
+
+func (r *rule) compile() error {
+	var err error
+	if r.re, err = regexp.Compile(r.Regexp); err != nil {
+		return fmt.Errorf("rule %s: %w", r.ID, err)
+	}
+	tree, err := syntax.Parse(r.Regexp, syntax.Perl)
+	if err != nil {
+		return fmt.Errorf("rule %s: %w", r.ID, err)
+	}
+	at, ok := locate(tree, r.Keywords)
+	if !ok {
+		r.everywhere = true
+		return nil
+	}
+	r.left, r.right = reachOf(at.left), reachOf(at.right)
+	if p := probeOf(tree, r.Keywords); p != nil {
+		var none class
+		r.probeRunes = countBound(p, &none) + 1
+		if r.probe, err = regexp.Compile(`\A(?:` + p.String() + `)`); err != nil {
+			return fmt.Errorf("rule %s: probe: %w", r.ID, err)
+		}
+	}
+	return nil
+}
+
+// An allowlist says what is not a secret.
+type allowlist struct {
+	Paths     []string `json:"paths"`
+	Regexps   []string `json:"regexps"`
+	Target    string   `json:"target"` // "" (the secret), match or line
+	And       bool     `json:"and"`
+	Stopwords []string `json:"stopwords"`
+
+	path, re lazyRegexp
+	once     sync.Once
+	stop     *automaton
+}
+
+func anyOf(exprs []string) string { return "(?:" + strings.Join(exprs, ")|(?:") + ")" }
+
+func (a *allowlist) allowsPath(path []byte) bool {
+	return len(a.Paths) > 0 && a.path.match(anyOf(a.Paths), path)
+}
+
+// allows reports whether the list allows a secret in a file that allowsPath may allow.
+func (a *allowlist) allows(path, secret, match, line []byte) bool {
+	regexpOK := func() bool {
+		target := secret
+		switch a.Target {
+		case "match":
+			target = match
+		case "line":
+			target = line
+		}
+		return len(target) > 0 && a.re.match(anyOf(a.Regexps), target)
+	}
+	stopOK := func() bool {
+		a.once.Do(func() { a.stop = newAutomaton(a.Stopwords) })
+		return a.stop.contains(secret)
+	}
+	if !a.And {
+		return len(a.Regexps) > 0 && regexpOK() || len(a.Stopwords) > 0 && stopOK()
+	}
+	if len(a.Paths) > 0 && !a.allowsPath(path) {
+		return false
+	}
+	if len(a.Regexps) > 0 && !regexpOK() {
+		return false
+	}
+	return len(a.Stopwords) == 0 || stopOK()
+}
+
+// A ruleSet is what the matcher applies.
+type ruleSet struct {
+	rules    []*rule
+	allow    []*allowlist // of gitleaks, for every rule
+	words    *automaton   // over the keywords of all rules
+	byWord   [][]int      // the rules that have the keyword
+	pathOnly []*rule
+	digest   sallyport.Digest
+}
+
+// matcherVersion changes with what the matcher makes of the same rules, so that cached results
+// of an older one are not taken for its own.
+const matcherVersion = "1"
+
+// defaultRules returns the rule set that the binary carries.
+var defaultRules = sync.OnceValue(func() *ruleSet {
+	set, err := loadRules(gitleaksRules, ownRules)
+	if err != nil {
+		panic(err) // the files are embedded, and a test loads them
+	}
+	return set
+})
+
+func loadRules(files ...[]byte) (*ruleSet, error) {
+	set := &ruleSet{}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "sallyport secret matcher %s\n", matcherVersion)
+	index := map[string]int{}
+	var words []string
+	for _, b := range files {
+		sum.Write(b)
+		var f ruleFile
+		dec := json.NewDecoder(bytes.NewReader(b))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&f); err != nil {
+			return nil, fmt.Errorf("read rules: %w", err)
+		}
+		set.allow = append(set.allow, f.Allow...)
+		for _, r := range f.Rules {
+			if r.Regexp == "" {
+				set.pathOnly = append(set.pathOnly, r)
+				continue
+			}
+			if len(r.Keywords) == 0 {
+				return nil, fmt.Errorf("read rules: %s has no keyword", r.ID)
+			}
+			for _, w := range r.Keywords {
+				i, ok := index[w]
+				if !ok {
+					i = len(words)
+					index[w] = i
+					words = append(words, w)
+					set.byWord = append(set.byWord, nil)
+				}
+				set.byWord[i] = append(set.byWord[i], len(set.rules))
+			}
+			set.rules = append(set.rules, r)
+		}
+	}
+	set.words = newAutomaton(words)
+	set.digest = sallyport.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil)))
+	return set, nil
+}
+
+// severity ranks a match of r: a secret of a shape that nothing else has outranks one that is
+// known by its surroundings.
+func (r *rule) severity() sallyport.Severity {
+	if r.Contextual {
+		return sallyport.High
+	}
+	return sallyport.Critical
+}
+
+// prefix returns up to four characters of secret that are public, since every secret of the
+// rule's kind starts with them.
+func (r *rule) prefix(secret []byte) string {
+	if r.Contextual {
+		return ""
+	}
+	n := 0
+	for _, k := range r.Keywords {
+		if len(k) <= len(secret) && strings.EqualFold(k, string(secret[:len(k)])) {
+			n = max(n, len(k))
+		}
+	}
+	return string(secret[:min(n, 4)])
+}
+
+// entropy returns the Shannon entropy of b in bits for each byte, over its runes.
+func entropy(b []byte) float64 {
+	var ascii [utf8.RuneSelf]int
+	var other map[rune]int
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		i += n
+		if r < utf8.RuneSelf {
+			ascii[r]++
+			continue
+		}
+		if other == nil {
+			other = map[rune]int{}
+		}
+		other[r]++
+	}
+	sum := 0.0
+	add := func(count int) {
+		if count > 0 {
+			f := float64(count) / float64(len(b))
+			sum -= f * math.Log2(f)
+		}
+	}
+	for _, n := range ascii {
+		add(n)
+	}
+	for _, n := range other {
+		add(n)
+	}
+	return sum
+}
