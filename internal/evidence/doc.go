@@ -1,0 +1,54 @@
+// Package evidence turns attestations into evidence, and back.
+//
+// An attestation is bytes: a Sigstore bundle that carries a DSSE envelope around an in-toto
+// statement. It becomes evidence when [Verifier.Verify] has checked, in this order:
+//
+//  1. the bundle: at most 10 MiB, one JSON value, no key twice, a media type that is known, a
+//     DSSE envelope of in-toto's payload type with exactly one signature;
+//  2. the signature, under a key of the trust roots that the bundle's hint names. Only if there
+//     is no hint at all is each key tried;
+//  3. that this key may sign this predicate type. Types are compared exactly;
+//  4. that the key is valid now, by the enforcement point's clock, and that the statement does
+//     not claim to be from the future;
+//  5. the statement: version 1 (0.1 is read too), no key twice, at least one subject, each with
+//     a well-formed digest;
+//  6. the predicate, if its type is one of Sallyport's own: shape, and agreement with the
+//     subjects (package predicate).
+//
+// Whatever fails is an error of one sentence that wraps one of the errors below, and the zero
+// Evidence. A statement is decoded before step 3, since the type stands in it, but nothing in it
+// is believed until every step has passed.
+//
+// Keys come in two kinds. A PEM key (Ed25519, ECDSA P-256 or P-384, RSA of 2048, 3072 or 4096
+// bits) signs the envelope as Sigstore clients expect, and its hint is the base64 of the SHA-256
+// of its SubjectPublicKeyInfo, which is cosign's convention. An SSH key signs our own variant, so
+// that reviewers can use the keys and security keys that they have: the signature in the
+// envelope is a binary SSHSIG over the pre-authentication encoding in the namespace
+// [SSHNamespace], and the hint is the key's fingerprint, "SHA256:…". No other tool verifies that
+// variant today; everything around the signature is the standard.
+//
+// The grade of evidence is what the trust roots say that the key proves. A touched security key
+// is the only one that can prove presence: without the touch, or with an ordinary key, present
+// and attested fall to declared.
+//
+// Certificates (keyless signing), transparency-log entries and timestamps in a bundle prove
+// nothing to this package yet: a bundle signed with a certificate is refused, the rest ignored.
+//
+// [Dir] keeps attestations in files named by digest. It verifies nothing but that a file still
+// holds what its name says. [Sign], [SignSSH] and [VSA] make statements for others to verify.
+package evidence
+
+import "errors"
+
+// Why an attestation is not evidence. Every error of [Verifier.Verify] wraps exactly one.
+var (
+	ErrBundle     = errors.New("the bundle cannot be read")
+	ErrSignature  = errors.New("the signature does not verify")
+	ErrUnknownKey = errors.New("the key that signed is not in the trust roots")
+	ErrNotAllowed = errors.New("the key may not sign this predicate type")
+	ErrExpired    = errors.New("the key or the statement is not valid at this time")
+	ErrStatement  = errors.New("the statement is not valid")
+)
+
+// MaxBundle is the largest bundle that is read or written, in bytes.
+const MaxBundle = 10 << 20

@@ -1,0 +1,274 @@
+package evidence
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
+	"github.com/sallyport-dev/sallyport/internal/base/strict"
+)
+
+// MaxTrust is the largest trust.yaml that is read, in bytes.
+const MaxTrust = 1 << 20
+
+const (
+	maxKeys  = 1000
+	maxTypes = 64
+	maxName  = 256
+)
+
+// A Key is a public key and what it may say.
+type Key struct {
+	Name      string
+	Principal sallyport.Principal // whose word a signature by this key is
+	Types     []string            // predicate types that it may sign, exact
+	Grade     sallyport.Grade     // what its signature proves
+
+	// Exactly one of Public and SSH is set. SSH is a fingerprint, "SHA256:…".
+	Public crypto.PublicKey
+	SSH    string
+
+	// SK says that the SSH key lives in a security key. Its signature counts for more than
+	// declared only if somebody touched the key for it.
+	SK bool
+
+	// The key is valid from NotBefore to NotAfter, both included; zero means without limit.
+	NotBefore, NotAfter time.Time
+}
+
+// Hint returns what a bundle calls the key: the fingerprint of an SSH key, or the base64 of the
+// SHA-256 of the SubjectPublicKeyInfo. It is empty for a key that cannot be used.
+func (k Key) Hint() string {
+	if k.SSH != "" {
+		return k.SSH
+	}
+	hint, err := Hint(k.Public)
+	if err != nil {
+		return ""
+	}
+	return hint
+}
+
+// Hint returns what a bundle calls the public key pub. It fails for a kind, curve or length of
+// key that is not accepted.
+func Hint(pub crypto.PublicKey) (string, error) {
+	if err := checkPublic(pub); err != nil {
+		return "", err
+	}
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return "", fmt.Errorf("encode public key: %w", err)
+	}
+	sum := sha256.Sum256(der)
+	return base64.StdEncoding.EncodeToString(sum[:]), nil
+}
+
+func checkPublic(pub crypto.PublicKey) error {
+	switch k := pub.(type) {
+	case ed25519.PublicKey:
+		if len(k) == ed25519.PublicKeySize {
+			return nil
+		}
+	case *ecdsa.PublicKey:
+		if k.Curve == elliptic.P256() || k.Curve == elliptic.P384() {
+			return nil
+		}
+	case *rsa.PublicKey:
+		if n := k.N.BitLen(); n == 2048 || n == 3072 || n == 4096 {
+			return nil
+		}
+	}
+	return errors.New("the key is not Ed25519, ECDSA P-256 or P-384, or RSA of 2048, 3072 or 4096 bits")
+}
+
+// Trust is what .sallyport/trust.yaml says.
+type Trust struct {
+	Keys []Key
+}
+
+// trustFile is the file as written. Its keys are documented in docs for users; a key may be a
+// PEM public key or an SSH authorized-key line.
+type trustFile struct {
+	Version int        `yaml:"version"`
+	Keys    []trustKey `yaml:"keys"`
+}
+
+type trustKey struct {
+	Name      string         `yaml:"name"`
+	Key       string         `yaml:"key"`
+	Principal trustPrincipal `yaml:"principal"`
+	Types     []string       `yaml:"types"`
+	Grade     string         `yaml:"grade"`
+	NotBefore string         `yaml:"not_before"`
+	NotAfter  string         `yaml:"not_after"`
+}
+
+type trustPrincipal struct {
+	Kind string `yaml:"kind"`
+	Name string `yaml:"name"`
+}
+
+// ParseTrust reads a trust.yaml. Unknown keys fail, and so does anything that would make a key
+// say more than one thing: a name or a key that stands twice, a pattern for a type.
+func ParseTrust(b []byte) (*Trust, error) {
+	var f trustFile
+	if err := strict.YAML(b, MaxTrust, &f); err != nil {
+		return nil, fmt.Errorf("read trust: %w", err)
+	}
+	if f.Version != 1 {
+		return nil, fmt.Errorf("read trust: version is %d, this release reads version 1", f.Version)
+	}
+	if len(f.Keys) > maxKeys {
+		return nil, fmt.Errorf("read trust: %d keys, the limit is %d", len(f.Keys), maxKeys)
+	}
+	t := &Trust{Keys: make([]Key, 0, len(f.Keys))}
+	names, hints := map[string]bool{}, map[string]string{}
+	for i, in := range f.Keys {
+		k, err := in.parse()
+		if err != nil {
+			return nil, fmt.Errorf("read trust: keys[%d] %.100q: %w", i, in.Name, err)
+		}
+		if names[k.Name] {
+			return nil, fmt.Errorf("read trust: keys[%d]: the name %q stands twice", i, k.Name)
+		}
+		if other, ok := hints[k.Hint()]; ok {
+			return nil, fmt.Errorf("read trust: keys[%d] %q: the key is that of %q", i, k.Name, other)
+		}
+		names[k.Name], hints[k.Hint()] = true, k.Name
+		t.Keys = append(t.Keys, k)
+	}
+	return t, nil
+}
+
+func (in trustKey) parse() (Key, error) {
+	k := Key{
+		Name:      in.Name,
+		Principal: sallyport.Principal{Kind: sallyport.PrincipalKind(in.Principal.Kind), Name: in.Principal.Name},
+		Grade:     sallyport.Grade(in.Grade),
+		Types:     slices.Clone(in.Types),
+	}
+	if !validName(in.Name) {
+		return Key{}, errors.New("name is missing or not one printable line")
+	}
+	if !validName(in.Principal.Name) {
+		return Key{}, errors.New("principal.name is missing or not one printable line")
+	}
+	switch k.Principal.Kind {
+	case sallyport.Workload, sallyport.Bot, sallyport.Person, sallyport.Agent:
+	default:
+		return Key{}, fmt.Errorf("principal.kind is %q, want workload, person, agent or bot", in.Principal.Kind)
+	}
+	switch {
+	case k.Grade != sallyport.Declared && k.Grade != sallyport.Observed:
+		return Key{}, fmt.Errorf("grade is %q, want declared or observed", in.Grade)
+	case k.Grade == sallyport.Observed && (k.Principal.Kind == sallyport.Person || k.Principal.Kind == sallyport.Agent):
+		// The agent has its operator's ordinary keys, and its own word is a declaration.
+		return Key{}, fmt.Errorf("grade is observed, which the key of a %s cannot prove", k.Principal.Kind)
+	}
+	if err := checkTypes(in.Types); err != nil {
+		return Key{}, err
+	}
+	var err error
+	if k.Public, k.SSH, k.SK, err = parsePublic(in.Key); err != nil {
+		return Key{}, err
+	}
+	if k.NotBefore, err = parseTime("not_before", in.NotBefore); err != nil {
+		return Key{}, err
+	}
+	if k.NotAfter, err = parseTime("not_after", in.NotAfter); err != nil {
+		return Key{}, err
+	}
+	if !k.NotAfter.IsZero() && k.NotAfter.Before(k.NotBefore) {
+		return Key{}, errors.New("not_after is before not_before")
+	}
+	return k, nil
+}
+
+func checkTypes(types []string) error {
+	if len(types) == 0 || len(types) > maxTypes {
+		return fmt.Errorf("types has %d entries, want 1 to %d predicate types", len(types), maxTypes)
+	}
+	for i, t := range types {
+		u, err := url.Parse(t)
+		switch {
+		case err != nil || u.Scheme == "" || (u.Host == "" && u.Opaque == ""):
+			return fmt.Errorf("types: %.100q is not a URI", t)
+		case strings.ContainsAny(t, "* \t\r\n"):
+			return fmt.Errorf("types: %.100q is a pattern, and types are exact", t)
+		case slices.Contains(types[:i], t):
+			return fmt.Errorf("types: %.100q stands twice", t)
+		}
+	}
+	return nil
+}
+
+func parseTime(field, s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s: %.100q is not a time such as 2026-01-31T00:00:00Z", field, s)
+	}
+	return t, nil
+}
+
+func validName(s string) bool {
+	return s != "" && len(s) <= maxName && strings.TrimSpace(s) == s &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+// parsePublic reads a PEM public key, or the fingerprint of an SSH authorized-key line.
+func parsePublic(s string) (pub crypto.PublicKey, fingerprint string, sk bool, err error) {
+	s = strings.TrimSpace(s)
+	switch {
+	case s == "":
+		return nil, "", false, errors.New("key is missing")
+	case strings.HasPrefix(s, "-----BEGIN "):
+		pub, err = parsePEM([]byte(s))
+	default:
+		line, err := sshsig.ParseAuthorizedKey(s)
+		if err != nil {
+			return nil, "", false, fmt.Errorf("key is neither a PEM public key nor an SSH key line: %w", err)
+		}
+		fingerprint, sk = sshsig.Fingerprint(line), sshsig.IsSK(line)
+	}
+	return pub, fingerprint, sk, err
+}
+
+func parsePEM(b []byte) (crypto.PublicKey, error) {
+	block, rest := pem.Decode(b)
+	switch {
+	case block == nil:
+		return nil, errors.New("key: the PEM block cannot be read")
+	case strings.Contains(block.Type, "PRIVATE"):
+		return nil, errors.New("key: this is a private key; whoever can read this file has it now")
+	case block.Type != "PUBLIC KEY" || len(block.Headers) != 0:
+		return nil, fmt.Errorf("key: the PEM block is a %q, want a PUBLIC KEY", block.Type)
+	case len(bytes.TrimSpace(rest)) != 0:
+		return nil, errors.New("key: there is more after the PEM block")
+	}
+	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
+	if err := checkPublic(pub); err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
+	return pub, nil
+}
