@@ -143,3 +143,8 @@ func LoadSimulatedSK(path string) (*SimulatedSK, error) {
 		Application: block.Headers["Application"],
 	})
 }
+
+// IsSimulated is [Info.Simulated] of a key that has not signed anything yet.
+func IsSimulated(pub ssh.PublicKey) bool {
+	return IsSK(pub) && application(pub) == SimulatedApplication
+}

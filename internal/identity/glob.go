@@ -1,0 +1,75 @@
+package identity
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A glob is a path pattern cut at its slashes. * and ? match within one segment, a segment **
+// any number of them.
+type glob []string
+
+// maxGlob bounds a pattern's length.
+const maxGlob = 512
+
+func parseGlob(s string) (glob, error) {
+	switch {
+	case s == "" || len(s) > maxGlob:
+		return nil, fmt.Errorf("pattern of %d bytes, want 1 to %d", len(s), maxGlob)
+	case strings.ContainsAny(s, "[]{}\\!\x00"):
+		return nil, fmt.Errorf("pattern %.80q: only *, ** and ? are special, and []{}\\! are not allowed", s)
+	}
+	g := strings.Split(s, "/")
+	for _, seg := range g {
+		if seg == "" || seg == "." || seg == ".." {
+			return nil, fmt.Errorf("pattern %.80q: empty, . and .. segments match no path", s)
+		}
+		if seg != "**" && strings.Contains(seg, "**") {
+			return nil, fmt.Errorf("pattern %.80q: ** stands alone between slashes", s)
+		}
+	}
+	if g[len(g)-1] == "**" {
+		g = append(g, "*") // "docs/**" is what lies below docs, not a file of that name
+	}
+	return g, nil
+}
+
+// match reports whether g matches all of path.
+func (g glob) match(path string) bool {
+	if path == "" {
+		return false
+	}
+	return wildcard(g, strings.Split(path, "/"),
+		func(p string) bool { return p == "**" },
+		func(p, s string) bool {
+			return wildcard([]byte(p), []byte(s),
+				func(b byte) bool { return b == '*' },
+				func(b, c byte) bool { return b == '?' || b == c })
+		})
+}
+
+// wildcard matches a pattern whose elements are either stars, which match any run, or match one
+// element. It only ever goes back to the last star, so its time is at most the product of the
+// lengths and no pattern makes it explode.
+func wildcard[E any](pattern, s []E, star func(E) bool, one func(p, e E) bool) bool {
+	pi, si, back, backS := 0, 0, -1, 0
+	for si < len(s) {
+		switch {
+		case pi < len(pattern) && star(pattern[pi]):
+			back, backS = pi, si
+			pi++
+		case pi < len(pattern) && one(pattern[pi], s[si]):
+			pi++
+			si++
+		case back >= 0:
+			backS++
+			pi, si = back+1, backS
+		default:
+			return false
+		}
+	}
+	for pi < len(pattern) && star(pattern[pi]) {
+		pi++
+	}
+	return pi == len(pattern)
+}
