@@ -118,6 +118,7 @@ var Libraries = []Library{
 	{"github.com/transparency-dev/merkle", []string{"internal/tlog", "internal/tlog/*"}},
 	{"github.com/transparency-dev/formats", []string{"internal/tlog", "internal/tlog/*"}},
 	{"golang.org/x/mod/sumdb", []string{"internal/tlog", "internal/tlog/*"}},
+	{"k8s.io/klog", []string{"internal/tlog/tessera"}}, // to silence it
 	{"modernc.org/sqlite", []string{"internal/store/sqlite"}},
 	{"github.com/spf13/cobra", []string{"cmd/sallyport"}},
 	{"github.com/spf13/pflag", []string{"cmd/sallyport"}},
