@@ -95,8 +95,8 @@ type gather struct {
 // Commit says who made c. It never fails: what cannot be established is Nobody.
 func (id *Identifier) Commit(c *sallyport.Commit) Result {
 	g := &gather{id: id, commit: c.ID}
-	author := id.actor(c.Author.Name, c.Author.Email)
-	committer := id.actor(c.Committer.Name, c.Committer.Email)
+	author := id.actor(c.Author.Name, c.Author.Email, false)
+	committer := id.actor(c.Committer.Name, c.Committer.Email, false)
 	g.actor("author", author)
 	g.claim(author)
 	if committer != author {

@@ -29,16 +29,19 @@ type actor struct {
 // maxActors bounds how many actors are kept at once.
 const maxActors = 8192
 
-// actor returns what the name and address of an author, a committer or a trailer say.
-func (id *Identifier) actor(name, email string) *actor {
+// actor returns what the name and address of an author or committer say, or those in a trailer.
+func (id *Identifier) actor(name, email string, trailer bool) *actor {
 	key := name + "\x00" + email
+	if trailer {
+		key += "\x00"
+	}
 	id.mu.Lock()
 	a := id.actors[key]
 	id.mu.Unlock()
 	if a != nil {
 		return a
 	}
-	a = id.newActor(name, email)
+	a = id.newActor(name, email, trailer)
 	id.mu.Lock()
 	if len(id.actors) >= maxActors {
 		clear(id.actors)
@@ -48,7 +51,7 @@ func (id *Identifier) actor(name, email string) *actor {
 	return a
 }
 
-func (id *Identifier) newActor(name, email string) *actor {
+func (id *Identifier) newActor(name, email string, trailer bool) *actor {
 	name, email = strings.TrimSpace(name), strings.TrimSpace(email)
 	t := markers()
 	a := &actor{email: fold(email), text: printable(name + " <" + email + ">")}
@@ -58,26 +61,25 @@ func (id *Identifier) newActor(name, email string) *actor {
 	}
 	human := false
 	for _, r := range t.identity {
-		if !r.matches(a.email, a.email) {
-			continue
-		}
-		switch r.Kind {
-		case kindHuman:
+		switch {
+		case !r.matches(a.email, a.email):
+		case r.Kind == kindHuman:
 			human = true
-		case kindForged:
+		case r.Kind == kindForged:
 			a.shapes = append(a.shapes, shape{ruleForgedIdentity, sallyport.Critical, a.text,
 				"an address that is not issued to the agent and that attackers have used in its name"})
-		default:
-			a.add(mark{agent: r.Agent, kind: r.Kind, model: modelOf(name)})
 		}
 	}
-	if a.email != "" {
-		line := coAuthor + ": x <" + a.email + ">"
-		for _, r := range t.coAuthor {
-			if r.matches(line, line) {
-				a.add(mark{agent: r.Agent, kind: r.Kind, model: modelOf(name)})
-			}
-		}
+	// An address means the same wherever it stands, but one vendor's products share addresses:
+	// the rules that were written for this place name the product, the others are for what
+	// those leave out.
+	line := coAuthor + ": x <" + a.email + ">"
+	if trailer {
+		a.match(t.coAuthor, line, name)
+		a.match(t.identity, a.email, name)
+	} else {
+		a.match(t.identity, a.email, name)
+		a.match(t.coAuthor, line, name)
 	}
 	for _, r := range t.name {
 		if r.matches(name, fold(name)) {
@@ -90,10 +92,24 @@ func (id *Identifier) newActor(name, email string) *actor {
 			a.add(mark{agent: r.Agent, kind: r.Kind, model: modelOf(name)})
 		}
 	}
-	if !human {
+	if !human && len(a.shapes) == 0 {
 		a.shapes = append(a.shapes, t.shapes(id.roster, name, a.email, a.text)...)
 	}
 	return a
+}
+
+// match adds the marks of rules that match folded text, unless an agent is known already.
+func (a *actor) match(rules []*rule, folded, name string) {
+	for _, m := range a.marks {
+		if m.kind != kindBot {
+			return
+		}
+	}
+	for _, r := range rules {
+		if r.Kind != kindHuman && r.Kind != kindForged && r.matches(folded, folded) {
+			a.add(mark{agent: r.Agent, kind: r.Kind, model: modelOf(name)})
+		}
+	}
 }
 
 // add keeps one mark for each agent.
@@ -166,7 +182,7 @@ func (g *gather) maker(key, line string) {
 	if !ok {
 		return
 	}
-	a := g.id.actor(name, email)
+	a := g.id.actor(name, email, true)
 	g.actor("trailer", a)
 	if authorTrailers[key] {
 		g.claim(a)
