@@ -26,8 +26,8 @@ const maxHistory = 1000
 type Source interface {
 	// Files returns the files under .sallyport/ in the tree of a commit or tree, by path from
 	// the top of the repository, and an empty map if there are none. Anything under it that is
-	// not a regular file (a symbolic link, a submodule) must be an error: its content is
-	// elsewhere. The caller does not change what it gets.
+	// not a regular file (a symbolic link, a submodule) must be an error that wraps
+	// ErrGoverned: its content is elsewhere. The caller does not change what it gets.
 	Files(ctx context.Context, treeish string) (map[string][]byte, error)
 	// History returns the commits that changed anything under .sallyport/ on the first-parent
 	// history of tip, newest first. It may stop after a thousand.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
@@ -185,7 +186,7 @@ func (r Root) validate() error {
 }
 
 func checkGovernedPath(p string) error {
-	if !strings.HasPrefix(p, GovernedDir) || path.Clean(p) != p || strings.ContainsRune(p, 0) {
+	if !strings.HasPrefix(p, GovernedDir) || path.Clean(p) != p || strings.ContainsRune(p, 0) || !utf8.ValidString(p) {
 		return fmt.Errorf("%q is no path under %s", p, GovernedDir)
 	}
 	return nil

@@ -1,0 +1,84 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/sallyport-dev/sallyport"
+)
+
+// Whatever parseInput accepts, the vocabulary's own decoder accepts too, and reads the same
+// counts from it.
+func FuzzParseInput(f *testing.F) {
+	f.Add(open(f))
+	f.Add([]byte("{}"))
+	f.Add(bytes.Replace(open(f), []byte(`"evidence":null`), []byte(`"evidence":[{"attestation":"","predicate_type":"","signer":{"kind":""},"grade":"","logged":"","body":{"a":[1,{}]}}]`), 1))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		doc, err := parseInput(b)
+		if err != nil {
+			return
+		}
+		var in sallyport.Input
+		if err := json.Unmarshal(b, &in); err != nil {
+			t.Fatalf("accepted what the vocabulary refuses: %v", err)
+		}
+		for _, file := range in.Change.Files {
+			if file.Uncovered.Total() < file.Uncovered.Agent {
+				t.Error("a weight cancels another")
+			}
+		}
+		if doc.Len() < inputShape().needed {
+			t.Error("a property is missing")
+		}
+	})
+}
+
+// A file of cases that parses says of each case what it wants.
+func FuzzParseCases(f *testing.F) {
+	f.Add([]byte("cases:\n  - note: a\n    want: []\n"))
+	f.Add(Builtin().Files["merge_test.yaml"])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		cases, err := parseCases(b)
+		if err == nil && len(cases) == 0 {
+			t.Error("accepted no cases")
+		}
+		for _, c := range cases {
+			if c.Want == nil || c.Note == "" {
+				t.Errorf("accepted %+v", c)
+			}
+		}
+	})
+}
+
+// A manifest that parses names a version that exists.
+func FuzzParseManifest(f *testing.F) {
+	f.Add([]byte("rego_version: 0\ntitle: x\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := parseManifest(b); err == nil && m.RegoVersion != nil && *m.RegoVersion != 0 && *m.RegoVersion != 1 {
+			t.Errorf("accepted version %d", *m.RegoVersion)
+		}
+	})
+}
+
+// What clean returns is printable, bounded, and clean already.
+func FuzzClean(f *testing.F) {
+	f.Add("plain")
+	f.Add("\x1b[2J\u202e\xff" + strings.Repeat("é", maxText))
+	f.Fuzz(func(t *testing.T, s string) {
+		c := clean(s)
+		for _, r := range c {
+			if !unicode.IsPrint(r) {
+				t.Fatalf("%q holds %U", c, r)
+			}
+		}
+		if len(c) > 12*maxText {
+			t.Errorf("%d bytes", len(c))
+		}
+		if len(c) <= maxText && clean(c) != c {
+			t.Errorf("%q is %q the second time", c, clean(c))
+		}
+	})
+}
