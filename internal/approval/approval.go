@@ -98,7 +98,7 @@ func newStatement(a Answer) (sallyport.Statement, error) {
 	p := predicate.Approval{
 		Verdict: a.Verdict, Reviewer: a.Reviewer, Repository: a.Repository, TargetRef: c.TargetRef,
 		Base: string(c.Base), Head: string(c.Head), HeadTree: string(c.HeadTree), MergeTree: string(c.MergeTree),
-		Vouches: a.Vouches, Comment: a.Comment, IssuedAt: predicate.FormatTime(a.At),
+		Revokes: string(a.Revokes), Vouches: a.Vouches, Comment: a.Comment, IssuedAt: predicate.FormatTime(a.At),
 		Nonce: hex.EncodeToString(nonce[:]), Tool: predicate.Tool{Name: "sallyport", Version: a.Version},
 	}
 	for _, s := range a.Policies {
@@ -107,8 +107,7 @@ func newStatement(a Answer) (sallyport.Statement, error) {
 	if a.Screen != "" {
 		p.Rendered = &predicate.Rendered{MediaType: ScreenMediaType, Digest: string(sallyport.SHA256([]byte(a.Screen)))}
 	}
-	switch a.Verdict {
-	case predicate.VerdictApprove:
+	if a.Verdict == predicate.VerdictApprove {
 		life := a.Lifetime
 		if life == 0 {
 			life = DefaultLifetime
@@ -120,8 +119,6 @@ func newStatement(a Answer) (sallyport.Statement, error) {
 			return sallyport.Statement{}, errors.New("the head does not merge into the target without conflict, so there is no result to approve")
 		}
 		p.ExpiresAt = predicate.FormatTime(a.At.Add(life))
-	case predicate.VerdictRevoke:
-		p.Revokes = string(a.Revokes)
 	}
 	if err := p.Validate(); err != nil {
 		return sallyport.Statement{}, err

@@ -80,7 +80,7 @@ func Judge(ctx context.Context, evs []sallyport.Evidence, c Context) (Judgement,
 	if err := c.check(); err != nil {
 		return Judgement{}, err
 	}
-	j := judge{c: c, replays: map[string]replay{}, authors: map[string]authors{}}
+	j := judge{c: c, replays: map[string]replay{}, merges: map[[2]sallyport.Digest]replay{}, authors: map[string]authors{}}
 	if err := j.read(evs); err != nil {
 		return Judgement{}, err
 	}
@@ -117,8 +117,9 @@ type word struct {
 
 type judge struct {
 	c       Context
-	words   []word // oldest first
-	replays map[string]replay
+	words   []word                         // oldest first
+	replays map[string]replay              // onto the change's base, by head
+	merges  map[[2]sallyport.Digest]replay // all that were made, by base and head
 	authors map[string]authors
 	revoked map[sallyport.Digest]bool
 }

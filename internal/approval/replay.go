@@ -16,38 +16,60 @@ type replay struct {
 }
 
 // replayAll replays the heads that words about this repository and ref name, other than those
-// that settle without it, newest words first and at most maxReplays of them.
+// that settle without it: at most maxReplays for objections and as many for approvals, newest
+// words first. The two are counted apart, so that approvals cannot crowd out an objection.
 func (j *judge) replayAll(ctx context.Context) error {
-	for i := len(j.words) - 1; i >= 0; i-- {
-		w := &j.words[i]
-		if w.flaw != "" || w.p.Verdict == predicate.VerdictRevoke || j.misdirected(w) != "" || j.direct(w) {
-			continue
+	for _, verdict := range []predicate.Verdict{predicate.VerdictDecline, predicate.VerdictApprove} {
+		n := 0
+		for i := len(j.words) - 1; i >= 0; i-- {
+			w := &j.words[i]
+			if w.p.Verdict != verdict || !j.needsReplay(w) {
+				continue
+			}
+			if n++; n > maxReplays {
+				j.replays[w.p.Head] = replay{fault: fmt.Sprintf("it was not examined: there are more than %d newer words about other heads", maxReplays)}
+				continue
+			}
+			r, err := j.replay(ctx, j.c.Change.Base, sallyport.Digest(w.p.Head))
+			if err != nil {
+				return err
+			}
+			j.replays[w.p.Head] = r
 		}
-		if w.p.Verdict == predicate.VerdictApprove && (j.outOfTime(w) != "" || j.revoked[w.ev.Attestation]) {
-			continue // it cannot count, so it costs nothing
-		}
-		if _, ok := j.replays[w.p.Head]; ok {
-			continue
-		}
-		if len(j.replays) == maxReplays {
-			j.replays[w.p.Head] = replay{fault: fmt.Sprintf("it was not examined: there are more than %d newer words about other heads", maxReplays)}
-			continue
-		}
-		r, err := j.replay(ctx, j.c.Change.Base, w.p.Head)
-		if err != nil {
-			return err
-		}
-		j.replays[w.p.Head] = r
 	}
 	return nil
 }
 
+// needsReplay reports whether what a word comes to depends on a replay that was not made yet.
+func (j *judge) needsReplay(w *word) bool {
+	if w.flaw != "" || j.misdirected(w) != "" || j.direct(w) || j.revoked[w.ev.Attestation] {
+		return false
+	}
+	if w.p.Verdict == predicate.VerdictApprove && j.outOfTime(w) != "" {
+		return false // it cannot count, so it costs nothing
+	}
+	_, done := j.replays[w.p.Head]
+	return !done
+}
+
 // replay merges head into onto. Its error is the end of ctx; all else is a fault of the head.
-func (j *judge) replay(ctx context.Context, onto sallyport.Digest, head string) (replay, error) {
+func (j *judge) replay(ctx context.Context, onto, head sallyport.Digest) (replay, error) {
+	key := [2]sallyport.Digest{onto, head}
+	if r, ok := j.merges[key]; ok {
+		return r, nil
+	}
+	r, err := j.merge(ctx, onto, head)
+	if err == nil {
+		j.merges[key] = r
+	}
+	return r, err
+}
+
+func (j *judge) merge(ctx context.Context, onto, head sallyport.Digest) (replay, error) {
 	if onto.Zero() {
 		return replay{fault: "it is about another head, and there is no base to replay that onto"}, nil
 	}
-	tree, conflicts, err := j.c.Replay(ctx, onto.Hex(), sallyport.Digest(head).Hex())
+	tree, conflicts, err := j.c.Replay(ctx, onto.Hex(), head.Hex())
 	switch {
 	case ctx.Err() != nil:
 		return replay{}, fmt.Errorf("replay the approved head: %w", ctx.Err())
@@ -100,7 +122,7 @@ func (j *judge) stale(ctx context.Context, w *word) (why string, replayed bool, 
 	// The same two commits that the reviewer's tool merged must give what the reviewer saw.
 	seen := r
 	if w.p.Base != string(c.Base) {
-		if seen, err = j.replay(ctx, sallyport.Digest(w.p.Base), w.p.Head); err != nil {
+		if seen, err = j.replay(ctx, sallyport.Digest(w.p.Base), sallyport.Digest(w.p.Head)); err != nil {
 			return "", false, err
 		}
 	}

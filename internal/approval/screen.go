@@ -14,14 +14,14 @@ import (
 const Width = 100
 
 // Lines of each part of a screen that grows with the change. Together with what is fixed they
-// keep a screen at about sixty lines.
+// keep the screen of a usual change within forty lines, and of any change within seventy-five.
 const (
-	maxCommits  = 7
-	maxFiles    = 11
-	maxFindings = 7
-	maxResidue  = 4
-	maxReasons  = 7
-	maxShown    = 4 // policy sets
+	maxCommits  = 6
+	maxFiles    = 9
+	maxFindings = 5
+	maxResidue  = 3
+	maxReasons  = 4 // that wait, and as many that stay shut
+	maxShown    = 3 // policy sets
 )
 
 // A ScreenInput is what a screen is made of.
@@ -40,7 +40,7 @@ type ScreenInput struct {
 // and what it does not, and every digest that is signed. Its SHA-256 goes into the approval.
 //
 // It is a function of its input alone, printable ASCII and newlines, at most [Width] columns
-// wide and about sixty lines long. Lists that do not fit are cut after their riskiest entries,
+// wide and no longer than a screen. Lists that do not fit are cut after their riskiest entries,
 // and say how many are left out; whatever the size of the change, the weights, the counts of
 // risks and the digests are complete.
 func Screen(in ScreenInput) string {
@@ -86,7 +86,7 @@ type screen struct {
 
 // line writes one line, cut to Width. Its arguments hold no bytes but printable ASCII.
 func (s *screen) line(format string, args ...any) {
-	s.b.WriteString(strings.TrimRight(cut(fmt.Sprintf(format, args...), Width), " "))
+	s.b.WriteString(strings.TrimRight(trim(fmt.Sprintf(format, args...), Width), " "))
 	s.b.WriteByte('\n')
 }
 
@@ -148,14 +148,14 @@ func bar(part, total, n int) string {
 func (s *screen) who() {
 	cov := s.in.Input.Change.Coverage
 	u, l := cov.Units, cov.Lines
-	s.heading("WHO WROTE IT: %d lines in %d places in %d files", l.Total(), u.Total(), len(s.in.Input.Change.Files))
+	s.heading("WHO WROTE IT: %s in %s, %s", plural(l.Total(), "line"), plural(u.Total(), "place"), plural(len(s.in.Input.Change.Files), "file"))
 	row := func(name string, lines, units int, note string) {
 		if lines != 0 || units != 0 {
-			s.line("  %-13s [%s] %5d lines %5d places  %s", name, bar(lines, l.Total(), 20), lines, units, note)
+			s.line("  %-13s [%s] %s in %s: %s", name, bar(lines, l.Total(), 16), plural(lines, "line"), plural(units, "place"), note)
 		}
 	}
 	row("agent", l.Agent, u.Agent, s.agents())
-	row("unattributed", l.Unattributed, u.Unattributed, "nobody accounts for these: judged as an agent's")
+	row("unattributed", l.Unattributed, u.Unattributed, "nobody accounts for it")
 	row("bot", l.Bot, u.Bot, "verified, within its scope")
 	row("person", l.Person, u.Person, "signed at an accepted grade")
 	if l.Total() == 0 {
@@ -165,18 +165,19 @@ func (s *screen) who() {
 }
 
 func (s *screen) agents() string {
-	var names []string
+	var bad, good []string
 	for _, a := range s.in.Input.Agents {
 		n := quote(a.Name)
-		if !a.Approved {
-			n += " (NOT APPROVED)"
-		}
 		if a.Operator != "" {
 			n += " run by " + quote(a.Operator)
 		}
-		names = append(names, n)
+		if a.Approved {
+			good = append(good, n)
+		} else {
+			bad = append(bad, "NOT APPROVED: "+n)
+		}
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(append(bad, good...), ", ")
 }
 
 func (s *screen) commits() {
@@ -185,7 +186,7 @@ func (s *screen) commits() {
 		return
 	}
 	s.heading("COMMITS: %d", len(cs))
-	// Newest last, as git tells a story; merges that hold changes of their own come first.
+	// Oldest first, as the story goes, but merges that hold changes of their own before all.
 	order := make([]int, 0, len(cs))
 	for i := range cs {
 		if cs[i].Evil {
@@ -205,18 +206,21 @@ func (s *screen) commits() {
 		c := cs[i]
 		mark := ""
 		if c.Evil {
-			mark = "MERGE WITH CHANGES OF ITS OWN "
+			mark = "MERGE ADDS CHANGES: "
 		}
-		s.line("  %s  %s  %s%s", cut(c.ID.Hex(), 12), cut(fmt.Sprintf("%-34s", who(c)), 40), mark, quoted(c.Title, 48))
+		s.line("  %s  %s  %s%s", first(c.ID.Hex(), 12), trim(fmt.Sprintf("%-32s", who(c)), 42), mark, quoted(c.Title, 48))
 	}
 }
 
 func who(c sallyport.CommitInput) string {
 	p := c.Attribution.Principal
 	if p.Kind == sallyport.Nobody {
-		return "nobody (says " + cut(ascii(c.Author.Name), 20) + ")"
+		if c.Author.Name == "" {
+			return "nobody"
+		}
+		return "nobody (says " + trim(ascii(c.Author.Name), 20) + ")"
 	}
-	return fmt.Sprintf("%s %s (%s)", p.Kind, cut(quote(p.Name), 20), c.Attribution.Grade)
+	return fmt.Sprintf("%s %s (%s)", p.Kind, trim(quote(p.Name), 20), c.Attribution.Grade)
 }
 
 // quoted is s in quotation marks, cut to n columns.
@@ -225,7 +229,7 @@ func quoted(s string, n int) string {
 	if !strings.HasPrefix(q, `"`) {
 		q = `"` + q + `"`
 	}
-	return cut(q, n)
+	return trim(q, n)
 }
 
 func (s *screen) files() {
@@ -248,7 +252,7 @@ func (s *screen) files() {
 	for _, c := range sortedKeys(count) {
 		classes = append(classes, fmt.Sprintf("%d %s", count[c], ascii(c)))
 	}
-	s.heading("FILES: %d, %d of them protected (!)", len(fs), touched)
+	s.heading("FILES: %d, of which %d protected, marked !", len(fs), touched)
 	if len(classes) > 0 {
 		s.line("  by class: %s", strings.Join(classes, ", "))
 	}
@@ -298,9 +302,9 @@ func (s *screen) file(f sallyport.FileInput) {
 	if n := f.Uncovered.Agent; n > 0 {
 		notes = append(notes, fmt.Sprintf("%d by an agent, no run", n))
 	}
-	tail := strings.Join(notes, ", ")
-	s.line("  %s %-12s %-42s  %s", mark, what, cut(ascii(string(f.Path)), 46), cut(tail, 46))
 	if f.OldPath != "" {
-		s.line("      from %s", ascii(string(f.OldPath)))
+		notes = append(notes, "from "+ascii(string(f.OldPath)))
 	}
+	tail := strings.Join(notes, ", ")
+	s.line("  %s %-10s %-40s  %s", mark, what, cut(ascii(string(f.Path)), 40), tail)
 }

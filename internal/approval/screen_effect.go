@@ -40,9 +40,9 @@ func (s *screen) findings() {
 		case f.Path != "":
 			place = cut(ascii(string(f.Path)), 40)
 		case f.Commit != "":
-			place = cut(f.Commit.Hex(), 12)
+			place = "commit " + first(f.Commit.Hex(), 12)
 		}
-		s.line("  %-8s %-8s %-24s %s  %s", ascii(string(f.Severity)), ascii(f.State), cut(ascii(string(f.Kind)+"/"+f.Rule), 24), place, ascii(f.Text))
+		s.line("  %-8s %-8s %-24s %s  %s", ascii(string(f.Severity)), ascii(f.State), trim(ascii(string(f.Kind)+"/"+f.Rule), 24), place, ascii(f.Text))
 	}
 }
 
@@ -60,7 +60,7 @@ func (s *screen) residue() {
 	if len(rs) == 0 {
 		return
 	}
-	s.heading("NEW SINCE THE CLOSEST EARLIER APPROVAL: %d files", len(rs))
+	s.heading("NEW SINCE THE CLOSEST EARLIER APPROVAL: %s", plural(len(rs), "file"))
 	for n, f := range rs {
 		if n == maxResidue && len(rs) > maxResidue+1 {
 			s.more(len(rs)-n, "files")
@@ -98,22 +98,22 @@ func (s *screen) effect() {
 // codes lists reasons by code, each with how often it stands and one text.
 func (s *screen) codes(verb string, rs []sallyport.Reason) {
 	count := map[string]int{}
-	var first []sallyport.Reason
+	var once []sallyport.Reason
 	for _, r := range rs {
 		if count[r.Code]++; count[r.Code] == 1 {
-			first = append(first, r)
+			once = append(once, r)
 		}
 	}
-	for n, r := range first {
-		if n == maxReasons && len(first) > maxReasons+1 {
-			s.more(len(first)-n, "codes")
+	for n, r := range once {
+		if n == maxReasons && len(once) > maxReasons+1 {
+			s.more(len(once)-n, "codes")
 			break
 		}
 		times := ""
 		if count[r.Code] > 1 {
 			times = fmt.Sprintf(" (%d times)", count[r.Code])
 		}
-		s.line("  %-7s %s%s: %s", verb, cut(ascii(r.Code), 28), times, ascii(r.Text))
+		s.line("  %-7s %s%s: %s", verb, trim(ascii(r.Code), 28), times, ascii(r.Text))
 	}
 }
 
@@ -135,7 +135,7 @@ func (s *screen) signed() {
 			s.line("              %s", sallyport.SHA256([]byte(all.String())))
 			break
 		}
-		s.line("  policy      %s  %s", digest(p.Digest), cut(ascii(p.Name), 12))
+		s.line("  policy      %s  %s", digest(p.Digest), trim(ascii(p.Name), 12))
 	}
 	if !s.in.Expires.IsZero() {
 		s.line("  valid until %s, for this repository and this target only", s.in.Expires.UTC().Format("2006-01-02 15:04:05 UTC"))

@@ -36,8 +36,8 @@ func quote(s string) string {
 // oneLine makes an error's text safe to stand in a sentence.
 func oneLine(err error) string { return ascii(err.Error()) }
 
-// cut shortens s, which is ASCII, to n columns; what is left out is marked, in the middle, so
-// that a path keeps its name and its ending.
+// cut shortens s, which is ASCII, to n columns in its middle, so that a path keeps both its
+// folder and its ending.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -47,6 +47,24 @@ func cut(s string, n int) string {
 	}
 	tail := (n - 3) * 3 / 5
 	return s[:n-3-tail] + "..." + s[len(s)-tail:]
+}
+
+// trim shortens s, which is ASCII, to n columns at its end.
+func trim(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return s[:max(0, n-3)] + "..."
+}
+
+// first returns the first n bytes of s.
+func first(s string, n int) string { return s[:min(n, len(s))] }
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
 }
 
 func kindName(k sallyport.PrincipalKind) string {
