@@ -201,7 +201,7 @@ func errorOnly(err error) error {
 	return err
 }
 
-// subjectsOf returns what the statement in a bundle is about. It reads by the rules of Verify, so
+// subjectsOf returns what the statement in a bundle is filed under: its subjects and its type. It reads by the rules of Verify, so
 // that nothing which would verify is filed wrongly.
 func subjectsOf(raw []byte) ([]sallyport.Digest, error) {
 	p, err := parse(raw)
@@ -215,7 +215,7 @@ func subjectsOf(raw []byte) ([]sallyport.Digest, error) {
 	if err := checkStatement(st); err != nil {
 		return nil, err
 	}
-	subjects := []sallyport.Digest{}
+	subjects := []sallyport.Digest{TypeDigest(st.PredicateType)}
 	for _, s := range st.Subject {
 		for alg, hex := range s.Digest {
 			if dg, err := sallyport.ParseDigest(alg + ":" + hex); err == nil {
