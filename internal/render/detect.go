@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -19,8 +20,11 @@ type DetectReport struct {
 	Findings []sallyport.Finding     `json:"findings"`
 }
 
-// maxFiles is how many files are listed for people.
-const maxFiles = 40
+// How many commits and files are listed for people.
+const (
+	maxCommits = 200
+	maxFiles   = 40
+)
 
 // Agents writes a report for people: each commit with who made it, at what grade and why; the
 // files with what nobody accounts for; what is wrong with identities; and the coverage.
@@ -28,13 +32,25 @@ func Agents(w io.Writer, r DetectReport, o Options) error {
 	bw := bufio.NewWriter(w)
 	t := text{w: bw, o: o}
 	fmt.Fprintf(bw, "%s: %s, %s\n", Clean(r.Range), plural(len(r.Commits), "commit"), plural(len(r.Files), "file"))
-	for _, c := range r.Commits {
+	for i, c := range r.Commits {
+		if i == maxCommits {
+			fmt.Fprintf(bw, "\nand %d more; --json lists them all\n", len(r.Commits)-i)
+			break
+		}
 		t.commit(c)
 	}
 	t.files(r.Files)
 	t.findings(r.Findings)
 	t.coverage(r.Coverage)
 	return bw.Flush()
+}
+
+// AgentsJSON writes a report as JSON on one line. Its lists are never null.
+func AgentsJSON(w io.Writer, r DetectReport) error {
+	r.Commits = append([]sallyport.CommitInput{}, r.Commits...)
+	r.Files = append([]sallyport.FileInput{}, r.Files...)
+	r.Findings = append([]sallyport.Finding{}, r.Findings...)
+	return Value(w, r)
 }
 
 func plural(n int, what string) string {
@@ -203,16 +219,28 @@ func (t *text) coverage(c sallyport.Coverage) {
 	} {
 		if row.units > 0 || row.lines > 0 {
 			name := t.paint(kindColour(row.kind), row.name) + strings.Repeat(" ", 8-len(row.name))
-			fmt.Fprintf(t.w, "  %s %s %5.1f%%  %d lines in %d places\n", row.mark, name, percent(row.lines, l.Total()), row.lines, row.units)
+			fmt.Fprintf(t.w, "  %s %s %5s%%  %s in %s\n", row.mark, name, percent(row.lines, l.Total()), plural(row.lines, "line"), plural(row.units, "place"))
 		}
 	}
-	fmt.Fprintf(t.w, "named: %.1f%% of lines have a person, a bot or an agent to their name; the rest is judged as an agent's\n", percent(l.Total()-l.Unattributed, l.Total()))
-	fmt.Fprintf(t.w, "attested: %.1f%% of lines are covered by a verified record of an agent's run\n", percent(c.Attested, c.Total))
+	t.para("", "named: ", percent(l.Total()-l.Unattributed, l.Total())+"% of lines have a person, a bot or an agent to their name; the rest is judged as an agent's", "")
+	t.para("", "attested: ", percent(c.Attested, c.Total)+"% of lines are covered by a verified record of an agent's run", "")
 }
 
-func percent(part, total int) float64 {
+// percent is a share with one decimal. What is not all never reads 100, and what is not nothing
+// never reads 0.
+func percent(part, total int) string {
 	if total <= 0 {
-		return 0
+		return "0.0"
 	}
-	return 100 * float64(part) / float64(total)
+	p := 100 * float64(part) / float64(total)
+	switch {
+	case part < total:
+		p = min(p, 99.9)
+	default:
+		p = 100
+	}
+	if part > 0 {
+		p = max(p, 0.1)
+	}
+	return strconv.FormatFloat(p, 'f', 1, 64)
 }

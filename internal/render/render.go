@@ -119,14 +119,22 @@ func Bar(width, total int, parts ...Part) string {
 		return ""
 	}
 	sizes := make([]int, len(parts))
-	left := width
-	largest := -1
+	left, rest, largest := width, 0, -1
+	for _, p := range parts {
+		if p.Weight > 0 {
+			rest++
+		}
+	}
 	for i, p := range parts {
-		if p.Weight <= 0 || total <= 0 || left == 0 {
+		if p.Weight <= 0 {
 			continue
 		}
-		sizes[i] = max(1, int(int64(min(p.Weight, total))*int64(width)/int64(total)))
-		sizes[i] = min(sizes[i], left)
+		rest-- // parts after this one, each of which needs a column
+		if total <= 0 || left <= 0 {
+			continue
+		}
+		share := int(int64(min(p.Weight, total)) * int64(width) / int64(total))
+		sizes[i] = min(max(1, min(share, left-rest)), left)
 		left -= sizes[i]
 		if largest < 0 || p.Weight > parts[largest].Weight {
 			largest = i

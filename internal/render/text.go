@@ -27,7 +27,7 @@ func Text(w io.Writer, d sallyport.Decision, id sallyport.Digest, o Options) err
 	t.head(d)
 	groups := group(d.Reasons)
 	for _, g := range groups {
-		t.group(g)
+		t.group(g, d.Subject)
 	}
 	t.dropped(d.Dropped)
 	t.foot(d, id)
@@ -110,7 +110,7 @@ func group(rs []sallyport.Reason) [][]sallyport.Reason {
 	return out
 }
 
-func (t *text) group(rs []sallyport.Reason) {
+func (t *text) group(rs []sallyport.Reason, subject sallyport.Subject) {
 	first := rs[0]
 	fmt.Fprintln(t.w)
 	head := t.paint(outcomeColour(first.Outcome), Clean(first.Code))
@@ -130,24 +130,26 @@ func (t *text) group(rs []sallyport.Reason) {
 		if len(rs) > 1 {
 			lead = "- "
 		}
-		t.para("  ", lead, reasonText(r), "")
+		t.para("  ", lead, reasonText(r, subject), "")
 		if len(r.Looked) > 0 {
 			t.para("  ", lead, "looked in: "+strings.Join(r.Looked, ", "), dim)
 		}
 		// One act that moves several on is said once, after the last of them.
 		if r.Next != "" && (i == len(rs)-1 || i == maxSame-1 || rs[i+1].Next != r.Next) {
-			t.para("  ", "next: ", r.Next, bold)
+			// Not wrapped: it is there to be copied.
+			fmt.Fprintln(t.w, "  next: "+t.paint(bold, Clean(r.Next)))
 		}
 	}
 }
 
-// reasonText is the fact, with the place before it unless the fact names it.
-func reasonText(r sallyport.Reason) string {
+// reasonText is the fact, with the place before it unless the fact names it or the whole
+// decision is about it.
+func reasonText(r sallyport.Reason, subject sallyport.Subject) string {
 	text := r.Text
 	if text == "" {
 		text = r.Title
 	}
-	if r.Place != "" && !strings.Contains(text, r.Place) {
+	if r.Place != "" && r.Place != string(subject.Digest) && !strings.Contains(text, r.Place) {
 		return r.Place + ": " + text
 	}
 	return text
@@ -177,7 +179,7 @@ func (t *text) foot(d sallyport.Decision, id sallyport.Digest) {
 		fmt.Fprintln(t.w)
 	}
 	if !d.Mode.Enforces() && d.Outcome != sallyport.Open && !d.Undecided {
-		t.para("", "mode: ", fmt.Sprintf("%s; the gate is recorded as %s, and the exit status is 0 all the same", d.Mode, d.Outcome), "")
+		t.para("", "mode: ", fmt.Sprintf("%s; recorded as %s, and the exit status is 0 all the same", d.Mode, d.Outcome), "")
 	}
 	for _, a := range d.Advice {
 		t.para("", "advice only: ", a, yellow)
