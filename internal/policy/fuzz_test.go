@@ -7,6 +7,8 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/open-policy-agent/opa/v1/ast"
+
 	"github.com/sallyport-dev/sallyport"
 )
 
@@ -21,6 +23,12 @@ func FuzzParseInput(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if !json.Valid(b) {
+			t.Fatal("accepted what is no JSON")
+		}
+		if want, err := ast.ValueFromReader(bytes.NewReader(b)); err != nil || !sameValue(doc, want) {
+			t.Fatalf("read %v, want %v, %v", doc, want, err)
+		}
 		var in sallyport.Input
 		if err := json.Unmarshal(b, &in); err != nil {
 			t.Fatalf("accepted what the vocabulary refuses: %v", err)
@@ -34,6 +42,35 @@ func FuzzParseInput(f *testing.F) {
 			t.Error("a property is missing")
 		}
 	})
+}
+
+// sameValue compares what parseInput read with what the library reads, where null may stand
+// for an empty array.
+func sameValue(got, want ast.Value) bool {
+	switch got := got.(type) {
+	case ast.Object:
+		o, ok := want.(ast.Object)
+		return ok && got.Len() == o.Len() && !got.Until(func(k, v *ast.Term) bool {
+			w := o.Get(k)
+			return w == nil || !sameValue(v.Value, w.Value)
+		})
+	case *ast.Array:
+		if _, null := want.(ast.Null); null {
+			return got.Len() == 0
+		}
+		a, ok := want.(*ast.Array)
+		if !ok || got.Len() != a.Len() {
+			return false
+		}
+		for i := range got.Len() {
+			if !sameValue(got.Elem(i).Value, a.Elem(i).Value) {
+				return false
+			}
+		}
+		return true
+	default:
+		return got.Compare(want) == 0
+	}
 }
 
 // A file of cases that parses says of each case what it wants.

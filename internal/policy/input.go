@@ -1,15 +1,13 @@
 package policy
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -113,16 +111,14 @@ func parseInput(b []byte) (ast.Object, error) {
 	if len(b) > maxInput {
 		return nil, fmt.Errorf("%w: %w: %d bytes, the limit is %d", ErrInput, strict.ErrTooLarge, len(b), maxInput)
 	}
-	r := reader{dec: json.NewDecoder(bytes.NewReader(b))}
-	r.dec.UseNumber()
-	term, err := r.value(inputShape(), 0)
+	s := scanner{b: b, terms: map[string]*ast.Term{}}
+	var term *ast.Term
+	_, err := s.next()
 	if err == nil {
-		if _, end := r.dec.Token(); !errors.Is(end, io.EOF) {
-			err = errors.New("data after the end of the document")
-		}
+		term, err = s.value(inputShape(), 0)
 	}
-	if errors.Is(err, io.EOF) {
-		err = errors.New("the document is empty or cut short")
+	if err == nil {
+		err = s.end()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, at("input", err))
@@ -147,95 +143,94 @@ func at(place string, err error) error {
 	return &placeError{place, err}
 }
 
-type reader struct{ dec *json.Decoder }
-
 const maxDepth = 200
 
-var errDepth = errors.New("nested too deeply")
-
-func (r *reader) value(s *shape, depth int) (*ast.Term, error) {
+// value reads the value at pos, which must have the given shape.
+func (s *scanner) value(want *shape, depth int) (*ast.Term, error) {
 	if depth > maxDepth {
-		return nil, errDepth
+		return nil, errors.New("nested too deeply")
 	}
-	tok, err := r.dec.Token()
-	if err != nil {
-		return nil, err
-	}
-	if s.kind == kindAny {
-		return r.any(tok, s, depth)
-	}
-	switch v := tok.(type) {
-	case json.Delim:
-		switch {
-		case v == '{' && s.kind == kindObject:
-			return r.object(s, depth)
-		case v == '[' && s.kind == kindArray:
-			return r.array(s.elem, depth)
-		}
-	case string:
-		if s.kind != kindString {
-			break
-		}
-		if s.enum != nil {
-			if !slices.Contains(s.enum, v) {
-				return nil, fmt.Errorf("%q, want one of %s", v, strings.Join(s.enum, ", "))
-			}
-		}
-		return ast.StringTerm(v), nil
-	case bool:
-		if s.kind == kindBool {
-			return ast.InternedTerm(v), nil
-		}
-	case json.Number:
-		if s.kind != kindCount && s.kind != kindInteger {
-			break
-		}
-		n, err := strconv.ParseInt(v.String(), 10, 64)
-		if err != nil || s.kind == kindCount && (n < 0 || n > 1<<53) {
-			return nil, fmt.Errorf("%s, want %s", v, kindNames[s.kind])
-		}
-		return ast.NumberTerm(v), nil
-	case nil:
-		if s.kind == kindArray {
-			return ast.ArrayTerm(), nil
-		}
-	}
-	return nil, fmt.Errorf("want %s", kindNames[s.kind])
-}
-
-func (r *reader) object(s *shape, depth int) (*ast.Term, error) {
-	pairs := make([][2]*ast.Term, 0, len(s.fields))
-	var seen uint64 // by field.index; no struct of the vocabulary comes near 64 fields
-	needed := 0
-	for r.dec.More() {
-		tok, err := r.dec.Token()
+	free := want.kind == kindAny
+	switch c := s.b[s.pos]; {
+	case c == '{' && free:
+		return s.anyObject(want, depth)
+	case c == '{' && want.kind == kindObject:
+		return s.object(want, depth)
+	case c == '[' && free:
+		return s.array(want, depth)
+	case c == '[' && want.kind == kindArray:
+		return s.array(want.elem, depth)
+	case c == '"' && (free || want.kind == kindString):
+		v, err := s.string()
 		if err != nil {
 			return nil, err
 		}
-		name, _ := tok.(string)
-		f := s.fields[name]
+		if want.enum != nil && !slices.Contains(want.enum, string(v)) {
+			return nil, fmt.Errorf("%q, want one of %s", v, strings.Join(want.enum, ", "))
+		}
+		return s.term(v), nil
+	case c == 't' && (free || want.kind == kindBool):
+		return ast.InternedTerm(true), s.literal("true")
+	case c == 'f' && (free || want.kind == kindBool):
+		return ast.InternedTerm(false), s.literal("false")
+	case c == 'n' && free:
+		return ast.NullTerm(), s.literal("null")
+	case c == 'n' && want.kind == kindArray:
+		return ast.ArrayTerm(), s.literal("null")
+	case (c == '-' || c >= '0' && c <= '9') && (free || want.kind == kindCount || want.kind == kindInteger):
+		raw, err := s.number()
+		if err != nil {
+			return nil, err
+		}
+		if free {
+			return ast.NumberTerm(json.Number(raw)), nil
+		}
+		lowest := int64(0)
+		if want.kind == kindInteger {
+			lowest = math.MinInt64
+		}
+		n, ok := integer(raw, lowest)
+		if !ok {
+			return nil, fmt.Errorf("%s, want %s", raw, kindNames[want.kind])
+		}
+		return n, nil
+	}
+	return nil, fmt.Errorf("want %s", kindNames[want.kind])
+}
+
+func (s *scanner) object(want *shape, depth int) (*ast.Term, error) {
+	pairs := make([][2]*ast.Term, 0, len(want.fields))
+	var seen uint64 // by field.index; no struct of the vocabulary comes near 64 fields
+	needed := 0
+	err := s.members('}', func() error {
+		name, err := s.key()
+		if err != nil {
+			return err
+		}
+		f := want.fields[string(name)]
 		switch {
 		case f == nil:
-			return nil, at("."+name, errors.New("unknown property"))
+			return at("."+string(name), errors.New("unknown property"))
 		case seen&(1<<f.index) != 0:
-			return nil, at("."+name, errors.New("stands twice in one object"))
+			return at("."+f.name, errors.New("stands twice in one object"))
 		}
 		seen |= 1 << f.index
 		if f.required {
 			needed++
 		}
-		v, err := r.value(f.shape, depth+1)
+		v, err := s.value(f.shape, depth+1)
 		if err != nil {
-			return nil, at("."+name, err)
+			return at("."+f.name, err)
 		}
 		pairs = append(pairs, [2]*ast.Term{f.term, v})
-	}
-	if _, err := r.dec.Token(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	if needed < s.needed {
-		for _, name := range slices.Sorted(maps.Keys(s.fields)) {
-			if f := s.fields[name]; f.required && seen&(1<<f.index) == 0 {
+	if needed < want.needed {
+		for _, name := range slices.Sorted(maps.Keys(want.fields)) {
+			if f := want.fields[name]; f.required && seen&(1<<f.index) == 0 {
 				return nil, at("."+name, errors.New("is missing"))
 			}
 		}
@@ -243,58 +238,46 @@ func (r *reader) object(s *shape, depth int) (*ast.Term, error) {
 	return ast.ObjectTerm(pairs...), nil
 }
 
-func (r *reader) array(elem *shape, depth int) (*ast.Term, error) {
+func (s *scanner) array(elem *shape, depth int) (*ast.Term, error) {
 	var terms []*ast.Term
-	for r.dec.More() {
-		v, err := r.value(elem, depth+1)
+	err := s.members(']', func() error {
+		v, err := s.value(elem, depth+1)
 		if err != nil {
-			return nil, at(fmt.Sprintf("[%d]", len(terms)), err)
+			return at(fmt.Sprintf("[%d]", len(terms)), err)
 		}
 		terms = append(terms, v)
-	}
-	if _, err := r.dec.Token(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return ast.ArrayTerm(terms...), nil
 }
 
-// any reads what the vocabulary says nothing about: the body of a statement. A key that stands
-// twice is refused here too.
-func (r *reader) any(tok json.Token, s *shape, depth int) (*ast.Term, error) {
-	switch v := tok.(type) {
-	case json.Delim:
-		if v == '[' {
-			return r.array(s, depth)
+// anyObject reads an object that the vocabulary says nothing about, which only the body of a
+// statement holds. A key that stands twice is refused here too.
+func (s *scanner) anyObject(want *shape, depth int) (*ast.Term, error) {
+	var pairs [][2]*ast.Term
+	seen := map[string]bool{}
+	err := s.members('}', func() error {
+		key, err := s.key()
+		if err != nil {
+			return err
 		}
-		var pairs [][2]*ast.Term
-		seen := map[string]bool{}
-		for r.dec.More() {
-			tok, err := r.dec.Token()
-			if err != nil {
-				return nil, err
-			}
-			name, _ := tok.(string)
-			if seen[name] {
-				return nil, at("."+name, errors.New("stands twice in one object"))
-			}
-			seen[name] = true
-			value, err := r.value(s, depth+1)
-			if err != nil {
-				return nil, at("."+name, err)
-			}
-			pairs = append(pairs, [2]*ast.Term{ast.StringTerm(name), value})
+		name := string(key)
+		if seen[name] {
+			return at("."+name, errors.New("stands twice in one object"))
 		}
-		if _, err := r.dec.Token(); err != nil {
-			return nil, err
+		seen[name] = true
+		v, err := s.value(want, depth+1)
+		if err != nil {
+			return at("."+name, err)
 		}
-		return ast.ObjectTerm(pairs...), nil
-	case string:
-		return ast.StringTerm(v), nil
-	case bool:
-		return ast.InternedTerm(v), nil
-	case json.Number:
-		return ast.NumberTerm(v), nil
-	default:
-		return ast.NullTerm(), nil
+		pairs = append(pairs, [2]*ast.Term{s.term([]byte(name)), v})
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	return ast.ObjectTerm(pairs...), nil
 }
