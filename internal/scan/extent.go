@@ -2,6 +2,7 @@ package scan
 
 import (
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -141,8 +142,8 @@ func countBound(re *syntax.Regexp, free *class) int {
 	return 0 // empty matches and assertions
 }
 
-// A place is where in an expression the keyword stands: left matches what a match holds up to
-// the keyword's end, right what it holds from the keyword's start.
+// A place is where in an expression a word stands that contains the keyword: left matches what
+// a match holds up to the word's end, right what it holds from the word's start.
 type place struct{ left, right *syntax.Regexp }
 
 func concat(subs ...*syntax.Regexp) *syntax.Regexp {
@@ -177,7 +178,7 @@ func locate(re *syntax.Regexp, keywords []string) (place, bool) {
 	case syntax.OpConcat:
 		for i, sub := range re.Sub {
 			if p, ok := locate(sub, keywords); ok {
-				before := append(append([]*syntax.Regexp{}, re.Sub[:i]...), p.left)
+				before := append(slices.Clone(re.Sub[:i]), p.left)
 				after := append([]*syntax.Regexp{p.right}, re.Sub[i+1:]...)
 				return place{concat(before...), concat(after...)}, true
 			}
@@ -273,18 +274,22 @@ func wordsOf(re *syntax.Regexp) ([]string, bool) {
 }
 
 // probeOf returns an expression that matches at the start of at least one keyword of every
-// match of re, or nil if there is none (a keyword may stand inside its word).
-func probeOf(re *syntax.Regexp, keywords []string) *syntax.Regexp {
+// match of re, and the place of that keyword. It returns nil if there is none: a keyword may
+// stand inside its word.
+func probeOf(re *syntax.Regexp, keywords []string) (*syntax.Regexp, place) {
 	if re.Op == syntax.OpAlternate {
 		out := &syntax.Regexp{Op: syntax.OpAlternate, Flags: re.Flags}
+		at := place{&syntax.Regexp{Op: syntax.OpAlternate}, &syntax.Regexp{Op: syntax.OpAlternate}}
 		for _, sub := range re.Sub {
-			p := probeOf(sub, keywords)
+			p, q := probeOf(sub, keywords)
 			if p == nil {
-				return nil
+				return nil, place{}
 			}
 			out.Sub = append(out.Sub, p)
+			at.left.Sub = append(at.left.Sub, q.left)
+			at.right.Sub = append(at.right.Sub, q.right)
 		}
-		return out
+		return out, at
 	}
 	seq := flatten(re, nil)
 	for i := range seq {
@@ -295,16 +300,18 @@ func probeOf(re *syntax.Regexp, keywords []string) *syntax.Regexp {
 			}
 			if allContain(words, keywords, strings.HasPrefix) {
 				head, _ := shorten(concat(seq[i:]...))
-				return head
+				return head, place{concat(seq[:j]...), concat(seq[i:]...)}
 			}
 		}
 		if seq[i].Op == syntax.OpAlternate {
-			if p := probeOf(seq[i], keywords); p != nil {
-				return p
+			if p, at := probeOf(seq[i], keywords); p != nil {
+				before := append(slices.Clone(seq[:i]), at.left)
+				after := append([]*syntax.Regexp{at.right}, seq[i+1:]...)
+				return p, place{concat(before...), concat(after...)}
 			}
 		}
 	}
-	return nil
+	return nil, place{}
 }
 
 // flatten appends to seq the elements of re in sequence, looking through captures.

@@ -85,19 +85,21 @@ func (r *rule) compile() error {
 	if err != nil {
 		return fmt.Errorf("rule %s: %w", r.ID, err)
 	}
-	at, ok := locate(tree, r.Keywords)
-	if !ok {
-		r.everywhere = true
-		return nil
-	}
-	r.left, r.right = reachOf(at.left), reachOf(at.right)
-	if p := probeOf(tree, r.Keywords); p != nil {
+	probe, at := probeOf(tree, r.Keywords)
+	if probe != nil {
 		var none class
-		r.probeRunes = countBound(p, &none) + 1
-		if r.probe, err = regexp.Compile(`\A(?:` + p.String() + `)`); err != nil {
+		r.probeRunes = countBound(probe, &none) + 1
+		if r.probe, err = regexp.Compile(`\A(?:` + probe.String() + `)`); err != nil {
 			return fmt.Errorf("rule %s: probe: %w", r.ID, err)
 		}
+	} else {
+		var ok bool
+		if at, ok = locate(tree, r.Keywords); !ok {
+			r.everywhere = true
+			return nil
+		}
 	}
+	r.left, r.right = reachOf(at.left), reachOf(at.right)
 	return nil
 }
 
