@@ -15,7 +15,6 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/dsse"
-	"github.com/sigstore/sigstore-go/pkg/verify"
 )
 
 // A Signer signs with a private key that it need not give away: one in a file, a KMS or a
@@ -58,11 +57,11 @@ func Sign(ctx context.Context, st sallyport.Statement, s Signer) ([]byte, error)
 	if err != nil {
 		return nil, fmt.Errorf("check what was signed: %w", err)
 	}
-	sv, err := sigstoreVerifier(s.Public())
+	m, err := material(s.Public())
 	if err != nil {
 		return nil, fmt.Errorf("check what was signed: %w", err)
 	}
-	if _, err := sv.Verify(p.bundle, verify.NewPolicy(verify.WithoutArtifactUnsafe(), verify.WithKey())); err != nil {
+	if err := verifyEnvelope(p, m); err != nil {
 		return nil, fmt.Errorf("check what was signed: %w", err)
 	}
 	return raw, nil

@@ -45,32 +45,32 @@ type Verifier struct {
 
 	now  time.Time
 	keys map[string][]Key // by hint: one key may stand in the roster and in the trust roots
-	pem  map[string]*verify.Verifier
+	pem  map[string]root.TrustedMaterial
 }
 
 // NewVerifier returns a verifier that knows keys, at the enforcement point's time now. A key of a
 // kind that is not accepted is as good as absent.
 func NewVerifier(keys []Key, now time.Time) *Verifier {
-	v := &Verifier{now: now, keys: map[string][]Key{}, pem: map[string]*verify.Verifier{}}
+	v := &Verifier{now: now, keys: map[string][]Key{}, pem: map[string]root.TrustedMaterial{}}
 	for _, k := range keys {
 		hint := k.Hint()
 		if hint == "" || (k.SSH != "" && k.Public != nil) {
 			continue
 		}
 		if k.SSH == "" && v.pem[hint] == nil {
-			sv, err := sigstoreVerifier(k.Public)
+			m, err := material(k.Public)
 			if err != nil {
 				continue
 			}
-			v.pem[hint] = sv
+			v.pem[hint] = m
 		}
 		v.keys[hint] = append(v.keys[hint], k)
 	}
 	return v
 }
 
-// sigstoreVerifier returns a verifier that trusts one public key, whatever a bundle calls it.
-func sigstoreVerifier(pub crypto.PublicKey) (*verify.Verifier, error) {
+// material returns what sigstore-go needs to trust one public key, whatever a bundle calls it.
+func material(pub crypto.PublicKey) (root.TrustedMaterial, error) {
 	if err := checkPublic(pub); err != nil {
 		return nil, err
 	}
@@ -79,9 +79,25 @@ func sigstoreVerifier(pub crypto.PublicKey) (*verify.Verifier, error) {
 		return nil, fmt.Errorf("load public key: %w", err)
 	}
 	key := root.NewExpiringKey(sv, time.Time{}, time.Time{}) // validity is checked against our own clock
-	material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return key, nil })
-	// The statement is decoded by stricter rules than the library's, from the same bytes.
-	return verify.NewVerifier(material, verify.WithNoObserverTimestamps(), verify.WithoutStatementPredicate())
+	return root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return key, nil }), nil
+}
+
+// verifyEnvelope verifies the signature of p under the one key of m. sigstore-go would also read
+// the statement; ours is decoded by stricter rules, from the same bytes, and what is wrong with
+// it is told apart from a bad signature.
+func verifyEnvelope(p parsed, m root.TrustedMaterial) error {
+	content, err := p.bundle.SignatureContent()
+	if err != nil {
+		return err
+	}
+	with, err := p.bundle.VerificationContent()
+	if err != nil {
+		return err
+	}
+	if with.PublicKey() == nil {
+		return errors.New("the bundle was not signed with a key")
+	}
+	return verify.VerifySignature(content, with, m)
 }
 
 // Verify returns a as evidence, or one sentence that says why it is none.
@@ -157,12 +173,11 @@ func (v *Verifier) verifySignature(p parsed) (signed, error) {
 }
 
 func (v *Verifier) verifyPEM(p parsed, hint string) (signed, error) {
-	sv := v.pem[hint]
-	if sv == nil {
+	m := v.pem[hint]
+	if m == nil {
 		return signed{}, fmt.Errorf("%w: %.100q", ErrUnknownKey, hint)
 	}
-	policy := verify.NewPolicy(verify.WithoutArtifactUnsafe(), verify.WithKey()) // subjects are the gate's to match
-	if _, err := sv.Verify(p.bundle, policy); err != nil {
+	if err := verifyEnvelope(p, m); err != nil {
 		return signed{}, fmt.Errorf("%w under key %q", ErrSignature, v.keys[hint][0].Name)
 	}
 	return signed{hint: hint, keys: v.keys[hint]}, nil
