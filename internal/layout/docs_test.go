@@ -12,10 +12,12 @@ import (
 
 var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	page    = regexp.MustCompile(`\bdocs/[a-z0-9/-]+\.md\b`)
 	heading = regexp.MustCompile("(?m)^### `([a-z-]+)`$")
 )
 
-// TestLinks follows the relative links of every Markdown page outside testdata.
+// TestLinks follows the relative links of every Markdown page outside testdata, and looks for
+// the pages that Go files name: a hint that leads nowhere is worse than none.
 func TestLinks(t *testing.T) {
 	root, _ := findModule(t)
 	tree := os.DirFS(root)
@@ -26,7 +28,20 @@ func TestLinks(t *testing.T) {
 			return err
 		case d.IsDir() && (skipped(name) || d.Name() == "testdata"):
 			return fs.SkipDir
-		case d.IsDir() || path.Ext(name) != ".md":
+		case d.IsDir():
+			return nil
+		case path.Ext(name) == ".go" && !strings.HasSuffix(name, "_test.go"):
+			src, err := fs.ReadFile(tree, name)
+			if err != nil {
+				return err
+			}
+			for _, target := range page.FindAllString(string(src), -1) {
+				if _, err := fs.Stat(tree, target); err != nil {
+					t.Errorf("%s: names %s: %v", name, target, err)
+				}
+			}
+			return nil
+		case path.Ext(name) != ".md":
 			return nil
 		}
 		page, err := fs.ReadFile(tree, name)
