@@ -167,7 +167,7 @@ func head(b []byte) []byte { return b[:min(len(b), headSize)] }
 
 // union returns the sorted union of a and b, never nil.
 func union(a, b []string) []string {
-	out := slices.Concat([]string{}, a, b)
+	out := append(append([]string{}, a...), b...) // an empty list is an answer, nil is none
 	slices.Sort(out)
 	return slices.Compact(out)
 }
