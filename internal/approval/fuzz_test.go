@@ -87,7 +87,6 @@ func FuzzJudge(f *testing.F) {
 	}
 	f.Add([]byte(`{"verdict":"approve"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		s := newScene()
 		ev := sealAs(predicate.Approval{Head: string(s.c.Change.Head), MergeTree: string(s.c.Change.MergeTree)}, s.ev, body)
 		j, err := Judge(t.Context(), []sallyport.Evidence{ev}, s.c)
 		if err != nil {

@@ -15,7 +15,6 @@ import (
 type LogEntry struct {
 	Origin string `json:"origin"`
 	Index  uint64 `json:"index"`
-	Size   uint64 `json:"size"` // of the tree in which it was integrated
 }
 
 // A Document is the JSON form of a decision. Its keys do not change within a version of the

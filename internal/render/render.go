@@ -93,22 +93,18 @@ func wrap(s string, width int) []string {
 		return []string{s}
 	}
 	var lines []string
-	var line strings.Builder
-	used := 0
-	for word := range strings.SplitSeq(s, " ") {
+	words := strings.Split(s, " ")
+	line, used := words[0], columns(words[0])
+	for _, word := range words[1:] {
 		w := columns(word)
 		if used > 0 && used+1+w > width {
-			lines = append(lines, line.String())
-			line.Reset()
-			used = 0
-		} else if line.Len() > 0 {
-			line.WriteByte(' ')
-			used++
+			lines = append(lines, line)
+			line, used = word, w
+			continue
 		}
-		line.WriteString(word)
-		used += w
+		line, used = line+" "+word, used+1+w
 	}
-	return append(lines, line.String())
+	return append(lines, line)
 }
 
 // Bar draws how much of total each part is, in exactly width columns, one mark per part. Every

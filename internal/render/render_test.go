@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,13 +186,15 @@ func hostileDecision(s string) sallyport.Decision {
 	return d
 }
 
-func unprintable(s string) rune {
+// unprintable returns the first character of s that is neither printable nor a line break, as
+// it would be written; empty if there is none.
+func unprintable(s string) string {
 	for _, r := range s {
 		if r != '\n' && (r == utf8.RuneError || !unicode.IsPrint(r)) {
-			return r
+			return fmt.Sprintf("%U", r)
 		}
 	}
-	return 0
+	return ""
 }
 
 func TestNothingActsOnTheTerminal(t *testing.T) {
@@ -219,8 +222,8 @@ func TestNothingActsOnTheTerminal(t *testing.T) {
 			if err := tt.write(&b); err != nil {
 				t.Fatal(err)
 			}
-			if r := unprintable(b.String()); r != 0 {
-				t.Errorf("the output holds %U:\n%q", r, b.String())
+			if r := unprintable(b.String()); r != "" {
+				t.Errorf("the output holds %s:\n%q", r, b.String())
 			}
 			if n := strings.Count(b.String(), "\n"); tt.lines > 0 && n != tt.lines {
 				t.Errorf("the output has %d lines, want %d:\n%s", n, tt.lines, b.String())
@@ -268,16 +271,17 @@ func stripColour(s string) string {
 func FuzzClean(f *testing.F) {
 	f.Add(hostile)
 	f.Add("plain, 日本語 and é")
+	f.Add(" 0\xba00000000000000000000")
 	// What is printable stays; the result is one printable line, and stays what it is.
 	f.Fuzz(func(t *testing.T, s string) {
 		got := Clean(s)
-		if r := unprintable(got); r != 0 || strings.Contains(got, "\n") {
-			t.Errorf("Clean(%q) holds %U", s, r)
+		if r := unprintable(got); r != "" || strings.Contains(got, "\n") {
+			t.Errorf("Clean(%q) holds %s", s, r)
 		}
 		if Clean(got) != got {
 			t.Errorf("Clean(%q) is not stable: %q", s, got)
 		}
-		if unprintable(s) == 0 && !strings.Contains(s, "\n") && got != s {
+		if unprintable(s) == "" && !strings.Contains(s, "\n") && got != s {
 			t.Errorf("Clean(%q) changed it: %q", s, got)
 		}
 		if w := strings.Join(wrap(got, 20), " "); w != got {
@@ -302,8 +306,8 @@ func FuzzForms(f *testing.F) {
 			if err := write(&b); err != nil {
 				t.Fatal(err)
 			}
-			if r := unprintable(b.String()); r != 0 {
-				t.Errorf("%s holds %U", name, r)
+			if r := unprintable(b.String()); r != "" {
+				t.Errorf("%s holds %s", name, r)
 			}
 			if name != "text" && !json.Valid(b.Bytes()) {
 				t.Errorf("%s is not JSON: %s", name, b.String())
