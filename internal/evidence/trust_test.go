@@ -1,0 +1,144 @@
+package evidence
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+)
+
+// The PEM key is the example of RFC 8410; the SSH key is 32 bytes that nobody has a private half of.
+const (
+	trustSSH = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHqg6yl2m0q+OZOwFcLZYA3lT8c+O4N1y2hXgcbKZb5U"
+	trustPEM = `-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PUBLIC KEY-----`
+)
+
+func indent(s string) string { return "      " + strings.ReplaceAll(s, "\n", "\n      ") }
+
+func trustYAML(key string) string {
+	return `version: 1
+keys:
+  - name: runner
+    key: |
+` + indent(key) + `
+    principal: {kind: workload, name: supervisor}
+    types:
+      - https://sallyport.dev/predicate/agent-run/v0.1
+      - https://example.com/test/v1
+    grade: observed
+    not_before: 2026-01-01T00:00:00Z
+    not_after: "2027-01-01T00:00:00+01:00"
+`
+}
+
+func TestParseTrust(t *testing.T) {
+	got, err := ParseTrust([]byte(trustYAML(trustPEM)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode([]byte(trustPEM))
+	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := got.Keys[0]
+	if !k.NotAfter.Equal(time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)) {
+		t.Errorf("not_after = %v", k.NotAfter)
+	}
+	k.NotAfter = time.Time{}
+	want := Key{
+		Name: "runner", Principal: sallyport.Principal{Kind: sallyport.Workload, Name: "supervisor"},
+		Types: []string{"https://sallyport.dev/predicate/agent-run/v0.1", testType}, Grade: sallyport.Observed,
+		Public: pub, NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	if !reflect.DeepEqual(k, want) {
+		t.Errorf("got  %+v\nwant %+v", k, want)
+	}
+	got, err = ParseTrust([]byte(trustYAML(trustSSH + " a comment")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := got.Keys[0]; k.Public != nil || k.SK || !strings.HasPrefix(k.SSH, "SHA256:") || k.Hint() != k.SSH {
+		t.Errorf("SSH key = %+v", k)
+	}
+	if got, err := ParseTrust([]byte("version: 1\n")); err != nil || len(got.Keys) != 0 {
+		t.Errorf("nobody trusted: %v, %v", got, err)
+	}
+}
+
+func TestParseTrustRefuses(t *testing.T) {
+	edit := func(old, repl string) string {
+		y := trustYAML(trustPEM)
+		if !strings.Contains(y, old) {
+			t.Fatalf("%q is not in the file", old)
+		}
+		return strings.Replace(y, old, repl, 1)
+	}
+	second := func(name, key string) string {
+		_, entry, _ := strings.Cut(trustYAML(key), "keys:\n")
+		return trustYAML(trustPEM) + strings.Replace(entry, "runner", name, 1)
+	}
+	p521, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(p521.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := func(typ string, der []byte) string {
+		return strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: der})))
+	}
+	tests := []struct{ name, yaml, says string }{
+		{"empty", "", "empty"},
+		{"no version", "keys: []\n", "version is 0"},
+		{"another version", "version: 2\n", "version is 2"},
+		{"unknown key", edit("    grade:", "    levle: x\n    grade:"), "levle"},
+		{"key of the file twice", edit("version: 1", "version: 1\nversion: 1"), ""},
+		{"two names for one key", second("second", trustPEM), `the key is that of "runner"`},
+		{"one name for two keys", second("runner", trustSSH), "stands twice"},
+		{"no name", edit("name: runner", `name: ""`), "name is missing"},
+		{"name with a newline", edit("name: runner", `name: "a\nb"`), "name is missing"},
+		{"no principal", edit("kind: workload", `kind: ""`), "principal.kind"},
+		{"unknown kind", edit("kind: workload", "kind: robot"), "principal.kind"},
+		{"no principal name", edit("name: supervisor", `name: ""`), "principal.name"},
+		{"no types", edit("      - https://sallyport.dev/predicate/agent-run/v0.1\n      - https://example.com/test/v1\n", "      []\n"), "types has 0"},
+		{"a pattern", edit("https://example.com/test/v1", "https://example.com/*"), "pattern"},
+		{"not a URI", edit("https://example.com/test/v1", "approval"), "not a URI"},
+		{"a type twice", edit("https://example.com/test/v1", "https://sallyport.dev/predicate/agent-run/v0.1"), "stands twice"},
+		{"no grade", edit("grade: observed", `grade: ""`), "grade"},
+		{"present by fiat", edit("grade: observed", "grade: present"), "want declared or observed"},
+		{"recomputed by fiat", edit("grade: observed", "grade: recomputed"), "want declared or observed"},
+		{"an agent that observes", edit("kind: workload", "kind: agent"), "cannot prove"},
+		{"a person who observes", edit("kind: workload", "kind: person"), "cannot prove"},
+		{"a date without time", edit("2026-01-01T00:00:00Z", "2026-01-01"), "not_before"},
+		{"an end before the start", edit("2026-01-01T00:00:00Z", "2028-01-01T00:00:00Z"), "before"},
+		{"no key", trustYAML(""), "key is missing"},
+		{"neither kind of key", trustYAML("hello"), "neither"},
+		{"a broken PEM block", trustYAML("-----BEGIN PUBLIC KEY-----\nx"), "PEM"},
+		{"a private key", trustYAML(encode("PRIVATE KEY", []byte{1})), "private key"},
+		{"a certificate", trustYAML(encode("CERTIFICATE", []byte{1})), "PUBLIC KEY"},
+		{"two PEM blocks", trustYAML(trustPEM + "\n" + trustPEM), "more after"},
+		{"P-521", trustYAML(encode("PUBLIC KEY", der)), "P-384"},
+		{"an SSH key of another type in front", trustYAML(strings.Replace(trustSSH, "ssh-ed25519 ", "ssh-rsa ", 1)), "key"},
+		{"an SSH key with options", trustYAML("no-pty " + trustSSH), "key"},
+		{"too large", trustYAML(trustPEM) + strings.Repeat("#\n", MaxTrust/2), "too large"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ParseTrust([]byte(tt.yaml))
+			if err == nil || got != nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("ParseTrust = %v, %v; want an error saying %q", got, err, tt.says)
+			}
+		})
+	}
+}
