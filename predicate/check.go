@@ -204,6 +204,9 @@ func checkKeysAt(dec *json.Decoder, t reflect.Type, at string, depth int) error 
 	case json.Delim('{'):
 		return checkObject(dec, t, at, depth)
 	case json.Delim('['):
+		if depth == 0 {
+			return errors.New("the document is not an object")
+		}
 		var elem reflect.Type
 		if t != nil && t.Kind() == reflect.Slice {
 			elem = t.Elem()
