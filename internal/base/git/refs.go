@@ -299,3 +299,12 @@ func validRefName(s string) bool {
 
 // isNotDir reports that a parent of the file is itself a file: refs/heads/a where a/b is asked.
 func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
+
+// RemoteURL returns the address of a remote, as the repository's configuration says: a claim,
+// since anyone who can write there can change it. It returns [ErrNotFound] if there is none.
+func (r *Repo) RemoteURL(_ context.Context, remote string) (string, error) {
+	if url := r.configValue("remote." + remote + ".url"); url != "" {
+		return url, nil
+	}
+	return "", fmt.Errorf("find the address of %s: %w", remote, ErrNotFound)
+}
