@@ -88,13 +88,3 @@ func Explanation(w io.Writer, x Explained, o Options) error {
 	}
 	return bw.Flush()
 }
-
-func outcomeColour(o sallyport.Outcome) string {
-	switch o {
-	case sallyport.Open:
-		return green
-	case sallyport.Waiting:
-		return yellow
-	}
-	return red
-}

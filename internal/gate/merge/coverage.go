@@ -104,7 +104,7 @@ func (c *coverage) file(f *sallyport.File) sallyport.FileInput {
 	in := fileInput(f)
 	c.claimed = map[sallyport.Digest]*run{}
 	for _, u := range f.Units {
-		a := c.gate.Identifier.Unit(f.Path, u, c.x.Authors)
+		a := c.x.unit(f, u)
 		w := u.Weight()
 		bucket := c.bucket(a)
 		add(&in.Attribution, bucket, w)

@@ -15,8 +15,8 @@ import (
 func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, evidence []sallyport.Evidence) (sallyport.Input, error) {
 	runs, notAccepted := g.runs(evidence)
 	cov := g.cover(x, runs)
-	ineligible := ineligible(p, x, runs)
-	approvals, residue, err := g.Approver.Judge(ctx, evidence, &x.Change, ineligible, at)
+	x.Evidence, x.Ineligible = evidence, ineligible(p, x, runs)
+	approvals, residue, err := g.Approver.Judge(ctx, evidence, &x.Change, x.Ineligible, at)
 	if err != nil {
 		return sallyport.Input{}, fmt.Errorf("judge approvals: %w", err)
 	}

@@ -28,6 +28,7 @@ package merge
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
@@ -39,12 +40,11 @@ type Differ interface {
 	Change(ctx context.Context, targetRef, action, base, head string) (sallyport.Change, error)
 }
 
-// An Identifier says who acted. It must be safe to call for many commits and units.
+// An Identifier says who acted.
 type Identifier interface {
-	Commit(c *sallyport.Commit) Author
-	// Unit attributes a unit from the attributions of the commits that made it: the least
-	// trusted of them.
-	Unit(path sallyport.Path, u sallyport.Unit, authors []Author) sallyport.Attribution
+	// Commits returns what each commit says about who made it, and a function that attributes a
+	// unit of the change: to the least trusted of those who made its commits.
+	Commits(cs []sallyport.Commit) ([]Author, func(f *sallyport.File, u sallyport.Unit) sallyport.Attribution)
 	// Operators returns who may operate the agent, and whether the roster approves it.
 	Operators(agent string) ([]string, bool)
 	// Person reports whether the roster has a person with this id.
@@ -111,11 +111,17 @@ type Params struct {
 	Presented []sallyport.Attestation
 }
 
-// Examined is what the gate recomputed, before any evidence.
+// Examined is what the gate recomputed.
 type Examined struct {
 	Change   sallyport.Change
-	Authors  []Author
+	Authors  []Author // of the change's commits
 	Findings []sallyport.Finding
+
+	// Once there is evidence: all of it, and why which person may not approve.
+	Evidence   []sallyport.Evidence
+	Ineligible map[string]string
+
+	unit func(f *sallyport.File, u sallyport.Unit) sallyport.Attribution
 }
 
 // Examine recomputes, attributes and scans. It decides nothing.
@@ -125,10 +131,10 @@ func (g *Gate) Examine(ctx context.Context, p Params) (*Examined, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the change: %w", err)
 	}
-	x := &Examined{Change: c, Authors: make([]Author, len(c.Commits))}
-	for i := range c.Commits {
-		x.Authors[i] = g.Identifier.Commit(&c.Commits[i])
-		x.Findings = append(x.Findings, x.Authors[i].Findings...)
+	x := &Examined{Change: c}
+	x.Authors, x.unit = g.Identifier.Commits(c.Commits)
+	for _, a := range x.Authors {
+		x.Findings = append(x.Findings, a.Findings...)
 	}
 	g.step("scanning new content")
 	found, err := g.Scanner.Scan(ctx, &x.Change)
@@ -139,40 +145,43 @@ func (g *Gate) Examine(ctx context.Context, p Params) (*Examined, error) {
 	return x, nil
 }
 
-// Check examines the change and decides. Its errors are the engine's, and mean shut.
-func (g *Gate) Check(ctx context.Context, p Params) (engine.Result, *Examined, error) {
-	x, req, err := g.request(ctx, p)
+// Check examines the change and decides. It returns the decision with the input that policy
+// saw. Its errors are the engine's, and mean shut.
+func (g *Gate) Check(ctx context.Context, p Params) (engine.Result, sallyport.Input, error) {
+	_, req, in, err := g.request(ctx, p)
 	if err != nil {
-		return engine.Result{}, x, err
+		return engine.Result{}, sallyport.Input{}, err
 	}
 	res, err := g.Engine.Check(ctx, req)
-	return res, x, err
+	return res, *in, err
 }
 
-// Preview is Check without a record: what a reviewer is shown before approving.
-func (g *Gate) Preview(ctx context.Context, p Params) (sallyport.Decision, sallyport.Input, *Examined, error) {
-	x, req, err := g.request(ctx, p)
+// A Preview is what Check would say, without a record: for a reviewer who is about to approve.
+// It is no decision.
+type Preview struct {
+	Decision sallyport.Decision
+	Input    sallyport.Input
+	Examined *Examined
+}
+
+// Preview examines the change, evaluates, and records nothing.
+func (g *Gate) Preview(ctx context.Context, p Params) (Preview, error) {
+	x, req, in, err := g.request(ctx, p)
 	if err != nil {
-		return sallyport.Decision{}, sallyport.Input{}, x, err
-	}
-	var in sallyport.Input
-	build := req.Input
-	req.Input = func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
-		doc, err := build(ctx, at, evidence)
-		if err == nil {
-			in = doc.(sallyport.Input)
-		}
-		return doc, err
+		return Preview{}, err
 	}
 	d, _, err := g.Engine.Preview(ctx, req)
-	return d, in, x, err
+	return Preview{Decision: d, Input: *in, Examined: x}, err
 }
 
-func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request, error) {
+// request examines the change and turns it into a request, whose input appears in the last
+// result once the engine has asked for it.
+func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request, *sallyport.Input, error) {
 	x, err := g.Examine(ctx, p)
 	if err != nil {
-		return nil, engine.Request{}, err
+		return nil, engine.Request{}, nil, err
 	}
+	in := new(sallyport.Input)
 	subject := sallyport.Subject{Digest: x.Change.Head, Name: p.TargetRef}
 	if p.Action == "delete" {
 		subject.Digest = x.Change.Base
@@ -183,9 +192,11 @@ func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request
 		Subjects: subjects(&x.Change), Presented: p.Presented,
 		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
 			g.step("weighing evidence")
-			return g.input(ctx, p, x, at, evidence)
+			var err error
+			*in, err = g.input(ctx, p, x, at, evidence)
+			return *in, err
 		},
-	}, nil
+	}, in, nil
 }
 
 func (g *Gate) step(s string) {
@@ -212,9 +223,19 @@ func subjects(c *sallyport.Change) []sallyport.Digest {
 		add(k.Tree)
 	}
 	for i := range c.Files {
+		if blob := c.Files[i].NewBlob; strings.Trim(blob, "0") != "" {
+			add(sallyport.Digest("gitBlob:" + blob))
+		}
 		for _, u := range c.Files[i].Units {
 			add(u.Hunk)
 		}
 	}
 	return ds
+}
+
+// Detect says who wrote what: the change's commits and files with their attribution, before any
+// evidence. It decides nothing.
+func (g *Gate) Detect(x *Examined) ([]sallyport.CommitInput, []sallyport.FileInput, sallyport.Coverage) {
+	cov := g.cover(x, nil)
+	return commits(x), cov.files, cov.total
 }

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sallyport-dev/sallyport/internal/app"
+	"github.com/sallyport-dev/sallyport/internal/render"
+)
+
+func newCheckCommand(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{Use: "check", Short: "Ask a gate for its decision"}
+	cmd.AddCommand(newCheckMergeCommand(a))
+	return cmd
+}
+
+// repoFlags say which repository and which change a command is about.
+type repoFlags struct {
+	opts app.Options
+}
+
+func (r *repoFlags) addRepoFlags(f *pflag.FlagSet) {
+	f.StringVarP(&r.opts.Repo, "repo", "C", ".", "the repository: a checkout or a bare repository")
+	f.StringVar(&r.opts.StateDir, "state", "", "where decisions, the log and evidence are kept (default: sallyport in the git directory)")
+	f.StringVar(&r.opts.Pin, "root", "", "the `DIGEST` of the root that was pinned outside the repository (default: $SALLYPORT_ROOT)")
+}
+
+func (r *repoFlags) addTargetFlags(f *pflag.FlagSet) {
+	f.StringVar(&r.opts.Target.Head, "head", "", "the commit that would land (default: what CI says, else HEAD)")
+	f.StringVar(&r.opts.Target.Ref, "target", "", "the `REF` it would land on (default: what CI says, else the remote's default branch)")
+	f.StringVar(&r.opts.Target.Base, "base", "", "the target's tip (default: as this repository sees it)")
+	f.StringArrayVar(&r.opts.Bundles, "bundle", nil, "an attestation bundle to consider beside those already kept; repeatable")
+}
+
+type checkMergeOptions struct {
+	repoFlags
+	output outputFlag
+}
+
+func newCheckMergeCommand(a *app.App) *cobra.Command {
+	var opts checkMergeOptions
+	cmd := &cobra.Command{
+		Use:   "merge",
+		Short: "Decide whether a change may be merged",
+		Long: `Check merge recomputes what landing a change would do, attributes every line of it, collects
+and verifies evidence about it, evaluates the policy of the target ref, records the decision
+in the log and prints it.
+
+In GitHub Actions and GitLab CI the change is what the job is about; elsewhere it is HEAD
+against the remote's default branch.
+
+A check on the machine of whoever wrote the change is advice, and says so.
+
+Exit status:
+  0   the gate is open (or the mode does not enforce)
+  1   no decision could be made; treat the gate as shut
+  2   the gate is shut; the reasons are on standard output
+  3   the gate waits for a person's approval
+  64  the command was used wrongly`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runCheckMerge(cmd.Context(), a, opts) },
+	}
+	opts.addRepoFlags(cmd.Flags())
+	opts.addTargetFlags(cmd.Flags())
+	opts.output.addFlags(cmd.Flags(), "text", "json", "sarif")
+	return cmd
+}
+
+func runCheckMerge(ctx context.Context, a *app.App, opts checkMergeOptions) error {
+	sinks, err := opts.output.sinks("text", "json", "sarif")
+	if err != nil {
+		return err
+	}
+	step, clear := progress(a)
+	opts.opts.Progress = step
+	report, err := a.CheckMerge(ctx, opts.opts)
+	clear()
+	if err != nil {
+		return err
+	}
+	if report.Note != "" {
+		fmt.Fprintf(a.Stderr, "sallyport: note: %s\n", oneLine(report.Note))
+	}
+	for _, s := range sinks {
+		if err := s.write(a.Stdout, func(w io.Writer) error { return renderReport(a, w, s, report) }); err != nil {
+			return err
+		}
+	}
+	return exit(report.Decision.ExitStatus())
+}
+
+func renderReport(a *app.App, w io.Writer, s sink, r app.Report) error {
+	switch s.format {
+	case "json":
+		return render.JSON(w, r.Decision, r.Receipt.ID, &render.LogEntry{Origin: r.Receipt.Origin, Index: r.Receipt.Index})
+	case "sarif":
+		return render.SARIF(w, r.Decision, r.Receipt.ID, app.Version())
+	default:
+		return render.Text(w, r.Decision, r.Receipt.ID, render.Options{Color: s.file == "-" && colour(a, a.Stdout), Width: width(a.Stdout)})
+	}
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport/internal/app"
+)
+
+func newKeyCommand(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "key",
+		Short: "Signing keys of tools and machines",
+		Long: `Keys made here sign attestations of tools. Reviewers approve with their own SSH keys, which
+ssh-keygen makes.`,
+	}
+	cmd.AddCommand(newKeyGenerateCommand(a), newKeyShowCommand(a))
+	return cmd
+}
+
+func newKeyGenerateCommand(a *app.App) *cobra.Command {
+	var simulated bool
+	cmd := &cobra.Command{
+		Use:   "generate FILE",
+		Short: "Make an Ed25519 key; never overwrites",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			k, err := app.GenerateKey(args[0], simulated)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.Stdout, "wrote %s (mode 0600, not encrypted)\nkey %s\n%s", args[0], k.Fingerprint, k.Public)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&simulated, "simulated-sk", false, "make a simulated security key for demonstrations and tests: it proves no touch")
+	return cmd
+}
+
+func newKeyShowCommand(a *app.App) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show REF",
+		Short: "Print a key's public part and fingerprint",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			k, err := app.ShowKey(args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(a.Stdout, k)
+			}
+			fmt.Fprintf(a.Stdout, "key %s\n%s", k.Fingerprint, k.Public)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

@@ -1,0 +1,186 @@
+// Command sallyport governs autonomous coding agents.
+//
+// Each command is one file: a constructor that wires flags to an options struct, and a run
+// function that does the work through internal/app. Standard output holds what was asked for
+// and standard error the rest. Exit statuses are those of [sallyport.Decision.ExitStatus];
+// wrong usage, a misspelt subcommand included, is 64, and everything that went wrong is 1, so
+// that no pipeline reads a mistake as an open gate.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/app"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app.App{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv}
+	root := newRootCommand(a)
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var status exitStatus
+	if errors.As(err, &status) {
+		return int(status)
+	}
+	printError(stderr, err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return sallyport.ExitUsage
+	}
+	return sallyport.ExitUndecided
+}
+
+// printError prints one error line and the hint that it carries, if any.
+func printError(w io.Writer, err error) {
+	fmt.Fprintf(w, "sallyport: error: %s\n", oneLine(err.Error()))
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) && hinted.Hint() != "" {
+		fmt.Fprintf(w, "sallyport: hint: %s\n", oneLine(hinted.Hint()))
+	}
+}
+
+// oneLine folds what a foreign program or file may have put into an error, so that it cannot
+// forge a second line or move the cursor.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case r < 0x20 || r == 0x7f || (r >= 0x80 && r < 0xa0) || isBidi(r):
+			return -1
+		}
+		return r
+	}, strings.TrimSpace(s))
+}
+
+func isBidi(r rune) bool {
+	return (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) || r == 0x200e || r == 0x200f || r == 0x61c
+}
+
+// An exitStatus is an error that has already been told.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// A usageError is a command used wrongly.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+func (e usageError) Hint() string  { return e.hint }
+
+func usagef(format string, args ...any) error { return usageError{err: fmt.Errorf(format, args...)} }
+
+// exit turns a status into the error that run expects.
+func exit(status int) error {
+	if status == 0 {
+		return nil
+	}
+	return exitStatus(status)
+}
+
+func newRootCommand(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sallyport",
+		Short: "Let nothing that an agent wrote pass without evidence",
+		Long: `Sallyport governs autonomous coding agents: nothing that an agent wrote reaches a merge
+without evidence that was checked and, where risk asks for it, a person who countersigned
+exactly those bytes.
+
+Start here:
+  sallyport demo          a story in a temporary folder: an agent's branch meets the gate
+  sallyport check merge   judge the change in this checkout
+  sallyport agent detect  who wrote what, and how that is known
+  sallyport init          adopt it in this repository, in observe mode
+
+Exit status of every command that decides:
+  0   the gate is open
+  1   no decision could be made; treat the gate as shut
+  2   the gate is shut
+  3   the gate waits for a person's approval
+  64  the command was used wrongly`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.AddCommand(
+		newInitCommand(a),
+		newCheckCommand(a),
+		newExplainCommand(a),
+		newAgentCommand(a),
+		newApprovalCommand(a),
+		newAttestCommand(a),
+		newVerifyCommand(a),
+		newPolicyCommand(a),
+		newRootTrustCommand(a),
+		newLogCommand(a),
+		newKeyCommand(a),
+		newHookCommand(a),
+		newDoctorCommand(a),
+		newDemoCommand(a),
+		newVersionCommand(a),
+		newCompletionCommand(),
+	)
+	guard(cmd)
+	return cmd
+}
+
+// guard makes every command fail on words that it does not know. Cobra prints help and exits 0
+// for a misspelt subcommand (approval giv), which a pipeline would read as an open gate.
+func guard(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{err: err, hint: c.CommandPath() + " --help"}
+	})
+	if args := cmd.Args; args != nil {
+		cmd.Args = func(c *cobra.Command, words []string) error {
+			if err := args(c, words); err != nil {
+				return usageError{err: err, hint: c.CommandPath() + " --help"}
+			}
+			return nil
+		}
+	}
+	if cmd.HasSubCommands() && cmd.RunE == nil {
+		cmd.Args = cobra.ArbitraryArgs
+		cmd.RunE = func(c *cobra.Command, words []string) error {
+			if len(words) == 0 {
+				_ = c.Help()
+				return exitStatus(sallyport.ExitUsage)
+			}
+			e := usageError{err: fmt.Errorf("unknown command %q for %q", words[0], c.CommandPath()), hint: c.CommandPath() + " --help"}
+			c.SuggestionsMinimumDistance = 2
+			if near := c.SuggestionsFor(words[0]); len(near) > 0 {
+				e.hint = "did you mean " + c.CommandPath() + " " + near[0] + "?"
+			}
+			return e
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		guard(sub)
+	}
+}

@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport/internal/base/git"
+	"github.com/sallyport-dev/sallyport/internal/tlog/tessera"
+)
+
+// A CheckState is how one of doctor's checks stands.
+type CheckState string
+
+// The states.
+const (
+	OK     CheckState = "ok"
+	Advice CheckState = "advice" // it works, and makes results advice or leaves something out
+	Broken CheckState = "broken" // commands will fail until it is mended
+)
+
+// A Check is one thing that doctor looked at.
+type Check struct {
+	Name  string     `json:"name"`
+	State CheckState `json:"state"`
+	Text  string     `json:"text"`
+	Next  string     `json:"next,omitempty"`
+}
+
+// Doctor looks at what commands here depend on. It changes nothing that is recorded.
+func (a *App) Doctor(ctx context.Context, o Options) []Check {
+	checks := []Check{a.checkGit(), checkSSHKeygen()}
+	w, err := a.open(ctx, o)
+	if err != nil {
+		return append(checks, broken("repository", err))
+	}
+	defer w.Close()
+	checks = append(checks, Check{Name: "repository", State: OK, Text: w.repo.ObjectFormat() + ", " + w.repo.CommonDir()})
+	if err := w.find(ctx); err != nil {
+		return append(checks, broken("target", err))
+	}
+	checks = append(checks, Check{Name: "target", State: OK, Text: w.target.Ref + " at " + shortID(w.target.Base)})
+	if err := w.governed(ctx, ""); err != nil {
+		return append(checks, broken("governing files", err))
+	}
+	checks = append(checks, w.checkTrust()...)
+	return append(checks, w.checkLog(ctx)...)
+}
+
+func broken(name string, err error) Check {
+	c := Check{Name: name, State: Broken, Text: err.Error()}
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		c.Next = hinted.Hint()
+	}
+	return c
+}
+
+func (a *App) checkGit() Check {
+	out, err := exec.Command("git", "version").Output()
+	if err != nil {
+		return Check{Name: "git", State: Broken, Text: "git does not run", Next: "install git 2.39 or newer"}
+	}
+	return Check{Name: "git", State: OK, Text: strings.TrimSpace(string(out))}
+}
+
+func checkSSHKeygen() Check {
+	if path, err := exec.LookPath("ssh-keygen"); err == nil {
+		return Check{Name: "ssh-keygen", State: OK, Text: path}
+	}
+	return Check{Name: "ssh-keygen", State: Advice, Text: "not found: security keys cannot sign approvals from here", Next: "install OpenSSH's client"}
+}
+
+// checkTrust says what makes a result advice.
+func (w *workspace) checkTrust() []Check {
+	var checks []Check
+	trust := w.gov.Trust
+	if trust.Pinned {
+		c := Check{Name: "root", State: OK, Text: "pinned: " + string(trust.Root)}
+		if trust.RootChanged {
+			c = Check{Name: "root", State: Broken, Text: "the target's tip holds other governed files than the pinned root", Next: "sallyport root verify"}
+		}
+		checks = append(checks, c)
+	} else {
+		checks = append(checks, Check{Name: "root", State: Advice, Text: "no root digest is pinned: results are advice", Next: "sallyport root init, then SALLYPORT_ROOT in the CI settings or --root in the server's hook"})
+	}
+	if w.gov.Files == nil {
+		return append(checks, Check{Name: "policy", State: Advice, Text: "none on the target: the built-in baseline judges", Next: "sallyport init"})
+	}
+	if b, ok := w.eval.(brokenPolicy); ok {
+		return append(checks, Check{Name: "policy", State: Broken, Text: b.err.Error(), Next: "sallyport policy test .sallyport/FOLDER"})
+	}
+	checks = append(checks, Check{Name: "policy", State: OK, Text: fmt.Sprintf("mode %s, %d set(s)", orDefault(string(w.cfg.Mode), "enforce"), len(w.sets))})
+	if n := len(w.roster.Persons); n == 0 {
+		checks = append(checks, Check{Name: "roster", State: Advice, Text: "it names nobody, so nobody can approve", Next: "name your reviewers in " + rosterPath})
+	} else {
+		checks = append(checks, Check{Name: "roster", State: OK, Text: fmt.Sprintf("%d person(s), %d agent(s), %d bot(s)", n, len(w.roster.Agents), len(w.roster.Bots))})
+	}
+	if len(w.trust) == 0 {
+		checks = append(checks, Check{Name: "trust", State: Advice, Text: "no key may sign run evidence: agents' changes stay shut", Next: "name a supervisor's key in " + trustPath})
+	} else {
+		checks = append(checks, Check{Name: "trust", State: OK, Text: fmt.Sprintf("%d key(s)", len(w.trust))})
+	}
+	return checks
+}
+
+func (w *workspace) checkLog(ctx context.Context) []Check {
+	if _, err := os.Lstat(w.path("state.db")); err != nil {
+		if _, err := os.Lstat(w.path("log")); err != nil {
+			return []Check{{Name: "log", State: OK, Text: "none yet: the first check makes it in " + w.dir}}
+		}
+	}
+	s, err := w.openState(ctx, false)
+	if err != nil {
+		return []Check{broken("log", err)}
+	}
+	defer s.Close()
+	st, err := tessera.NewReader(w.path("log"), s.marker.VerifierKey).Check(ctx, s.known)
+	if err != nil {
+		return []Check{broken("log", asLogError(err))}
+	}
+	checks := []Check{{Name: "log", State: OK, Text: fmt.Sprintf("%s, %d entries", st.Origin, st.Head.Size)}}
+	rec, err := w.recorder(ctx)
+	if err != nil {
+		return append(checks, broken("verifier key", err))
+	}
+	defer rec.Close()
+	for _, text := range rec.advice(w.trust) {
+		checks = append(checks, Check{Name: "verifier key", State: Advice, Text: text, Next: "list " + w.path("verifier.key.pub") + " in trust.yaml if this machine is out of the agents' reach"})
+	}
+	return checks
+}
+
+// originURL returns the address of the remote origin, or "".
+func (w *workspace) originURL(ctx context.Context) string {
+	url, err := w.repo.RemoteURL(ctx, "origin")
+	if err != nil && !errors.Is(err, git.ErrNotFound) {
+		return ""
+	}
+	return url
+}

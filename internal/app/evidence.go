@@ -1,0 +1,261 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/git"
+	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
+	"github.com/sallyport-dev/sallyport/internal/engine"
+	"github.com/sallyport-dev/sallyport/internal/evidence"
+	"github.com/sallyport-dev/sallyport/internal/identity"
+	"github.com/sallyport-dev/sallyport/internal/key"
+	"github.com/sallyport-dev/sallyport/predicate"
+)
+
+// EvidenceRef is the ref by which evidence travels with git. It is transport: nothing on it is
+// believed, and what is missing from it is only missing.
+const EvidenceRef = "refs/sallyport/evidence"
+
+// collector finds attestations in the state folder and on the evidence ref.
+type collector struct{ w *workspace }
+
+func (w *workspace) collector() engine.Collector { return collector{w} }
+
+func (w *workspace) evidenceDir() *evidence.Dir { return evidence.NewDir(w.path("evidence")) }
+
+// places says where collector looks, for a reader to whom nothing was found.
+func (w *workspace) places() []string {
+	return []string{w.path("evidence"), EvidenceRef + " in " + w.repo.CommonDir()}
+}
+
+func (c collector) Collect(ctx context.Context, subjects []sallyport.Digest) ([]sallyport.Attestation, []sallyport.Dropped, error) {
+	// Approvals are looked for by type as well: the one that covers a squash onto a newer base
+	// is about another head and another tree.
+	subjects = append(append([]sallyport.Digest{}, subjects...), evidence.TypeDigest(predicate.ApprovalType))
+	found, dropped, err := c.w.evidenceDir().Collect(ctx, subjects)
+	if err != nil {
+		return nil, nil, err
+	}
+	travelled, lost, err := c.w.travelled(ctx)
+	return append(found, travelled...), append(dropped, lost...), err
+}
+
+// Bounds of the evidence ref.
+const (
+	maxTravelled      = 10_000
+	maxTravelledBytes = 256 << 20
+)
+
+// travelled returns the attestations on the evidence ref.
+func (w *workspace) travelled(ctx context.Context) ([]sallyport.Attestation, []sallyport.Dropped, error) {
+	tip, err := w.repo.Ref(ctx, EvidenceRef)
+	if errors.Is(err, git.ErrNotFound) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %s: %w", EvidenceRef, err)
+	}
+	entries, err := w.repo.Ls(ctx, tip, "")
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %s: %w", EvidenceRef, err)
+	}
+	if len(entries) > maxTravelled {
+		return nil, nil, fmt.Errorf("read %s: it holds %d files, the limit is %d", EvidenceRef, len(entries), maxTravelled)
+	}
+	var found []sallyport.Attestation
+	var dropped []sallyport.Dropped
+	total := 0
+	for _, e := range entries {
+		source := EvidenceRef + ":" + sallyport.Path(e.Path).String()
+		raw, err := w.repo.Blob(ctx, e.OID, maxBundle)
+		if err != nil {
+			dropped = append(dropped, sallyport.Dropped{Source: source, Why: err.Error()})
+			continue
+		}
+		if total += len(raw); total > maxTravelledBytes {
+			return nil, nil, fmt.Errorf("read %s: it holds more than %d bytes", EvidenceRef, maxTravelledBytes)
+		}
+		found = append(found, sallyport.Attestation{Raw: raw, Source: source})
+	}
+	return found, dropped, nil
+}
+
+// keep files an attestation in the state folder.
+func (w *workspace) keep(ctx context.Context, bundle []byte) (sallyport.Digest, error) {
+	return w.evidenceDir().Put(ctx, bundle)
+}
+
+// verifySSH is evidence.SSHVerifier.
+func verifySSH(sig, message []byte, namespace string) (evidence.SSHInfo, error) {
+	info, err := sshsig.Verify(sig, message, namespace)
+	if err != nil {
+		return evidence.SSHInfo{}, err
+	}
+	return evidence.SSHInfo{Fingerprint: info.Fingerprint, SK: info.SK, Touched: info.Touched}, nil
+}
+
+// newVerifier returns a verifier under keys, at the enforcement point's time.
+func (w *workspace) newVerifier(keys []evidence.Key) *evidence.Verifier {
+	v := evidence.NewVerifier(keys, w.app.now())
+	v.SSH = verifySSH
+	return v
+}
+
+// approvalKey is what a person's SSH key may say: approvals and nothing else.
+func approvalKey(k identity.Key) evidence.Key {
+	return evidence.Key{
+		Name: k.Person + " " + k.Fingerprint, Principal: sallyport.Principal{Kind: sallyport.Person, Name: k.Person},
+		Types: []string{predicate.ApprovalType}, SSH: k.Fingerprint, SK: k.SK,
+		Grade: gradeOf(k), NotAfter: k.NotAfter,
+	}
+}
+
+// gradeOf is the grade of a touched signature; the verifier lowers it without the touch.
+func gradeOf(k identity.Key) sallyport.Grade {
+	if k.SK && k.EnrolledBy != "" {
+		return sallyport.Present
+	}
+	return sallyport.Declared
+}
+
+// AttestOptions say what to sign.
+type AttestOptions struct {
+	Subjects      []string
+	Type          string
+	PredicateFile string
+	Predicate     []byte
+	Key           string
+	Output        string // a file for the bundle, - for standard output, empty to keep it
+}
+
+// Attested is a signed statement.
+type Attested struct {
+	Digest   sallyport.Digest   `json:"digest"`
+	Key      string             `json:"key"`
+	Subjects []sallyport.Digest `json:"subjects"`
+	Bundle   []byte             `json:"-"`
+}
+
+// Attest signs a statement about subjects and keeps it as evidence, or writes it to a file.
+func (a *App) Attest(ctx context.Context, o Options, at AttestOptions) (_ Attested, err error) {
+	w, err := a.open(ctx, o)
+	if err != nil {
+		return Attested{}, err
+	}
+	defer done(&err, w.Close)
+	st := sallyport.Statement{Type: sallyport.StatementType, PredicateType: predicateType(at.Type), Predicate: json.RawMessage(at.Predicate)}
+	if err := w.addSubjects(ctx, &st, at.Subjects); err != nil {
+		return Attested{}, err
+	}
+	k, err := key.Load(at.Key, nil)
+	if err != nil {
+		return Attested{}, withHint(fmt.Errorf("load the key: %w", err), "sallyport key generate FILE")
+	}
+	res := Attested{Key: string(k.Fingerprint())}
+	for _, s := range st.Subject {
+		for alg, hex := range s.Digest {
+			res.Subjects = append(res.Subjects, sallyport.Digest(alg+":"+hex))
+		}
+	}
+	if res.Bundle, err = evidence.Sign(ctx, st, k); err != nil {
+		return Attested{}, err
+	}
+	res.Digest = sallyport.SHA256(res.Bundle)
+	switch at.Output {
+	case "":
+		_, err = w.keep(ctx, res.Bundle)
+	case "-":
+	default:
+		err = writeFile(at.Output, res.Bundle)
+	}
+	return res, err
+}
+
+// addSubjects adds what the caller names and, of an agent run, what the predicate names, so that
+// the evidence is found by any of them.
+func (w *workspace) addSubjects(ctx context.Context, st *sallyport.Statement, subjects []string) error {
+	seen := map[sallyport.Digest]bool{}
+	add := func(d sallyport.Digest, name string) {
+		if !seen[d] {
+			seen[d] = true
+			st.Subject = append(st.Subject, sallyport.StatementSubject{Name: name, Digest: map[string]string{d.Algorithm(): d.Hex()}})
+		}
+	}
+	for _, s := range subjects {
+		ds, name, err := w.subject(ctx, s)
+		if err != nil {
+			return err
+		}
+		for _, d := range ds {
+			add(d, name)
+		}
+	}
+	if st.PredicateType != predicate.AgentRunType {
+		return nil
+	}
+	run, err := predicate.DecodeAgentRun(st.Predicate)
+	if err != nil {
+		return fmt.Errorf("read the predicate: %w", err)
+	}
+	for _, c := range run.Changes.Commits {
+		add(sallyport.GitCommit(c), "")
+		if trees, err := w.repo.Trees(ctx, []string{c}); err == nil {
+			add(sallyport.GitTree(trees[0]), "")
+		}
+	}
+	for _, b := range run.Changes.Blobs {
+		add(sallyport.Digest("gitBlob:"+b.GitBlob), "")
+	}
+	for _, h := range run.Changes.Hunks {
+		add(sallyport.Digest("sha256:"+h), "")
+	}
+	return nil
+}
+
+// subject returns the digests that a subject on the command line stands for.
+func (w *workspace) subject(ctx context.Context, s string) ([]sallyport.Digest, string, error) {
+	if rev, ok := strings.CutPrefix(s, "git:"); ok {
+		oid, err := w.repo.Resolve(ctx, rev)
+		if err != nil {
+			return nil, "", fmt.Errorf("find %s: %w", rev, err)
+		}
+		trees, err := w.repo.Trees(ctx, []string{oid})
+		if err != nil {
+			return nil, "", fmt.Errorf("find the tree of %s: %w", rev, err)
+		}
+		return []sallyport.Digest{sallyport.GitCommit(oid), sallyport.GitTree(trees[0])}, "", nil
+	}
+	if d, err := sallyport.ParseDigest(s); err == nil {
+		return []sallyport.Digest{d}, "", nil
+	}
+	d, err := digestFile(s)
+	if err != nil {
+		return nil, "", withHint(fmt.Errorf("%q is no subject: %w", s, err), "a subject is a digest such as gitCommit:…, git:REV, or a file")
+	}
+	return []sallyport.Digest{d}, filepath.Base(s), nil
+}
+
+// predicateType completes the short names of our own types.
+func predicateType(s string) string {
+	switch s {
+	case "agent-run":
+		return predicate.AgentRunType
+	case "approval":
+		return predicate.ApprovalType
+	}
+	return s
+}
+
+func writeFile(path string, b []byte) error {
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		return fmt.Errorf("write the bundle: %w", err)
+	}
+	return nil
+}

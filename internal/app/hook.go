@@ -1,0 +1,160 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/render"
+)
+
+// PreReceiveOptions say which refs a server gates whatever the configuration says.
+type PreReceiveOptions struct {
+	Refs []string
+}
+
+// A push is one line of what git tells a pre-receive hook.
+type push struct{ before, after, ref string }
+
+// maxPushes bounds the refs of one push.
+const maxPushes = 1000
+
+// PreReceive judges the refs that are being pushed and prints, for the pusher, why one is
+// refused. It returns the status to exit with: 0 accepts the push, anything else refuses all of
+// it. A ref whose decision cannot be made is refused.
+func (a *App) PreReceive(ctx context.Context, o Options, h PreReceiveOptions) (int, error) {
+	if o.Repo == "" || o.Repo == "." {
+		o.Repo = orDefault(a.Getenv("GIT_DIR"), ".")
+	}
+	pushes, err := readPushes(a.Stdin)
+	if err != nil {
+		return sallyport.ExitUndecided, err
+	}
+	status := 0
+	for _, p := range pushes {
+		s, err := a.judgePush(ctx, o, h, p)
+		if err != nil {
+			// One line for the pusher, who sees "remote:" before it.
+			fmt.Fprintf(a.Stderr, "sallyport: %s: %s\n", render.Clean(p.ref), render.Clean(err.Error()))
+			var hinted interface{ Hint() string }
+			if errors.As(err, &hinted) {
+				fmt.Fprintf(a.Stderr, "sallyport: hint: %s\n", render.Clean(hinted.Hint()))
+			}
+			s = sallyport.ExitUndecided
+		}
+		if s != 0 && status == 0 {
+			status = s
+		}
+	}
+	return status, nil
+}
+
+func readPushes(r io.Reader) ([]push, error) {
+	var pushes []push
+	sc := bufio.NewScanner(io.LimitReader(r, 16<<20))
+	sc.Buffer(nil, 64<<10)
+	for sc.Scan() {
+		// A ref name holds no space; see git-check-ref-format.
+		f := strings.SplitN(sc.Text(), " ", 3)
+		if len(f) != 3 || !strings.HasPrefix(f[2], "refs/") {
+			return nil, fmt.Errorf("read what is pushed: %q is not \"old new ref\"", sc.Text())
+		}
+		if len(pushes) == maxPushes {
+			return nil, fmt.Errorf("a push of more than %d refs is refused", maxPushes)
+		}
+		pushes = append(pushes, push{f[0], f[1], f[2]})
+	}
+	if err := sc.Err(); err != nil {
+		return nil, fmt.Errorf("read what is pushed: %w", err)
+	}
+	return pushes, nil
+}
+
+// judgePush decides about one ref, in a workspace of its own.
+func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p push) (status int, err error) {
+	w, err := a.open(ctx, o)
+	if err != nil {
+		return 0, err
+	}
+	defer done(&err, w.Close)
+	w.target = Target{Ref: p.ref, Action: "update", Base: p.before, Head: p.after, Branch: strings.TrimPrefix(p.ref, "refs/heads/")}
+	switch {
+	case isZeroID(p.after):
+		w.target.Action, w.target.Head = "delete", ""
+	case isZeroID(p.before):
+		w.target.Action, w.target.Base = "create", ""
+	default:
+		onTop, err := w.differ(ctx).IsAncestor(ctx, p.before, p.after)
+		if err != nil {
+			return 0, err
+		}
+		if !onTop {
+			w.target.Action = "rewrite"
+		}
+	}
+	gated, err := w.gated(ctx, h)
+	if err != nil || !gated {
+		return 0, err
+	}
+	r, err := w.check(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if r.Decision.Outcome != sallyport.Open || len(r.Decision.Advice) > 0 {
+		if err := render.Text(a.Stderr, r.Decision, r.Receipt.ID, render.Options{Width: 78}); err != nil {
+			return 0, err
+		}
+	}
+	return r.Decision.ExitStatus(), nil
+}
+
+// gated reports whether a push to the target goes through the gate: because the server's hook
+// names it, or because the configuration in force at the default branch does.
+func (w *workspace) gated(ctx context.Context, h PreReceiveOptions) (bool, error) {
+	for _, pattern := range h.Refs {
+		if config.MatchRef(qualify(pattern), w.target.Ref) {
+			return true, nil
+		}
+	}
+	cfg, found, err := w.serverConfig(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !found {
+		return false, nil // nothing but the hook's own --ref says what is gated
+	}
+	return cfg.Gated(w.target.Ref), nil
+}
+
+// serverConfig reads the configuration in force on the server: that of the default branch, which
+// the pushed ref's own content has no part in.
+func (w *workspace) serverConfig(ctx context.Context) (config.Config, bool, error) {
+	head, err := w.repo.SymbolicHead(ctx)
+	if err != nil {
+		return config.Config{}, false, nil
+	}
+	tip, err := w.repo.Ref(ctx, head)
+	if err != nil {
+		return config.Config{}, false, nil // the default branch is not born yet
+	}
+	saved := w.target
+	defer func() { w.target = saved }()
+	files, err := source{w.repo}.Files(ctx, tip)
+	if err != nil {
+		return config.Config{}, false, err
+	}
+	b, ok := files[configPath]
+	if !ok {
+		return config.Config{}, false, nil
+	}
+	cfg, err := config.Parse(b)
+	if err != nil {
+		return config.Config{}, false, fmt.Errorf("%s at %s: %w", configPath, head, err)
+	}
+	return cfg, true, nil
+}

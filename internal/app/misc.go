@@ -1,0 +1,105 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport/internal/app/demo"
+	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
+	"github.com/sallyport-dev/sallyport/internal/gate/merge"
+	"github.com/sallyport-dev/sallyport/internal/identity"
+	"github.com/sallyport-dev/sallyport/internal/key"
+	"github.com/sallyport-dev/sallyport/internal/render"
+	"github.com/sallyport-dev/sallyport/internal/scan"
+)
+
+// Detect says who wrote what in a range: BASE..HEAD, one commit, or, if it is empty, what a check
+// would judge. note is what a person should know about how the range was found.
+func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render.DetectReport, note string, err error) {
+	if base, head, ok := strings.Cut(rangeSpec, ".."); ok {
+		o.Target.Base, o.Target.Head = base, strings.TrimPrefix(orDefault(head, "HEAD"), ".")
+	} else if rangeSpec != "" {
+		o.Target.Base, o.Target.Head = rangeSpec+"^1", rangeSpec
+	}
+	err = a.withGoverned(ctx, o, func(w *workspace) error {
+		g := &merge.Gate{
+			Differ:     differ{diff: w.diff},
+			Identifier: identifier{identity.New(w.roster, a.now()), w.roster},
+			Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
+			Accepted:   merge.Accepted{PersonGrades: w.data.PersonGrades},
+			Progress:   o.Progress,
+		}
+		t := w.target
+		x, err := g.Examine(ctx, merge.Params{TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head})
+		if err != nil {
+			return err
+		}
+		r.Range = shortID(t.Base) + ".." + shortID(t.Head)
+		r.Commits, r.Files, r.Coverage = g.Detect(x)
+		for _, f := range x.Findings {
+			if f.Kind == "identity" {
+				r.Findings = append(r.Findings, f)
+			}
+		}
+		note = t.Note
+		return nil
+	})
+	return r, note, err
+}
+
+// KeyInfo is the public side of a key.
+type KeyInfo struct {
+	Fingerprint string `json:"fingerprint"`
+	Public      string `json:"public"` // PEM, or an SSH authorized-key line; ends in a newline
+}
+
+// GenerateKey makes a key file, or a simulated security key for tests and demonstrations.
+func GenerateKey(path string, simulated bool) (KeyInfo, error) {
+	if !simulated {
+		k, err := key.Generate(path, key.LocalLabel)
+		if err != nil {
+			return KeyInfo{}, err
+		}
+		return KeyInfo{string(k.Fingerprint()), string(k.PublicPEM())}, nil
+	}
+	sk, err := sshsig.NewSimulatedSK(sshsig.SimulatedOptions{Touch: true})
+	if err != nil {
+		return KeyInfo{}, err
+	}
+	if err := sk.Save(path); err != nil {
+		return KeyInfo{}, err
+	}
+	return KeyInfo{sk.Fingerprint(), sk.PublicKey() + "\n"}, nil
+}
+
+// ShowKey returns the public side of the key that ref names.
+func ShowKey(ref string) (KeyInfo, error) {
+	if strings.HasPrefix(ref, "ssh") || strings.HasPrefix(ref, "simulated-sk:") {
+		s, err := openSSH(context.Background(), ref)
+		if err != nil {
+			return KeyInfo{}, err
+		}
+		return KeyInfo{s.Fingerprint(), s.PublicKey() + "\n"}, nil
+	}
+	k, err := key.Load(ref, nil)
+	if err != nil {
+		return KeyInfo{}, err
+	}
+	return KeyInfo{string(k.Fingerprint()), string(k.PublicPEM())}, nil
+}
+
+// DemoOptions are the demo's.
+type DemoOptions struct {
+	Keep, JSON, Color bool
+}
+
+// Demo tells the story of an agent's branch at the gate, with the program that runs it.
+func (a *App) Demo(ctx context.Context, o DemoOptions) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	return demo.Run(ctx, demo.Options{Keep: o.Keep, JSON: o.JSON, Color: o.Color, Binary: self, Out: a.Stdout})
+}

@@ -1,0 +1,221 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/git"
+	"github.com/sallyport-dev/sallyport/internal/change"
+	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/engine"
+	"github.com/sallyport-dev/sallyport/internal/evidence"
+	"github.com/sallyport-dev/sallyport/internal/identity"
+	"github.com/sallyport-dev/sallyport/internal/policy"
+	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
+)
+
+// Where governed files stand.
+const (
+	configPath = config.Path
+	rosterPath = policy.GovernedDir + "roster.yaml"
+	trustPath  = policy.GovernedDir + "trust.yaml"
+)
+
+// A workspace is one repository with its state, and what governs it once governed was called.
+// Close it.
+type workspace struct {
+	app   *App
+	opts  Options
+	repo  *git.Repo
+	dir   string // state folder; it may not exist yet
+	cache *sqlite.Cache
+	diff  *change.Differ
+
+	target   Target
+	gov      policy.Governing
+	cfg      config.Config
+	data     policy.Data
+	roster   *identity.Roster
+	trust    []evidence.Key
+	eval     engine.Evaluator
+	policies []sallyport.PolicySet
+	sets     []policy.Set
+	advice   []string
+}
+
+func (a *App) open(ctx context.Context, o Options) (*workspace, error) {
+	repo, err := git.Open(ctx, orDefault(o.Repo, "."), git.QuarantineFromEnv(a.Getenv))
+	if errors.Is(err, git.ErrNotRepository) {
+		return nil, withHint(err, "run it in a checkout, or name one with --repo")
+	}
+	if err != nil {
+		return nil, err
+	}
+	w := &workspace{app: a, opts: o, repo: repo, dir: o.StateDir}
+	if w.dir == "" {
+		w.dir = filepath.Join(repo.CommonDir(), "sallyport")
+	}
+	return w, nil
+}
+
+func (w *workspace) Close() error {
+	var err error
+	if w.cache != nil {
+		err = w.cache.Close()
+	}
+	return errors.Join(err, w.repo.Close())
+}
+
+func (w *workspace) path(name string) string { return filepath.Join(w.dir, name) }
+
+// differ returns the workspace's differ, with the cache if the state folder can hold one. A
+// cache that cannot be had costs time and nothing else.
+func (w *workspace) differ(ctx context.Context) *change.Differ {
+	if w.diff == nil {
+		if err := os.MkdirAll(w.dir, 0o700); err == nil {
+			w.cache = sqlite.OpenCache(ctx, w.path("cache.db"), 0)
+		}
+		if w.cache != nil {
+			w.diff = change.New(w.repo, w.cache)
+		} else {
+			w.diff = change.New(w.repo, nil)
+		}
+	}
+	return w.diff
+}
+
+// find settles what the check is about.
+func (w *workspace) find(ctx context.Context) error {
+	t, err := FindTarget(ctx, refs{w.repo, w.differ(ctx)}, w.app.Getenv, w.opts.Target)
+	switch {
+	case errors.Is(err, git.ErrShallow):
+		return err
+	case errors.Is(err, ErrNoTarget):
+		return withHint(err, "name the branch that this would land on: --target main")
+	case errors.Is(err, ErrEmptyRange):
+		return withHint(err, "name a change: --base COMMIT --head COMMIT")
+	case err != nil:
+		return err
+	}
+	w.target = t
+	return nil
+}
+
+// governed loads what is in force for the target, from its tip or under the pin. resultTree is
+// the tree of the merge result, empty if there is none.
+func (w *workspace) governed(ctx context.Context, resultTree string) error {
+	pin, err := w.app.pin(w.opts)
+	if err != nil {
+		return err
+	}
+	w.gov, err = policy.Resolve(ctx, source{w.repo}, pin, w.target.Base, resultTree)
+	if errors.Is(err, policy.ErrNoRoot) {
+		return withHint(err, "pin the digest of the root that the target holds: sallyport root show")
+	}
+	if err != nil {
+		return err
+	}
+	w.advice = append(w.advice, w.gov.Advice...)
+	w.cfg, w.roster = config.Default(), &identity.Roster{}
+	if w.gov.Files != nil {
+		if err := w.parseGoverned(); err != nil {
+			return err
+		}
+	}
+	w.data = policyData(w.cfg)
+	w.compile(ctx)
+	return nil
+}
+
+func (w *workspace) parseGoverned() error {
+	bad := func(path string, err error) error {
+		return withHint(fmt.Errorf("%s at %s: %w", path, shortID(w.gov.At), err), "mend it on the target branch; until then nothing opens")
+	}
+	if b, ok := w.gov.Files[configPath]; ok {
+		cfg, err := config.Parse(b)
+		if err != nil {
+			return bad(configPath, err)
+		}
+		w.cfg = cfg
+	}
+	w.advice = append(w.advice, w.cfg.Advice()...)
+	if b, ok := w.gov.Files[rosterPath]; ok {
+		r, err := identity.ParseRoster(b)
+		if err != nil {
+			return bad(rosterPath, err)
+		}
+		w.roster = r
+	}
+	if b, ok := w.gov.Files[trustPath]; ok {
+		t, err := evidence.ParseTrust(b)
+		if err != nil {
+			return bad(trustPath, err)
+		}
+		w.trust = t.Keys
+	}
+	return nil
+}
+
+// compile prepares the policy sets. A set that cannot be compiled is no error here: the engine
+// records that the policy could not be applied.
+func (w *workspace) compile(ctx context.Context) {
+	names := w.cfg.Policy.Sets
+	for _, name := range names {
+		set, err := w.gov.Set(name)
+		if err != nil {
+			w.eval = brokenPolicy{err}
+			return
+		}
+		w.sets = append(w.sets, set)
+	}
+	compiled, err := policy.Compile(ctx, w.sets, w.data)
+	if err != nil {
+		w.eval = brokenPolicy{err}
+		for _, s := range w.sets {
+			w.policies = append(w.policies, sallyport.PolicySet{Name: s.Name, Digest: s.Digest()})
+		}
+		return
+	}
+	w.eval, w.policies = evaluator{compiled}, compiled.Policies()
+}
+
+// repository is the name by which approvals and evidence speak of this repository. Without a
+// configuration there is none that anybody agreed on; the folder's name will do for advice.
+func (w *workspace) repository() string {
+	if w.cfg.Repository != "" {
+		return w.cfg.Repository
+	}
+	dir := orDefault(w.repo.WorkTree(), w.repo.CommonDir())
+	return "local/" + strings.TrimSuffix(filepath.Base(dir), ".git")
+}
+
+// policyData turns the configuration's overrides into the policy's settings.
+func policyData(c config.Config) policy.Data {
+	return policy.Data{
+		ProtectedClasses: c.Data.ProtectedClasses, Unattributed: c.Data.Unattributed,
+		PersonGrades: c.Data.PersonGrades, RunGrades: c.Data.RunGrades, ApprovalGrades: c.Data.ApprovalGrades,
+	}.WithDefaults()
+}
+
+// keys returns every key that may sign evidence here: those of trust.yaml, and the persons' own
+// for approvals.
+func (w *workspace) keys() []evidence.Key {
+	keys := slices.Clone(w.trust)
+	for _, k := range w.roster.Keys() {
+		keys = append(keys, approvalKey(k))
+	}
+	return keys
+}
+
+func shortID(oid string) string {
+	if len(oid) > 12 {
+		return oid[:12]
+	}
+	return oid
+}
