@@ -6,10 +6,12 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
 
 // Whatever parseInput accepts, the vocabulary's own decoder accepts too, and reads the same
@@ -116,6 +118,36 @@ func FuzzClean(f *testing.F) {
 		}
 		if len(c) <= maxText && clean(c) != c {
 			t.Errorf("%q is %q the second time", c, clean(c))
+		}
+	})
+}
+
+// On JSON of any shape the scanner agrees with the standard library, except that it refuses a
+// key that stands twice, text that is not UTF-8 and deep nesting.
+func FuzzScanner(f *testing.F) {
+	for _, s := range []string{`{"a":[1,-0.5e3,true,false,null,"\u00e9\n"],"b":{}}`, ` [ ] `, `"\ud800"`, `{"a":1,"a":2}`, `01`, `[1,]`, `{"a"}`, "\"\xff\""} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s := scanner{b: b, terms: map[string]*ast.Term{}}
+		_, err := s.next()
+		var got *ast.Term
+		if err == nil {
+			got, err = s.value(&shape{kind: kindAny}, 0)
+		}
+		if err == nil {
+			err = s.end()
+		}
+		if (err == nil) != (utf8.Valid(b) && strict.CheckJSON(b, len(b)) == nil) {
+			// CheckJSON also refuses keys that differ in case only, and nesting a little earlier.
+			if err != nil || !json.Valid(b) || strict.CheckJSON(b, len(b)) == nil {
+				t.Fatalf("got %v, %v", got, err)
+			}
+		}
+		if err == nil {
+			if want, err := ast.ValueFromReader(bytes.NewReader(b)); err != nil || !sameValue(got.Value, want) {
+				t.Fatalf("read %v, want %v, %v", got, want, err)
+			}
 		}
 	})
 }
