@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -56,17 +57,41 @@ func Classify(p sallyport.Path, mode string, head []byte) []string {
 	return slices.Compact(classes)
 }
 
-// classesOf returns the classes that the folded path alone gives.
-func classesOf(name string) []string {
-	var out []string
-	dirs, base := path.Split(name)
-	dirs = "/" + dirs
-	full := "/" + name
-	ext := path.Ext(base)
+// A classIndex is classTable turned round, so that a path is looked up and not searched for.
+type classIndex struct {
+	bases, exts map[string][]string
+	folders     *automaton
+	byFolder    []string // the class of each folder
+}
+
+var classesBy = sync.OnceValue(func() *classIndex {
+	x := &classIndex{bases: map[string][]string{}, exts: map[string][]string{}}
+	var folders []string
 	for _, t := range classTable {
-		if slices.Contains(t.bases, base) || ext != "" && slices.Contains(t.exts, ext) ||
-			slices.ContainsFunc(t.dirs, func(d string) bool { return strings.Contains(dirs, d) }) ||
-			slices.ContainsFunc(t.paths, func(s string) bool { return matchEnd(full, s) }) ||
+		for _, s := range t.bases {
+			x.bases[s] = append(x.bases[s], t.class)
+		}
+		for _, s := range t.exts {
+			x.exts[s] = append(x.exts[s], t.class)
+		}
+		for _, s := range t.dirs {
+			folders = append(folders, s)
+			x.byFolder = append(x.byFolder, t.class)
+		}
+	}
+	x.folders = newAutomaton(folders)
+	return x
+})
+
+// classesOf returns the classes that the folded path alone gives, some perhaps twice.
+func classesOf(name string) []string {
+	x := classesBy()
+	dirs, base := path.Split(name)
+	full := "/" + name
+	out := slices.Concat(x.bases[base], x.exts[path.Ext(base)])
+	x.folders.scan([]byte("/"+dirs), func(i, _ int) { out = append(out, x.byFolder[i]) })
+	for _, t := range classTable {
+		if slices.ContainsFunc(t.paths, func(s string) bool { return matchEnd(full, s) }) ||
 			slices.ContainsFunc(t.globs, func(g string) bool { ok, _ := path.Match(g, base); return ok }) {
 			out = append(out, t.class)
 		}

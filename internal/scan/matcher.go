@@ -163,6 +163,9 @@ func (m *windowMatcher) Find(path string, text []byte, ranges []Range) []Match {
 			if w.open && end <= w.edge && start <= w.last {
 				continue
 			}
+			if r.lead != nil && !r.lead.follows(text, end) {
+				continue
+			}
 			if r.probe != nil && !r.probe.Match(text[start:probeEnd(text, start, r.probeRunes)]) {
 				continue
 			}

@@ -57,6 +57,7 @@ type rule struct {
 
 	probe      *regexp.Regexp // nil if none
 	probeRunes int
+	lead       *lead // nil if none
 }
 
 // A lazyRegexp is compiled when it is first used.
@@ -89,6 +90,7 @@ func (r *rule) compile() error {
 	if probe != nil {
 		var none class
 		r.probeRunes = countBound(probe, &none) + 1
+		r.lead = leadOf(probe, r.Keywords)
 		if r.probe, err = regexp.Compile(`\A(?:` + probe.String() + `)`); err != nil {
 			return fmt.Errorf("rule %s: probe: %w", r.ID, err)
 		}
