@@ -75,8 +75,12 @@ type Result struct {
 	Claimed []string
 }
 
-// maxWhy bounds the sentences of one attribution; a commit can name an agent ten thousand times.
-const maxWhy = 16
+// A commit can name an agent ten thousand times. These bound the sentences of its attribution
+// and its findings under one rule; all findings under one rule are equally severe.
+const (
+	maxWhy      = 16
+	maxFindings = 16
+)
 
 // gather collects what one commit says.
 type gather struct {
@@ -125,7 +129,9 @@ func (g *gather) actor(where string, a *actor) {
 		g.mark(m, where+" is "+a.text)
 	}
 	for _, s := range a.shapes {
-		g.forged = appendNew(g.forged, where+" "+s.what+" has "+s.why)
+		if len(g.forged) < maxWhy {
+			g.forged = appendNew(g.forged, where+" "+s.what+" has "+s.why)
+		}
 		g.find(s.rule, s.severity, where+"\x00"+s.what, where+" "+s.what+" has "+s.why)
 	}
 }
@@ -134,9 +140,7 @@ func (g *gather) actor(where string, a *actor) {
 func (g *gather) mark(m mark, seen string) {
 	switch m.kind {
 	case kindAgent, kindReviewer:
-		if !slices.Contains(g.marks, m) {
-			g.marks = append(g.marks, m)
-		}
+		g.addMark(m)
 		if len(g.why) < maxWhy {
 			g.why = appendNew(g.why, seen+": a mark of "+m.agent)
 		} else {
@@ -151,6 +155,19 @@ func (g *gather) mark(m mark, seen string) {
 	}
 }
 
+// addMark keeps one mark for each agent, with the first model that was claimed.
+func (g *gather) addMark(m mark) {
+	for i := range g.marks {
+		if have := &g.marks[i]; have.agent == m.agent {
+			if have.model == "" {
+				have.model = m.model
+			}
+			return
+		}
+	}
+	g.marks = append(g.marks, m)
+}
+
 // claim takes somebody whom the commit names as one of its makers.
 func (g *gather) claim(a *actor) {
 	if a.email != "" {
@@ -161,11 +178,16 @@ func (g *gather) claim(a *actor) {
 	}
 }
 
-// find adds a finding once.
+// find adds a finding once. Its id is of what was found and not of the commit, so that it stays
+// the same through a rebase.
 func (g *gather) find(rule string, severity sallyport.Severity, what, text string) {
 	sum := sallyport.SHA256([]byte(string(sallyport.FindingIdentity) + "\x00" + rule + "\x00" + what)).Hex()
+	same := 0
 	for _, f := range g.result.Findings {
-		if f.ID == sum[:32] {
+		if f.Rule == rule {
+			same++
+		}
+		if f.ID == sum[:32] || same >= maxFindings {
 			return
 		}
 	}
@@ -180,10 +202,7 @@ func (g *gather) decide(author, committer *actor, check sallyport.SignatureCheck
 	if len(g.marks) > 0 {
 		return g.agent(author)
 	}
-	var contra []string
-	for _, f := range g.forged {
-		contra = append(contra, f)
-	}
+	contra := slices.Clone(g.forged)
 	for _, t := range g.traced {
 		contra = append(contra, "carries a trailer of "+t+", which records agents' sessions, and names no agent")
 	}
@@ -283,11 +302,6 @@ func (g *gather) agent(author *actor) sallyport.Attribution {
 		Grade:     sallyport.Declared,
 		Model:     best.model,
 		Why:       g.why,
-	}
-	for _, m := range g.marks {
-		if a.Model == "" && m.agent == best.agent {
-			a.Model = m.model
-		}
 	}
 	switch {
 	case len(operators) == 1:

@@ -148,6 +148,26 @@ func TestManyMarksFewSentences(t *testing.T) {
 	}
 }
 
+// A message that is made to be slow is not: what is done grows with its length.
+func TestHostileMessage(t *testing.T) {
+	c := newCast(t)
+	var b strings.Builder
+	b.WriteString("İ\n\n") // folds to another length
+	for i := range 20000 {
+		fmt.Fprintf(&b, "Co-authored-by: Claude %d <noreply@anthropic.co>\nAssisted-by: M%d\n", i, i)
+	}
+	co := c.commit(t, alice, b.String(), "")
+	for line := range strings.Lines(b.String()) {
+		if k, v, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
+			co.Trailers = append(co.Trailers, sallyport.Trailer{Key: k, Value: v})
+		}
+	}
+	r := c.Commit(co)
+	if r.Attribution.Principal.Kind != sallyport.Agent || len(r.Findings) != maxFindings || len(r.Attribution.Why) > maxWhy+1 {
+		t.Errorf("%+v with %d findings and %d sentences", r.Attribution.Principal, len(r.Findings), len(r.Attribution.Why))
+	}
+}
+
 func TestEmptyRosterKnowsNobody(t *testing.T) {
 	c := newCast(t)
 	for _, r := range []*Roster{nil, {}} {

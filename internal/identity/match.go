@@ -140,12 +140,18 @@ func (g *gather) message(c *sallyport.Commit) {
 		msg = strings.ReplaceAll(msg, "\r\n", "\n")
 	}
 	g.lines(msg, true)
+	// Most trailers stand in the message as they are; one that was folded over several lines, or
+	// has blanks before its colon, does not. What is seen twice is told once, so looking for
+	// the few usual ones is only there to save time.
+	var b strings.Builder
 	for _, t := range c.Trailers {
-		// Most stand in the message as they are; one that was folded over several lines, or has
-		// blanks before its colon, does not.
-		if line := t.Key + ": " + t.Value; !strings.Contains(msg, line) {
-			g.lines(strings.ReplaceAll(line, "\n", " "), false)
+		line := t.Key + ": " + t.Value
+		if len(c.Trailers) > 16 || !strings.Contains(msg, line) {
+			b.WriteString(strings.ReplaceAll(line, "\n", " ") + "\n")
 		}
+	}
+	if b.Len() > 0 {
+		g.lines(b.String(), false)
 	}
 }
 
@@ -154,13 +160,15 @@ func (g *gather) message(c *sallyport.Commit) {
 func (g *gather) lines(text string, whole bool) {
 	t := markers()
 	folded := fold(text)
+	orig := origin{text: text, folded: folded}
 	eachLine(folded, "-by:", func(start int, line string) {
 		key, _, _ := strings.Cut(line, ":")
 		if makerTrailers[key] {
-			g.maker(key, original(text, folded, start))
+			g.maker(key, orig.line(start))
 		}
 	})
 	for _, key := range t.lineKeys {
+		orig := origin{text: text, folded: folded}
 		eachLine(folded, key, func(start int, line string) {
 			for _, r := range t.line[key] {
 				if r.head && (start != 0 || !whole) {
@@ -169,7 +177,7 @@ func (g *gather) lines(text string, whole bool) {
 				if !r.matches(line, line) {
 					continue
 				}
-				g.lineMark(r, original(text, folded, start))
+				g.lineMark(r, orig.line(start))
 			}
 		})
 	}
@@ -231,16 +239,21 @@ func eachLine(text, key string, f func(start int, line string)) {
 	}
 }
 
-// original returns the line of text that folding turned into the one that starts at start.
-// Folding may change lengths and never adds or drops a newline.
-func original(text, folded string, start int) string {
-	if len(text) != len(folded) {
-		n := strings.Count(folded[:start], "\n")
-		for start = 0; n > 0; n-- {
-			start += strings.IndexByte(text[start:], '\n') + 1
-		}
+// An origin finds the lines of a text that folding turned into those of folded. Folding may
+// change lengths and never adds or drops a newline. Lines are asked for in ascending order, so
+// that a message of many marks is walked once.
+type origin struct {
+	text, folded string
+	at, atFolded int // the starts of the same line in both
+}
+
+// line returns the line of the text that starts at start in folded.
+func (o *origin) line(start int) string {
+	for n := strings.Count(o.folded[o.atFolded:start], "\n"); n > 0; n-- {
+		o.at += strings.IndexByte(o.text[o.at:], '\n') + 1
 	}
-	line, _, _ := strings.Cut(text[start:], "\n")
+	o.atFolded = start
+	line, _, _ := strings.Cut(o.text[o.at:], "\n")
 	return strings.TrimSuffix(line, "\r")
 }
 
