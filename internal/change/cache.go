@@ -15,10 +15,10 @@ const encodingVersion = "change/v1"
 // maxCached bounds one cache entry; larger changes are computed each time.
 const maxCached = 64 << 20
 
-func cacheKey(format string, rewrite bool, base, head string) string {
-	how := "merge"
-	if rewrite {
-		how = "rewrite"
+func cacheKey(format string, merge bool, base, head string) string {
+	how := "replace"
+	if merge {
+		how = "merge"
 	}
 	return strings.Join([]string{encodingVersion, Algorithm, format, how, base, head}, "\n")
 }

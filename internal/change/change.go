@@ -60,12 +60,12 @@ type Request struct {
 
 	// Action is update, create, delete or rewrite. Empty means create without a Base, delete
 	// without a Head, and update otherwise. An update whose Base is not an ancestor of Head is
-	// a merge; a rewrite replaces Base by Head, whatever it drops.
+	// a merge; a rewrite or a creation makes the ref hold Head, whatever Base has beside it.
 	Action string
 
 	// Base and Head are object ids of commits, or of tags of commits; empty or all zeros for
-	// none. A created ref is compared with Base if there is one (the branch that it was cut
-	// from, say), and otherwise with the empty tree.
+	// none. A created ref is compared with Base if there is one (where it was cut from another
+	// branch, say), and otherwise with the empty tree.
 	Base, Head string
 }
 
@@ -102,7 +102,7 @@ func (d *Differ) change(ctx context.Context, req Request) (sallyport.Change, err
 	}
 	c.Head = sallyport.GitCommit(head)
 
-	key := cacheKey(d.repo.ObjectFormat(), req.Action == ActionRewrite, base, head)
+	key := cacheKey(d.repo.ObjectFormat(), req.Action == ActionUpdate, base, head)
 	content, found := d.load(ctx, key)
 	if found && content.Merged {
 		// The merged tree's objects are in no repository; make them again, for those who will
@@ -205,7 +205,7 @@ func (d *Differ) compute(ctx context.Context, action, base, head string) (conten
 	if base != "" {
 		baseTree = trees[1]
 	}
-	if behind && action != ActionRewrite {
+	if behind && action == ActionUpdate {
 		if _, err := d.MergeBase(ctx, base, head); errors.Is(err, git.ErrNotFound) {
 			return content{}, fmt.Errorf("%w: %s and %s", ErrUnrelated, base, head)
 		} else if err != nil {

@@ -269,6 +269,12 @@ func TestMerges(t *testing.T) {
 		}
 		checkShape(t, c.Files, "f lines removed 5+1 [0]", "f lines added 5+1 [0]", "f lines removed 25+1 [0]", "f lines added 25+1 [0]")
 	})
+	t.Run("creation holds head and nothing else", func(t *testing.T) {
+		c, err := l.differ(nil).Change(t.Context(), Request{TargetRef: "refs/heads/new", Action: ActionCreate, Base: tip, Head: topic})
+		if err != nil || c.MergeTree != c.HeadTree || c.MergeTree.Zero() {
+			t.Errorf("MergeTree = %s, HeadTree = %s, %v", c.MergeTree, c.HeadTree, err)
+		}
+	})
 	t.Run("clean merge is not evil and made nothing", func(t *testing.T) {
 		l.git("checkout", "-q", "-B", "clean", topic)
 		l.git("merge", "-q", "-m", "merge", "main")
@@ -519,7 +525,7 @@ func TestCache(t *testing.T) {
 	clear(cache)
 	ask(l.differ(cache), base, topic)
 	for _, v := range cache {
-		cache[cacheKey("sha1", false, tip, topic)] = v
+		cache[cacheKey("sha1", true, tip, topic)] = v
 	}
 	if got := ask(l.differ(cache), tip, topic); got.MergeTree == got.HeadTree {
 		t.Error("an entry under a wrong key was believed")

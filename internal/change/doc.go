@@ -5,10 +5,10 @@
 //
 // A change's files are the difference between the tree of Base, the target ref's tip, and the
 // merge tree: what the target will hold once Head has landed. Where Base is an ancestor of Head,
-// and where the ref is rewritten to Head, that is Head's own tree; otherwise it is the
-// conflict-free merge of the two, made by git in a private folder. If there is none, the
-// conflicts are told and there are no files: nothing can be said about a result that a person has
-// yet to make.
+// and where the ref is created at Head or rewritten to it, that is Head's own tree; otherwise it
+// is the conflict-free merge of the two, made by git in a private folder. If there is none, the
+// conflicts are told and there are no files: nothing can be said about a result that a person
+// has yet to make.
 //
 // The diff algorithm is [Algorithm], always: units and digests must be the same wherever they
 // are computed. Files of which git compares no lines (over [git.BigFile], or holding a NUL byte),
