@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -53,26 +54,45 @@ const (
 	maxTravelledBytes = 256 << 20
 )
 
-// travelled returns the attestations on the evidence ref.
+// travelled returns the attestations on the evidence ref, and on what is being pushed to it.
 func (w *workspace) travelled(ctx context.Context) ([]sallyport.Attestation, []sallyport.Dropped, error) {
-	tip, err := w.repo.Ref(ctx, EvidenceRef)
-	if errors.Is(err, git.ErrNotFound) {
-		return nil, nil, nil
-	}
-	if err != nil {
+	tips := slices.Clone(w.pushedEvidence)
+	switch tip, err := w.repo.Ref(ctx, EvidenceRef); {
+	case err == nil:
+		tips = append(tips, tip)
+	case !errors.Is(err, git.ErrNotFound):
 		return nil, nil, fmt.Errorf("read %s: %w", EvidenceRef, err)
 	}
+	var found []sallyport.Attestation
+	var dropped []sallyport.Dropped
+	seen := map[string]bool{}
+	for _, tip := range tips {
+		f, d, err := w.travelledAt(ctx, tip, seen)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read %s: %w", EvidenceRef, err)
+		}
+		found, dropped = append(found, f...), append(dropped, d...)
+	}
+	return found, dropped, nil
+}
+
+// travelledAt returns the attestations in the tree of tip, but for blobs that were seen.
+func (w *workspace) travelledAt(ctx context.Context, tip string, seen map[string]bool) ([]sallyport.Attestation, []sallyport.Dropped, error) {
 	entries, err := w.repo.Ls(ctx, tip, "")
 	if err != nil {
-		return nil, nil, fmt.Errorf("read %s: %w", EvidenceRef, err)
+		return nil, nil, err
 	}
 	if len(entries) > maxTravelled {
-		return nil, nil, fmt.Errorf("read %s: it holds %d files, the limit is %d", EvidenceRef, len(entries), maxTravelled)
+		return nil, nil, fmt.Errorf("it holds %d files, the limit is %d", len(entries), maxTravelled)
 	}
 	var found []sallyport.Attestation
 	var dropped []sallyport.Dropped
 	total := 0
 	for _, e := range entries {
+		if seen[e.OID] {
+			continue
+		}
+		seen[e.OID] = true
 		source := EvidenceRef + ":" + sallyport.Path(e.Path).String()
 		raw, err := w.repo.Blob(ctx, e.OID, maxBundle)
 		if err != nil {
@@ -80,16 +100,22 @@ func (w *workspace) travelled(ctx context.Context) ([]sallyport.Attestation, []s
 			continue
 		}
 		if total += len(raw); total > maxTravelledBytes {
-			return nil, nil, fmt.Errorf("read %s: it holds more than %d bytes", EvidenceRef, maxTravelledBytes)
+			return nil, nil, fmt.Errorf("it holds more than %d bytes", maxTravelledBytes)
 		}
 		found = append(found, sallyport.Attestation{Raw: raw, Source: source})
 	}
 	return found, dropped, nil
 }
 
-// keep files an attestation in the state folder.
+// keep files an attestation in the state folder, and puts it on the evidence ref, so that a push
+// of that ref takes it to where the gate is.
 func (w *workspace) keep(ctx context.Context, bundle []byte) (sallyport.Digest, error) {
-	return w.evidenceDir().Put(ctx, bundle)
+	d, err := w.evidenceDir().Put(ctx, bundle)
+	if err != nil {
+		return "", err
+	}
+	_, err = w.repo.Publish(ctx, EvidenceRef, map[string][]byte{d.Hex() + ".json": bundle}, "Add "+string(d))
+	return d, err
 }
 
 // verifySSH is evidence.SSHVerifier.

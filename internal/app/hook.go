@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/render"
 )
@@ -37,7 +38,7 @@ func (a *App) PreReceive(ctx context.Context, o Options, h PreReceiveOptions) (i
 	}
 	status := 0
 	for _, p := range pushes {
-		s, err := a.judgePush(ctx, o, h, p)
+		s, err := a.judgePush(ctx, o, h, p, pushes)
 		if err != nil {
 			// One line for the pusher, who sees "remote:" before it.
 			fmt.Fprintf(a.Stderr, "sallyport: %s: %s\n", render.Clean(p.ref), render.Clean(err.Error()))
@@ -76,18 +77,26 @@ func readPushes(r io.Reader) ([]push, error) {
 }
 
 // judgePush decides about one ref, in a workspace of its own.
-func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p push) (status int, err error) {
+func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p push, all []push) (status int, err error) {
 	w, err := a.open(ctx, o)
 	if err != nil {
 		return 0, err
 	}
 	defer done(&err, w.Close)
+	for _, other := range all {
+		if other.ref == EvidenceRef && !isZeroID(other.after) {
+			w.pushedEvidence = append(w.pushedEvidence, other.after)
+		}
+	}
 	w.target = Target{Ref: p.ref, Action: "update", Base: p.before, Head: p.after, Branch: strings.TrimPrefix(p.ref, "refs/heads/")}
 	switch {
 	case isZeroID(p.after):
 		w.target.Action, w.target.Head = "delete", ""
 	case isZeroID(p.before):
 		w.target.Action, w.target.Base = "create", ""
+		if err := w.createdFrom(ctx); err != nil {
+			return 0, err
+		}
 	default:
 		onTop, err := w.differ(ctx).IsAncestor(ctx, p.before, p.after)
 		if err != nil {
@@ -111,6 +120,26 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 		}
 	}
 	return r.Decision.ExitStatus(), nil
+}
+
+// createdFrom finds what a new ref adds to the server's default branch: that is what is judged,
+// under the default branch's policy. Where the two share no history, all of it is new.
+func (w *workspace) createdFrom(ctx context.Context) error {
+	head, err := w.repo.SymbolicHead(ctx)
+	if err != nil || head == w.target.Ref {
+		return nil
+	}
+	tip, err := w.repo.Ref(ctx, head)
+	if err != nil {
+		return nil // the default branch is not born yet
+	}
+	w.policyAt = tip
+	base, err := w.differ(ctx).MergeBase(ctx, tip, w.target.Head)
+	if errors.Is(err, git.ErrNotFound) {
+		return nil
+	}
+	w.target.Base = base
+	return err
 }
 
 // gated reports whether a push to the target goes through the gate: because the server's hook
@@ -142,8 +171,6 @@ func (w *workspace) serverConfig(ctx context.Context) (config.Config, bool, erro
 	if err != nil {
 		return config.Config{}, false, nil // the default branch is not born yet
 	}
-	saved := w.target
-	defer func() { w.target = saved }()
 	files, err := source{w.repo}.Files(ctx, tip)
 	if err != nil {
 		return config.Config{}, false, err

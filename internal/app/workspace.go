@@ -38,6 +38,10 @@ type workspace struct {
 	diff  *change.Differ
 
 	target   Target
+	policyAt string // commit that policy comes from, if it is not the target's base
+	// pushedEvidence are commits that are being pushed to the evidence ref.
+	pushedEvidence []string
+
 	gov      policy.Governing
 	cfg      config.Config
 	data     policy.Data
@@ -114,7 +118,7 @@ func (w *workspace) governed(ctx context.Context, resultTree string) error {
 	if err != nil {
 		return err
 	}
-	w.gov, err = policy.Resolve(ctx, source{w.repo}, pin, w.target.Base, resultTree)
+	w.gov, err = policy.Resolve(ctx, source{w.repo}, pin, orDefault(w.policyAt, w.target.Base), resultTree)
 	if errors.Is(err, policy.ErrNoRoot) {
 		return withHint(err, "pin the digest of the root that the target holds: sallyport root show")
 	}

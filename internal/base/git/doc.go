@@ -18,7 +18,8 @@
 //   - Refs are read by this package from the real repository's files, as bytes. No ref name
 //     ever reaches a git command line: it is resolved to an object id first.
 //   - Objects that git makes on the way (the trees of replayed merges) land in the private
-//     folder, which [Repo.Close] removes. The repository is never written.
+//     folder, which [Repo.Close] removes. The repository is never written, but
+//     for [Repo.Publish].
 //
 // What may be read from the repository's own configuration are data: the object format, the ref
 // storage, and where a branch's upstream is. Included files are not followed.
