@@ -49,13 +49,13 @@ func (e *Evaluator) Evaluate(ctx context.Context, gate sallyport.Gate, input []b
 	if len(e.sets) == 0 { // the zero Evaluator
 		return Verdict{}, ErrEmpty
 	}
-	v := Verdict{Outcome: sallyport.Open}
+	v := Verdict{Outcome: sallyport.Open, Reasons: []sallyport.Reason{}}
 	for _, c := range e.sets {
 		reasons, err := c.judge(ctx, doc)
 		if err != nil {
 			return Verdict{}, err
 		}
-		sv := SetVerdict{Name: c.loaded.set.Name, Digest: c.digest, Outcome: sallyport.Open}
+		sv := SetVerdict{Name: c.loaded.set.Name, Digest: c.digest, Outcome: sallyport.Open, Codes: []string{}}
 		for _, r := range reasons {
 			sv.Outcome = min(sv.Outcome, r.Outcome)
 			sv.Codes = append(sv.Codes, r.Code)
