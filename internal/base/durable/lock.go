@@ -43,6 +43,8 @@ type Lock struct{ f *os.File }
 // end, so Acquire asks again and again, at first after a millisecond.
 const maxPoll = 20 * time.Millisecond
 
+const pidWidth = 20
+
 // Acquire takes the lock at path, creating the file with permissions 0600 if it is missing, and
 // waits until ctx is done. A caller that wants to wait no longer than some seconds says so in
 // ctx. The file stays after release: removing it would let two processes lock two files of one
@@ -70,10 +72,9 @@ func Acquire(ctx context.Context, path string) (*Lock, error) {
 			return nil, held
 		}
 	}
-	// The pid is for people, and the lock holds without it; it need not be durable either.
-	if err := f.Truncate(0); err == nil {
-		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
+	// The pid is for people, and the lock holds without it; it need not be durable either. It
+	// has a fixed width so that the file is never truncated, on which ext4 would force a write.
+	_, _ = fmt.Fprintf(io.NewOffsetWriter(f, 0), "%*d\n", pidWidth, os.Getpid())
 	return &Lock{f: f}, nil
 }
 
@@ -105,7 +106,6 @@ func (l *Lock) Release() error {
 	}
 	f := l.f
 	l.f = nil
-	_ = f.Truncate(0) // nobody holds it: do not name a holder
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("release lock: %w", err)
 	}

@@ -26,9 +26,10 @@ const (
 	// lockWait is how long Open waits for another writer.
 	lockWait = 10 * time.Second
 
-	// A lone writer waits batchAge for company that rarely comes; under load a batch fills while
-	// the one before is being synced.
-	batchAge  = time.Millisecond
+	// Entries that come while a batch is being synced make up the next one, here and not in
+	// Tessera, whose queue would cut them into one batch per batchAge however long a batch takes.
+	// So batchAge has to last only for handing a batch over; a lone entry waits that long.
+	batchAge  = 200 * time.Microsecond
 	batchSize = 256
 
 	// publishAfter is how old the published checkpoint may get in a process that lives long.
@@ -69,16 +70,15 @@ type Log struct {
 	add    tessera.AddFn
 	stop   context.CancelFunc
 
-	mu       sync.Mutex
-	changed  *sync.Cond           // any of the following changed
-	tip      *compact.Range       // over the entries that Tessera answered, without a gap
-	early    map[uint64][]byte    // leaf hashes that Tessera answered beyond the tip
-	heads    [heldHeads]tlog.Head // recent heads, by size modulo heldHeads
-	inflight int                  // appends that have not ended
-	waiting  int                  // of those, how many wait for the tip to reach them
-	err      error                // set for good once the log cannot be appended to
-	timer    *time.Timer          // publishes; nil if there is nothing to publish
-	closing  bool
+	mu      sync.Mutex
+	changed *sync.Cond           // the tip grew, appends ended, or err was set
+	tip     *compact.Range       // over the entries that are integrated
+	heads   [heldHeads]tlog.Head // recent heads, by size modulo heldHeads
+	queue   []*waiter            // appends that Tessera was not given yet
+	adding  bool                 // a goroutine works on the queue
+	err     error                // set for good once the log cannot be appended to
+	timer   *time.Timer          // publishes; nil if there is nothing to publish
+	closing bool
 
 	publishing sync.Mutex // guards the checkpoint file and what follows
 	published  tlog.Head
@@ -196,10 +196,7 @@ func open(ctx context.Context, dir string, opts Options) (_ *Log, err error) {
 			lock.Release()
 		}
 	}()
-	l := &Log{
-		Reader: NewReader(dir, opts.VerifierKey), signer: opts.Signer, lock: lock,
-		early: map[uint64][]byte{},
-	}
+	l := &Log{Reader: NewReader(dir, opts.VerifierKey), signer: opts.Signer, lock: lock}
 	l.changed = sync.NewCond(&l.mu)
 	st, err := l.Reader.check(ctx, opts.Known)
 	if err != nil {
@@ -238,8 +235,8 @@ func checkIdentity(opts Options) error {
 	return nil
 }
 
-// Append adds leaf, which must be one that [tlog.Leaf] makes, and returns its index and a head of
-// the log that includes it, once the entry is integrated and durable. No checkpoint covers it yet.
+// Append adds leaf, which must be one that [tlog.Leaf] makes, and returns its index and the log's
+// head right after it, once the entry is integrated and durable. No checkpoint covers it yet.
 //
 // If ctx ends first, or the file system fails, the entry may or may not be in the log; after a
 // failure of the file system the log refuses every further Append until it is opened again.
@@ -264,27 +261,29 @@ func (l *Log) append(ctx context.Context, leaf []byte) (uint64, tlog.Head, error
 		l.mu.Unlock()
 		return 0, tlog.Head{}, err
 	}
-	l.inflight++
-	l.mu.Unlock()
-
-	type answer struct {
-		index uint64
-		head  tlog.Head
-		err   error
+	w := &waiter{ctx: context.WithoutCancel(ctx), entry: newEntry(leaf), done: make(chan struct{})}
+	l.queue = append(l.queue, w)
+	if !l.adding {
+		l.adding = true
+		go l.work()
 	}
-	done := make(chan answer, 1)
-	entry := tessera.NewEntry(append([]byte(nil), leaf...))
-	go func() {
-		i, err := l.add(context.WithoutCancel(ctx), entry)()
-		head, err := l.answered(i.Index, entry.LeafHash(), err)
-		done <- answer{i.Index, head, err}
-	}()
+	l.mu.Unlock()
 	select {
-	case a := <-done:
-		return a.index, a.head, a.err
+	case <-w.done:
+		return w.index, w.head, w.err
 	case <-ctx.Done():
 		return 0, tlog.Head{}, ctx.Err()
 	}
+}
+
+// A waiter is one Append. The last three fields are set before done is closed.
+type waiter struct {
+	ctx   context.Context
+	entry *tessera.Entry
+	done  chan struct{}
+	index uint64
+	head  tlog.Head
+	err   error
 }
 
 func (l *Log) usable() error {
@@ -297,65 +296,81 @@ func (l *Log) usable() error {
 	return nil
 }
 
-// answered takes Tessera's answer about one entry into account and returns a head that includes
-// it. Answers about one batch come in any order; the tip grows without a gap.
-func (l *Log) answered(index uint64, leafHash []byte, err error) (tlog.Head, error) {
+// work gives the queue to Tessera, batch by batch, until it is empty. There is one such goroutine
+// at a time, so entries are integrated in the order of the queue.
+func (l *Log) work() {
+	for {
+		l.mu.Lock()
+		batch := l.queue[:min(len(l.queue), batchSize)]
+		l.queue = l.queue[len(batch):]
+		if len(batch) == 0 {
+			l.adding = false
+			l.changed.Broadcast()
+			l.mu.Unlock()
+			return
+		}
+		failed := l.err
+		l.mu.Unlock()
+		futures := make([]tessera.IndexFuture, len(batch))
+		for i, w := range batch {
+			if failed == nil {
+				futures[i] = l.add(w.ctx, w.entry)
+			}
+		}
+		for i, w := range batch {
+			if failed != nil {
+				w.err = failed
+				close(w.done)
+				continue
+			}
+			index, err := futures[i]()
+			l.integrated(w, index.Index, err)
+		}
+	}
+}
+
+// integrated takes Tessera's answer about one entry into account and ends its Append.
+func (l *Log) integrated(w *waiter, index uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.changed.Broadcast()
-	defer func() { l.inflight-- }()
-	if err == nil && (index < l.tip.End() || l.early[index] != nil) {
-		err = fmt.Errorf("%w: index %d was given twice", tlog.ErrRewritten, index)
+	defer close(w.done)
+	if err == nil && l.err != nil {
+		err = l.err // of an entry before it: what its index is relative to is not known
+	}
+	if err == nil && index != l.tip.End() {
+		err = fmt.Errorf("%w: it was given index %d at size %d, so somebody else writes it too", tlog.ErrRewritten, index, l.tip.End())
+	}
+	if err == nil {
+		w.index = index
+		w.head, err = l.grow(w.entry.LeafHash())
 	}
 	if err != nil {
-		return tlog.Head{}, l.fail(err)
-	}
-	l.early[index] = leafHash
-	for h := l.early[l.tip.End()]; h != nil; h = l.early[l.tip.End()] {
-		delete(l.early, l.tip.End())
-		if err := l.grow(h); err != nil {
-			return tlog.Head{}, l.fail(err)
-		}
-	}
-	l.changed.Broadcast()
-	l.waiting++
-	defer func() { l.waiting-- }()
-	for l.tip.End() <= index && l.err == nil {
-		if l.waiting == l.inflight {
-			// Nobody is left who could fill the gap: the entries in it are not ours.
-			return tlog.Head{}, l.fail(fmt.Errorf("%w: another writer added entry %d", tlog.ErrRewritten, l.tip.End()))
-		}
-		l.changed.Wait()
-	}
-	if l.tip.End() <= index {
-		return tlog.Head{}, l.err
+		w.err = err
+		l.fail(err)
+		return
 	}
 	l.publishLater()
-	if h := l.heads[(index+1)%heldHeads]; h.Size == index+1 {
-		return h, nil
-	}
-	return l.heads[l.tip.End()%heldHeads], nil
 }
 
-// fail makes err final, unless an earlier one is. The caller holds mu.
-func (l *Log) fail(err error) error {
+// fail makes err final unless an earlier one is. The caller holds mu.
+func (l *Log) fail(err error) {
 	if l.err == nil {
 		l.err = err
 	}
-	return err
 }
 
-// grow adds one leaf hash to the tip. The caller holds mu.
-func (l *Log) grow(leafHash []byte) error {
+// grow adds one leaf hash to the tip and returns the head. The caller holds mu.
+func (l *Log) grow(leafHash []byte) (tlog.Head, error) {
 	if err := l.tip.Append(leafHash, nil); err != nil {
-		return err
+		return tlog.Head{}, err
 	}
 	h, err := rangeHead(l.tip)
 	if err != nil {
-		return err
+		return tlog.Head{}, err
 	}
 	l.heads[h.Size%heldHeads] = h
-	return nil
+	return h, nil
 }
 
 // Close waits for entries that are being added and for a checkpoint that is being written, and
@@ -370,25 +385,25 @@ func (l *Log) Close() error {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
+	var err error
 	late := time.AfterFunc(closeWait, func() {
 		l.mu.Lock()
-		l.fail(errors.New("entries were still being added when it was closed"))
-		l.mu.Unlock()
+		defer l.mu.Unlock()
+		err = errors.New("close log: entries were still being added")
 		l.changed.Broadcast()
 	})
-	for l.inflight > 0 && l.err == nil {
+	for l.adding && err == nil {
 		l.changed.Wait()
 	}
 	late.Stop()
-	var err error
-	if l.inflight > 0 {
-		err = fmt.Errorf("close log: %w", l.err)
-	}
+	failed := err // a timer that was stopped too late may still set err
 	l.mu.Unlock()
 
 	l.publishing.Lock()
 	defer l.publishing.Unlock()
 	l.closed = true
 	l.stop()
-	return errors.Join(err, l.lock.Release())
+	return errors.Join(failed, l.lock.Release())
 }
+
+func newEntry(leaf []byte) *tessera.Entry { return tessera.NewEntry(append([]byte(nil), leaf...)) }

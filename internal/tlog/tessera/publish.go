@@ -98,7 +98,7 @@ func (l *Log) batchEnd(ctx context.Context, size uint64) (tlog.Head, error) {
 		}
 		l.mu.Lock()
 		// Entries of a batch that has just ended may still be on their way here.
-		for l.tip.End() < state.Size && l.err == nil && l.inflight > 0 {
+		for l.tip.End() < state.Size && l.err == nil && l.adding {
 			l.changed.Wait()
 		}
 		end, h, err := l.tip.End(), l.heads[state.Size%heldHeads], l.err
