@@ -32,6 +32,10 @@ var ErrTooLarge = errors.New("too large")
 // maxDepth bounds nesting, so that a small document cannot exhaust the stack.
 const maxDepth = 200
 
+// maxLine bounds a line of YAML, in bytes. The parser takes time quadratic in the length of a
+// line: 150 kB of "a: a: a: " held it for ten seconds.
+const maxLine = 8 << 10
+
 // YAML decodes one YAML document of at most limit bytes into v.
 func YAML(b []byte, limit int, v any) error {
 	if err := checkSize(b, limit); err != nil {
@@ -81,10 +85,13 @@ func (w *walker) Visit(n ast.Node) ast.Visitor {
 	return w
 }
 
-// checkYAMLDepth refuses nesting that could exhaust the parser: it bounds indentation and the
-// number of open flow collections, without understanding more of YAML than that.
+// checkYAMLDepth refuses lines that could exhaust the parser: it bounds their length, their
+// indentation and the number of flow collections on them, without understanding more of YAML.
 func checkYAMLDepth(b []byte) error {
 	for n, line := range bytes.Split(b, []byte("\n")) {
+		if len(line) > maxLine {
+			return fmt.Errorf("line %d: longer than %d bytes", n+1, maxLine)
+		}
 		indent := len(line) - len(bytes.TrimLeft(line, " -?"))
 		if indent > 2*maxDepth || bytes.Count(line, []byte("[")) > maxDepth || bytes.Count(line, []byte("{")) > maxDepth {
 			return fmt.Errorf("line %d: nested too deeply", n+1)

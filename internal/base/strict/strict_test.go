@@ -21,11 +21,12 @@ func TestYAML(t *testing.T) {
 		{"empty", "", "empty"},
 		{"only a comment", "# nothing\n", "empty"},
 		{"deep flow", "l: " + strings.Repeat("[", 300), "nested too deeply"},
-		{"large", "a: " + strings.Repeat("x", 2000), "too large"},
+		{"large", strings.Repeat("# x\n", 6000), "too large"},
+		{"long line", "a: " + strings.Repeat("x", 9000), "longer than"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var d doc
-			check(t, YAML([]byte(tt.in), 1000, &d), tt.want)
+			check(t, YAML([]byte(tt.in), 20_000, &d), tt.want)
 		})
 	}
 }
