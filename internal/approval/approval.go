@@ -71,7 +71,7 @@ type Answer struct {
 	Comment    string
 	Revokes    sallyport.Digest // the attestation taken back, of a revocation
 	At         time.Time        // the reviewer's clock
-	Lifetime   time.Duration    // of an approval; 0 means DefaultLifetime
+	Expires    time.Time        // of an approval, as the screen said; zero means At and DefaultLifetime
 	Version    string           // of the program that writes the statement
 }
 
@@ -108,17 +108,17 @@ func newStatement(a Answer) (sallyport.Statement, error) {
 		p.Rendered = &predicate.Rendered{MediaType: ScreenMediaType, Digest: string(sallyport.SHA256([]byte(a.Screen)))}
 	}
 	if a.Verdict == predicate.VerdictApprove {
-		life := a.Lifetime
-		if life == 0 {
-			life = DefaultLifetime
+		expires := a.Expires
+		if expires.IsZero() {
+			expires = a.At.Add(DefaultLifetime)
 		}
-		switch {
-		case life < time.Minute || life > MaxLifetime:
-			return sallyport.Statement{}, fmt.Errorf("a lifetime of %v is not between a minute and %v", life, MaxLifetime)
+		switch life := expires.Sub(a.At); {
+		case life < time.Second || life > MaxLifetime:
+			return sallyport.Statement{}, fmt.Errorf("a lifetime of %v is not between a second and %v", life, MaxLifetime)
 		case c.MergeTree.Zero():
 			return sallyport.Statement{}, errors.New("the head does not merge into the target without conflict, so there is no result to approve")
 		}
-		p.ExpiresAt = predicate.FormatTime(a.At.Add(life))
+		p.ExpiresAt = predicate.FormatTime(expires)
 	}
 	if err := p.Validate(); err != nil {
 		return sallyport.Statement{}, err

@@ -278,8 +278,8 @@ func TestNewStatementRefuses(t *testing.T) {
 		{"no screen", func(a *Answer) { a.Screen = "" }},
 		{"no policy", func(a *Answer) { a.Policies = nil }},
 		{"conflict", func(a *Answer) { a.Change.MergeTree = "" }},
-		{"too long", func(a *Answer) { a.Lifetime = MaxLifetime + 1 }},
-		{"too short", func(a *Answer) { a.Lifetime = -time.Hour }},
+		{"too long", func(a *Answer) { a.Expires = now.Add(MaxLifetime + time.Second) }},
+		{"too short", func(a *Answer) { a.Expires = now }},
 		{"revokes nothing", func(a *Answer) { a.Verdict = predicate.VerdictRevoke }},
 		{"approval that revokes", func(a *Answer) { a.Revokes = sallyport.SHA256(nil) }},
 	} {
