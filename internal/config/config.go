@@ -22,6 +22,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
@@ -210,9 +211,10 @@ func parse(b []byte) (Config, error) {
 	return c, nil
 }
 
+// Compiled on first use: a program that only prints its version need not pay for them.
 var (
-	repositoryPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.:-]*(/[A-Za-z0-9_.~-]+)+$`)
-	setPattern        = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`)
+	repositoryPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.:-]*(/[A-Za-z0-9_.~-]+)+$`) })
+	setPattern        = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,63}$`) })
 )
 
 // A keyError is a complaint about the value of one key.
@@ -261,7 +263,7 @@ func checkRepository(s string) error {
 		return bad("repository", "is missing; approvals name the repository by it, such as github.com/acme/app")
 	case len(s) > 256:
 		return bad("repository", "is longer than 256 bytes")
-	case strings.HasSuffix(s, ".git"), strings.Contains(s, ".."), !repositoryPattern.MatchString(s):
+	case strings.HasSuffix(s, ".git"), strings.Contains(s, ".."), !repositoryPattern().MatchString(s):
 		return bad("repository", "%q is not a host and a path, such as github.com/acme/app", clip(s))
 	}
 	return nil
@@ -272,7 +274,7 @@ func checkSets(sets []string) error {
 		return bad("policy.sets", "names %d sets, the most is %d", len(sets), maxSets)
 	}
 	for i, s := range sets {
-		if !setPattern.MatchString(s) || strings.Contains(s, "..") {
+		if !setPattern().MatchString(s) || strings.Contains(s, "..") {
 			return bad("policy.sets", "%q is not the name of a folder: small letters, digits, dot, dash and underscore", clip(s))
 		}
 		if slices.Contains(sets[:i], s) {
