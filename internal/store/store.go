@@ -81,30 +81,41 @@ func NewRecord(d sallyport.Decision, input, vsa []byte, blobs ...[]byte) (Record
 	if err != nil {
 		return Record{}, fmt.Errorf("encode decision: %w", err)
 	}
-	if got := sallyport.SHA256(input); len(input) > 0 && d.Input != got {
-		return Record{}, fmt.Errorf("the decision names the input %s, which is %s", d.Input, got)
-	}
-	return Record{
+	r := Record{
 		ID: sallyport.SHA256(body), Gate: d.Gate, Subject: d.Subject.Digest, Outcome: d.Outcome,
 		Time: d.Time, Body: body, Input: input, VSA: vsa, Blobs: blobs,
-	}, nil
+	}
+	return r, r.Check()
 }
 
-// Check reports whether r can be kept: the id is the body's, the subject is a digest, the time is
-// a time, and nothing is too large.
+// Check reports whether r is what its body says: the id is the body's digest; gate, subject,
+// outcome, time and the input's digest are those in it; nothing is too large. Backends call it
+// before they write a record and after they have read one, so that a column never says something
+// other than the decision that was logged.
 func (r Record) Check() error {
 	if got := sallyport.SHA256(r.Body); got != r.ID {
 		return fmt.Errorf("%w: the id is %s, the body's digest %s", ErrConflict, r.ID, got)
 	}
-	switch r.Gate {
+	d, err := sallyport.ParseDecision(r.Body)
+	if err != nil {
+		return err
+	}
+	if r.Gate != d.Gate || r.Subject != d.Subject.Digest || r.Outcome != d.Outcome || r.Time != d.Time {
+		return fmt.Errorf("%w: the record says %s %s %s at %s, its body %s %s %s at %s", ErrConflict,
+			r.Gate, r.Subject, r.Outcome, r.Time, d.Gate, d.Subject.Digest, d.Outcome, d.Time)
+	}
+	if got := sallyport.SHA256(r.Input); len(r.Input) > 0 && d.Input != got {
+		return fmt.Errorf("%w: the decision names the input %s, which is %s", ErrConflict, d.Input, got)
+	}
+	switch d.Gate {
 	case sallyport.GatePrompt, sallyport.GateMerge, sallyport.GateRelease, sallyport.GateAdmission, sallyport.GateAudit:
 	default:
-		return fmt.Errorf("unknown gate %q", r.Gate)
+		return fmt.Errorf("unknown gate %q", d.Gate)
 	}
-	if _, err := sallyport.ParseDigest(string(r.Subject)); err != nil {
+	if _, err := sallyport.ParseDigest(string(d.Subject.Digest)); err != nil {
 		return fmt.Errorf("subject: %w", err)
 	}
-	if _, err := time.Parse(time.RFC3339, r.Time); err != nil {
+	if _, err := time.Parse(time.RFC3339, d.Time); err != nil {
 		return fmt.Errorf("time: %w", err)
 	}
 	for _, b := range append([][]byte{r.Body, r.Input, r.VSA}, r.Blobs...) {
@@ -115,7 +126,8 @@ func (r Record) Check() error {
 	return nil
 }
 
-// A Summary is a line of the list of decisions.
+// A Summary is a line of the list of decisions, for people: it comes from the store's index and
+// was not compared with the decision itself.
 type Summary struct {
 	Seq     int64             `json:"seq"` // order of recording, from 1
 	ID      sallyport.Digest  `json:"id"`

@@ -198,9 +198,6 @@ func (db *DB) load(ctx context.Context, id sallyport.Digest) (store.Record, erro
 	if err := r.Outcome.UnmarshalText([]byte(outcome)); err != nil {
 		return store.Record{}, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	}
-	if err := r.Check(); err != nil {
-		return store.Record{}, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
-	}
 	for _, part := range []struct {
 		digest sql.NullString
 		into   *[]byte
@@ -211,6 +208,9 @@ func (db *DB) load(ctx context.Context, id sallyport.Digest) (store.Record, erro
 		if *part.into, err = db.Blob(ctx, sallyport.Digest(part.digest.String)); err != nil {
 			return store.Record{}, err
 		}
+	}
+	if err := r.Check(); err != nil {
+		return store.Record{}, fmt.Errorf("%w: %w", store.ErrCorrupt, err)
 	}
 	return r, nil
 }
