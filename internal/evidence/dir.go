@@ -39,7 +39,8 @@ var ErrFull = errors.New("the evidence store is full")
 // nothing. A file whose bytes do not have the digest in its name is reported and never returned,
 // and so is one that holds no statement.
 //
-// A Dir is safe for concurrent use by any number of processes. Nothing is ever deleted from it.
+// A Dir is safe for concurrent use by any number of processes. Nothing is ever deleted from it by
+// this code; whoever may write to the folder can, so what must not be lost is in the log.
 type Dir struct {
 	path  string
 	limit int

@@ -244,7 +244,7 @@ func parsePublic(s string) (pub crypto.PublicKey, fingerprint string, sk bool, e
 	default:
 		line, err := sshsig.ParseAuthorizedKey(s)
 		if err != nil {
-			return nil, "", false, fmt.Errorf("key is neither a PEM public key nor an SSH key line: %w", err)
+			return nil, "", false, fmt.Errorf("key is neither a PEM public key nor an SSH key line: %s", oneLine(err)) // it quotes the key's bytes
 		}
 		fingerprint, sk = sshsig.Fingerprint(line), sshsig.IsSK(line)
 	}
@@ -265,7 +265,7 @@ func parsePEM(b []byte) (crypto.PublicKey, error) {
 	}
 	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("key: %w", err)
+		return nil, fmt.Errorf("key: %s", oneLine(err))
 	}
 	if err := checkPublic(pub); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
