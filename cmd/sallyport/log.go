@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -153,7 +154,11 @@ func newLogTailCommand(a *app.App) *cobra.Command {
 				return printJSON(a.Stdout, entries)
 			}
 			for _, e := range entries {
-				fmt.Fprintf(a.Stdout, "%6d  %s  %-7s  %-10s  %s  %s\n", e.Index, e.Time, e.Outcome, e.Gate, e.ID, e.Subject)
+				index := "pending" // a process was killed before it could append it
+				if e.Index != nil {
+					index = strconv.FormatUint(*e.Index, 10)
+				}
+				fmt.Fprintf(a.Stdout, "%7s  %s  %-7s  %-10s  %s  %s\n", index, e.Time, e.Outcome, e.Gate, e.ID, e.Subject)
 			}
 			return nil
 		},

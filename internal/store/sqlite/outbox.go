@@ -98,6 +98,16 @@ func (db *DB) entries(ctx context.Context, what, query string, args ...any) ([]s
 	return out, nil
 }
 
+// Logged returns how many entries the log in force is known to hold below size.
+func (db *DB) Logged(ctx context.Context, size uint64) (uint64, error) {
+	var n uint64
+	err := db.sql.QueryRowContext(ctx, `SELECT count(*) FROM entry_logged WHERE log_index < ?`, min(size, math.MaxInt64)).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("logged entries: %w", corruptIfSo(err))
+	}
+	return n, nil
+}
+
 // Integrated notes that the log in force holds entry seq at index, and that it has had head. The
 // same again changes nothing; another index for the entry, another entry at the index, or another
 // root for the size is [store.ErrConflict].

@@ -1,4 +1,6 @@
-// Package storetest is the suite that every backend of package store passes.
+// Package storetest is the suite that every backend of package store passes: what is recorded is
+// kept once, read back as it was or refused, and survives the process; what contradicts it is a
+// conflict. A backend's own tests add what only it promises, such as its schema.
 package storetest
 
 import (
@@ -27,6 +29,7 @@ type Store interface {
 	Entries(ctx context.Context, limit int) ([]store.Entry, error)
 	Entry(ctx context.Context, kind string, d sallyport.Digest) (store.Entry, error)
 	Integrated(ctx context.Context, seq int64, index uint64, head store.Head) error
+	Logged(ctx context.Context, size uint64) (uint64, error)
 	MarkLog(ctx context.Context, m store.Marker, head store.Head) error
 	Marker(ctx context.Context) (store.Marker, bool, error)
 	KnownHead(ctx context.Context) (store.Head, bool, error)
@@ -284,6 +287,11 @@ func testOutbox(t *testing.T, open func(*testing.T, string) Store) {
 	must(t, err)
 	if len(all) != 2 || !all[0].Logged || all[0].Index != 5 || all[1].Index != 0 || !all[1].Logged {
 		t.Errorf("entries %+v", all)
+	}
+	for size, want := range map[uint64]uint64{0: 0, 1: 1, 5: 1, 6: 2, 1 << 63: 2} {
+		if n, err := s.Logged(ctx, size); n != want || err != nil {
+			t.Errorf("logged below %d: %d, %v, want %d", size, n, err, want)
+		}
 	}
 	e, err := s.Entry(ctx, "revocation", revocation.Digest)
 	if err != nil || e != all[0] {
