@@ -65,6 +65,17 @@ type Change struct {
 
 	// Files is the difference between Base's tree and MergeTree, sorted by path.
 	Files []File `json:"files"`
+
+	// Passing is content that a commit of the range adds and MergeTree no longer holds: landing
+	// the commits as they are publishes it all the same. Sorted by path and blob.
+	Passing []Passage `json:"passing"`
+}
+
+// A Passage is one version of a file on its way through a range of commits. Of the file's units
+// only the added lines are told, and none has authors.
+type Passage struct {
+	Commit Digest `json:"commit"` // the newest commit that adds it
+	File   File   `json:"file"`
 }
 
 // An Ident is an author or committer line.
@@ -91,7 +102,7 @@ type Commit struct {
 	Trailers  []Trailer `json:"trailers"`
 	Evil      bool      `json:"evil"` // a merge that holds changes its parents' conflict-free merge does not
 
-	// SignatureKind is ssh, openpgp, x509 or none. Signature is the armoured signature and
+	// SignatureKind is ssh, openpgp, x509, none, or unknown for a kind that git may know. Signature is the armoured signature and
 	// Signed the exact bytes it covers: the commit object without its signature header.
 	SignatureKind string `json:"signature_kind"`
 	Signature     []byte `json:"-"`

@@ -160,7 +160,7 @@ func (a *App) GiveApproval(ctx context.Context, o Options, c *Ceremony, keyRef s
 	ans := approval.Answer{
 		Verdict: predicate.VerdictApprove, Reviewer: reviewer, Repository: r.repository(),
 		Change: &r.Examined.Change, Policies: r.policies, Screen: c.Screen, Vouches: approval.Risks(now.in),
-		At: a.now(), Version: Version(),
+		At: a.now(), Expires: now.in.Expires, Version: Version(),
 	}
 	if decline {
 		ans.Verdict = predicate.VerdictDecline

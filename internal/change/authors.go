@@ -51,6 +51,8 @@ type authors struct {
 	added    map[int][]uint64    // added entries' lines
 	seenLine map[uint64]int      // of a commit with several parts: parts that had the key
 	seenFile map[int32]partTouch // the same for files
+
+	passing passing
 }
 
 type partTouch struct{ parts, did int }
@@ -91,6 +93,7 @@ func (a *authors) pair(i int) error {
 	}
 	a.flush()
 	a.at = a.pairs[i]
+	a.passing.init(a.sink)
 	if a.at.part == 0 && a.at.parts > 1 {
 		a.seenLine, a.seenFile = map[uint64]int{}, map[int32]partTouch{}
 	}
@@ -107,6 +110,9 @@ func (a *authors) alias(name string, files []int32) {
 
 func (a *authors) entries(raw []rawEntry) error {
 	a.raw = raw
+	if err := a.passing.entries(raw, a.at.commit); err != nil {
+		return err
+	}
 	a.targets, a.did = a.targets[:0], a.did[:0]
 	a.removed, a.added = nil, nil
 	var adds, deletes int
@@ -166,12 +172,18 @@ func (a *authors) entries(raw []rawEntry) error {
 	return nil
 }
 
-func (a *authors) hunk(int, int, int) {}
-func (a *authors) endHunk(int)        {}
+func (a *authors) hunk(_, _, newStart int) { a.passing.line = newStart }
+func (a *authors) endHunk(int)             {}
 
-func (a *authors) binary(e int) { a.did[e] |= didBinary }
+func (a *authors) binary(e int) {
+	a.did[e] |= didBinary
+	a.passing.binary(e)
+}
 
 func (a *authors) line(e int, op byte, text []byte, _ bool) error {
+	if op == '+' {
+		a.passing.added(e)
+	}
 	targets := a.targets[e]
 	kept, similar := a.added[e]
 	if op == '-' {

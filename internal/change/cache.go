@@ -6,11 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/gob"
 	"strings"
+
+	"github.com/sallyport-dev/sallyport"
 )
 
 // encodingVersion changes with everything that changes what is computed for the same objects, or
 // how it is encoded.
-const encodingVersion = "change/v1"
+const encodingVersion = "change/v2"
 
 // maxCached bounds one cache entry; larger changes are computed each time.
 const maxCached = 64 << 20
@@ -74,12 +76,19 @@ func (c *content) restoreEmpty() {
 		c.Commits[i].Parents = nonNil(c.Commits[i].Parents)
 		c.Commits[i].Trailers = nonNil(c.Commits[i].Trailers)
 	}
+	c.Passing = nonNil(c.Passing)
 	for i := range c.Files {
-		f := &c.Files[i]
-		f.Units, f.Classes = nonNil(f.Units), nonNil(f.Classes)
-		for j := range f.Units {
-			f.Units[j].Commits = nonNil(f.Units[j].Commits)
-		}
+		restoreFile(&c.Files[i])
+	}
+	for i := range c.Passing {
+		restoreFile(&c.Passing[i].File)
+	}
+}
+
+func restoreFile(f *sallyport.File) {
+	f.Units, f.Classes = nonNil(f.Units), nonNil(f.Classes)
+	for j := range f.Units {
+		f.Units[j].Commits = nonNil(f.Units[j].Commits)
 	}
 }
 

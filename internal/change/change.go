@@ -93,6 +93,7 @@ func (d *Differ) change(ctx context.Context, req Request) (sallyport.Change, err
 		Conflicts:    []sallyport.Path{},
 		Commits:      []sallyport.Commit{},
 		Files:        []sallyport.File{},
+		Passing:      []sallyport.Passage{},
 	}
 	if base != "" {
 		c.Base = sallyport.GitCommit(base)
@@ -123,7 +124,7 @@ func (d *Differ) change(ctx context.Context, req Request) (sallyport.Change, err
 	if content.MergeTree != "" {
 		c.MergeTree = sallyport.GitTree(content.MergeTree)
 	}
-	c.Conflicts, c.Commits, c.Files = content.Conflicts, content.Commits, content.Files
+	c.Conflicts, c.Commits, c.Files, c.Passing = content.Conflicts, content.Commits, content.Files, content.Passing
 	return c, nil
 }
 
@@ -181,6 +182,7 @@ type content struct {
 	Conflicts []sallyport.Path
 	Commits   []sallyport.Commit
 	Files     []sallyport.File
+	Passing   []sallyport.Passage
 }
 
 func (d *Differ) compute(ctx context.Context, action, base, head string) (content, error) {
@@ -200,7 +202,7 @@ func (d *Differ) compute(ctx context.Context, action, base, head string) (conten
 	if err != nil {
 		return content{}, err
 	}
-	c := content{HeadTree: trees[0], MergeTree: trees[0], Conflicts: []sallyport.Path{}, Files: []sallyport.File{}}
+	c := content{HeadTree: trees[0], MergeTree: trees[0], Conflicts: []sallyport.Path{}, Files: []sallyport.File{}, Passing: []sallyport.Passage{}}
 	baseTree := d.repo.EmptyTree()
 	if base != "" {
 		baseTree = trees[1]
@@ -224,8 +226,12 @@ func (d *Differ) compute(ctx context.Context, action, base, head string) (conten
 	if c.MergeTree == "" {
 		return c, nil
 	}
-	c.Files, err = d.files(ctx, baseTree, c.MergeTree, pairs)
-	return c, err
+	var p *passing
+	if c.Files, p, err = d.files(ctx, baseTree, c.MergeTree, pairs); err != nil {
+		return c, err
+	}
+	c.Passing = p.finish(c.Commits)
+	return c, nil
 }
 
 // revisions lists the commits reachable from head and not from base, parents first, and
@@ -265,7 +271,7 @@ func (d *Differ) Residue(ctx context.Context, wantTree, gotTree string) ([]sally
 	if err != nil {
 		return nil, fmt.Errorf("compute the residue: %w", err)
 	}
-	files, err := d.files(ctx, trees[0], trees[1], nil)
+	files, _, err := d.files(ctx, trees[0], trees[1], nil)
 	if err != nil {
 		return nil, fmt.Errorf("compute the residue: %w", err)
 	}

@@ -18,10 +18,10 @@ import (
 )
 
 // files compares two trees, cuts what differs into units, and names for each unit the commits
-// among pairs that made it.
-func (d *Differ) files(ctx context.Context, oldTree, newTree string, pairs []ownDiff) ([]sallyport.File, error) {
-	if oldTree == newTree {
-		return []sallyport.File{}, nil
+// among pairs that made it. It also returns what those commits hold in passing.
+func (d *Differ) files(ctx context.Context, oldTree, newTree string, pairs []ownDiff) ([]sallyport.File, *passing, error) {
+	if oldTree == newTree && len(pairs) == 0 {
+		return []sallyport.File{}, &passing{}, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -54,15 +54,15 @@ func (d *Differ) files(ctx context.Context, oldTree, newTree string, pairs []own
 	if err != nil {
 		cancel()
 		<-done
-		return nil, err
+		return nil, nil, err
 	}
 	s.indexLines()
 	close(ready)
 	if err := <-done; err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	by.flush()
-	return s.finish(by), nil
+	return s.finish(by), &by.passing, nil
 }
 
 // A lineRun is lines of one side that follow each other in one hunk.

@@ -83,7 +83,8 @@ func New(blobs Blobs, cache Cache) *Scanner {
 }
 
 // Change scans the new content of c and returns what it found, sorted by path, line, kind and
-// rule. It fills the Classes of every file of c in place. The error is not nil only if ctx ended:
+// rule; content that only a commit in between holds is scanned too, and its findings name the
+// commit. It fills the Classes of every file of c in place. The error is not nil only if ctx ended:
 // whatever else goes wrong with a file is a finding.
 func (s *Scanner) Change(ctx context.Context, c *sallyport.Change) ([]sallyport.Finding, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -92,23 +93,26 @@ func (s *Scanner) Change(ctx context.Context, c *sallyport.Change) ([]sallyport.
 		workers = min(max(2, runtime.GOMAXPROCS(0)), 8)
 		memory  = semaphore.NewWeighted(inFlight)
 		jobs    = make(chan int)
-		results = make([][]sallyport.Finding, len(c.Files))
+		results = make([][]sallyport.Finding, len(c.Files)+len(c.Passing))
 		wg      sync.WaitGroup
 	)
 	for range workers {
 		wg.Go(func() {
 			for i := range jobs {
-				f := &c.Files[i]
+				f, in := nth(c, i)
 				weight := min(max(f.Size, 0)+4096, inFlight)
 				if memory.Acquire(ctx, weight) != nil {
 					continue
 				}
 				results[i] = s.file(ctx, f)
+				if !in.Zero() {
+					results[i] = inPassing(results[i], in)
+				}
 				memory.Release(weight)
 			}
 		})
 	}
-	for i := range c.Files {
+	for i := range results {
 		if ctx.Err() != nil {
 			break
 		}
@@ -122,6 +126,26 @@ func (s *Scanner) Change(ctx context.Context, c *sallyport.Change) ([]sallyport.
 	findings := slices.Concat(results...)
 	sortFindings(findings)
 	return findings, nil
+}
+
+// nth returns the i-th thing to scan: the files of the change, then what its commits hold in
+// passing, with the commit.
+func nth(c *sallyport.Change, i int) (*sallyport.File, sallyport.Digest) {
+	if i < len(c.Files) {
+		return &c.Files[i], ""
+	}
+	p := &c.Passing[i-len(c.Files)]
+	return &p.File, p.Commit
+}
+
+// inPassing marks findings in content that a later commit of the range removes again.
+func inPassing(fs []sallyport.Finding, commit sallyport.Digest) []sallyport.Finding {
+	out := slices.Clone(fs)
+	for i := range out {
+		out[i].Commit = commit
+		out[i].Text += "; it is in commit " + commit.Short() + " and no longer in the result"
+	}
+	return out
 }
 
 func sortFindings(f []sallyport.Finding) {
