@@ -65,6 +65,8 @@ type ChangeInput struct {
 	ApprovalsRequired int `json:"approvals_required"`
 	// ApprovalsCounting is how many do.
 	ApprovalsCounting int `json:"approvals_counting"`
+	// Declined names the eligible reviewers whose objection to this content stands.
+	Declined []string `json:"declined"`
 }
 
 // CommitInput is a commit with who made it.

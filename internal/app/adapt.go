@@ -191,10 +191,10 @@ func (b blobs) Blob(ctx context.Context, oid string, limit int64) ([]byte, error
 // approver is merge.Approver.
 type approver struct{ w *workspace }
 
-func (a approver) Judge(ctx context.Context, evidence []sallyport.Evidence, c *sallyport.Change, ineligible map[string]string, at time.Time) ([]sallyport.Approval, []sallyport.File, error) {
+func (a approver) Judge(ctx context.Context, evidence []sallyport.Evidence, c *sallyport.Change, ineligible map[string]string, at time.Time) (merge.Judged, error) {
 	w := a.w
 	if c.Head.Zero() {
-		return nil, nil, nil // a deletion has no content to approve
+		return merge.Judged{}, nil // a deletion has no content to approve
 	}
 	j, err := approval.Judge(ctx, evidence, approval.Context{
 		Repository: w.repository(), TargetRef: c.TargetRef, Change: c, Policies: w.policies, Now: at,
@@ -208,7 +208,7 @@ func (a approver) Judge(ctx context.Context, evidence []sallyport.Evidence, c *s
 		Residue: w.diff.Residue,
 		Authors: a.authors,
 	})
-	return j.Approvals, j.Residue, err
+	return merge.Judged{Approvals: j.Approvals, Residue: j.Residue, Declined: j.Declined}, err
 }
 
 // authors tells who may not approve because of the commits that head has and onto has not.

@@ -174,12 +174,12 @@ func (a *App) GiveApproval(ctx context.Context, o Options, c *Ceremony, keyRef s
 		return Given{}, err
 	}
 	// What it is worth is told by the gate itself.
-	approvals, _, err := approver{r.workspace}.Judge(ctx, append(slices.Clone(r.Examined.Evidence), ev), &r.Examined.Change, r.Examined.Ineligible, a.now())
+	judged, err := approver{r.workspace}.Judge(ctx, append(slices.Clone(r.Examined.Evidence), ev), &r.Examined.Change, r.Examined.Ineligible, a.now())
 	if err != nil {
 		return Given{}, err
 	}
 	counting := map[string]bool{}
-	for _, ap := range approvals {
+	for _, ap := range judged.Approvals {
 		if ap.Attestation == g.Attestation {
 			g.Why = ap.Why
 		}

@@ -345,6 +345,13 @@ deny contains {
 	not approval.revoked
 }
 
+deny contains {
+	"code": "declined", "outcome": "waiting", "place": input.change.declined[0],
+	"text": sprintf("declined by %s", [listed(input.change.declined)]),
+} if {
+	count(input.change.declined) > 0
+}
+
 evil := [commit.id | some commit in input.change.commits; commit.evil]
 
 deny contains {

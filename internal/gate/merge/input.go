@@ -16,7 +16,7 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 	runs, notAccepted := g.runs(evidence)
 	cov := g.cover(x, runs)
 	x.Evidence, x.Ineligible = evidence, ineligible(p, x, runs)
-	approvals, residue, err := g.Approver.Judge(ctx, evidence, &x.Change, x.Ineligible, at)
+	judged, err := g.Approver.Judge(ctx, evidence, &x.Change, x.Ineligible, at)
 	if err != nil {
 		return sallyport.Input{}, fmt.Errorf("judge approvals: %w", err)
 	}
@@ -31,15 +31,16 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 			TargetRef: c.TargetRef, RefAction: c.RefAction, Base: c.Base, Head: c.Head, MergeTree: c.MergeTree,
 			Conflicts: append([]sallyport.Path{}, c.Conflicts...), Commits: commits(x), Files: cov.files,
 			Coverage: cov.total, Residue: []sallyport.FileInput{},
-			ApprovalsRequired: g.required(p), ApprovalsCounting: counting(approvals),
+			ApprovalsRequired: g.required(p), ApprovalsCounting: counting(judged.Approvals),
+			Declined: append([]string{}, judged.Declined...),
 		},
 		Findings:  append([]sallyport.Finding{}, x.Findings...),
 		Evidence:  []sallyport.EvidenceInput{},
-		Approvals: append([]sallyport.Approval{}, approvals...),
+		Approvals: append([]sallyport.Approval{}, judged.Approvals...),
 		Agents:    g.agents(cov, runs),
 		Claims:    sallyport.Claims{Branch: p.Branch, Runs: notAccepted},
 	}
-	for _, f := range residue {
+	for _, f := range judged.Residue {
 		in.Change.Residue = append(in.Change.Residue, residueInput(&f))
 	}
 	for _, ev := range evidence {

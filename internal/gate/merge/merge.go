@@ -66,9 +66,16 @@ type Scanner interface {
 
 // An Approver judges approvals against a change.
 type Approver interface {
-	// Judge returns every approval among evidence, judged, and what the closest one leaves
-	// uncovered. Ineligible maps a roster id to why that person may not approve.
-	Judge(ctx context.Context, evidence []sallyport.Evidence, c *sallyport.Change, ineligible map[string]string, at time.Time) ([]sallyport.Approval, []sallyport.File, error)
+	// Judge judges every approval among evidence. Ineligible maps a roster id to why that person
+	// may not approve.
+	Judge(ctx context.Context, evidence []sallyport.Evidence, c *sallyport.Change, ineligible map[string]string, at time.Time) (Judged, error)
+}
+
+// Judged is what the reviewers' words come to.
+type Judged struct {
+	Approvals []sallyport.Approval
+	Residue   []sallyport.File // what the closest approval leaves uncovered
+	Declined  []string         // persons whose objection stands
 }
 
 // Accepted is what the governing configuration accepts.
