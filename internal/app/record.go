@@ -249,20 +249,58 @@ func (s *state) append(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if len(pending) == 0 {
+		return nil
+	}
+	there, now, err := s.unnoted(ctx, l)
+	if err != nil {
+		return err
+	}
 	for _, e := range pending {
-		leaf, err := tlog.Leaf(e.Kind, e.Digest)
-		if err != nil {
-			return err
-		}
-		index, head, err := l.Append(ctx, leaf)
-		if err != nil {
-			return asLogError(err)
+		index, ok := there[e.Digest]
+		head := now
+		if !ok {
+			leaf, err := tlog.Leaf(e.Kind, e.Digest)
+			if err != nil {
+				return err
+			}
+			if index, head, err = l.Append(ctx, leaf); err != nil {
+				return asLogError(err)
+			}
 		}
 		if err := s.db.Integrated(ctx, e.Seq, index, store.Head{Size: head.Size, Root: head.Root}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unnoted returns the entries that the log holds and the store does not know to be there, by
+// digest, and the log's head: a process that was killed after it appended left them.
+func (s *state) unnoted(ctx context.Context, l *tessera.Log) (map[sallyport.Digest]uint64, tlog.Head, error) {
+	st, err := l.Check(ctx, s.known)
+	if err != nil {
+		return nil, tlog.Head{}, asLogError(err)
+	}
+	found := map[sallyport.Digest]uint64{}
+	from := uint64(0)
+	if s.known != nil {
+		from = s.known.Size
+	}
+	for from < st.Head.Size {
+		entries, err := l.Entries(ctx, from, tessera.MaxEntries)
+		if err != nil {
+			return nil, tlog.Head{}, asLogError(err)
+		}
+		if len(entries) == 0 {
+			break
+		}
+		for _, e := range entries {
+			found[e.Digest] = e.Index
+		}
+		from += uint64(len(entries))
+	}
+	return found, st.Head, nil
 }
 
 // A recorder is engine.Recorder over the store and the log.

@@ -68,7 +68,7 @@ func TestParse(t *testing.T) {
 		{"log unknown key", head + "log:\n  orgin: log.example\n", "unknown field"},
 		{"log of another origin", head + "log:\n  origin: other.example\n  key: " + logKey + "\n", "is the key of \"log.example\""},
 		{"log key is private", head + "log:\n  origin: log.example\n  key: PRIVATE+KEY+log.example+0123abcd+AQIDBA==\n", "not a verifier key"},
-		{"alias", head + "mode: &m warn\n", "anchors and aliases"},
+		{"alias", head + "mode: &m warn\n", "anchors, aliases"},
 		{"two documents", head + "---\n" + head, "more than one YAML document"},
 		{"too large", head + "#" + strings.Repeat("x", MaxSize), "too large"},
 		{"a list", "- version\n", "invalid configuration"},

@@ -127,7 +127,7 @@ type trustPrincipal struct {
 // say more than one thing: a name or a key that stands twice, a pattern for a type.
 func ParseTrust(b []byte) (*Trust, error) {
 	var f trustFile
-	if err := decodeTrust(b, &f); err != nil {
+	if err := strict.YAML(b, MaxTrust, &f); err != nil {
 		return nil, fmt.Errorf("read trust: %w", err)
 	}
 	if f.Version != 1 {
@@ -153,17 +153,6 @@ func ParseTrust(b []byte) (*Trust, error) {
 		t.Keys = append(t.Keys, k)
 	}
 	return t, nil
-}
-
-// decodeTrust turns a panic of the YAML library into an error: go-yaml 1.19.2 dereferences nil
-// for a tag without a value, "keys: ! ". A file that cannot be read trusts nobody.
-func decodeTrust(b []byte, f *trustFile) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = errors.New("the document cannot be parsed")
-		}
-	}()
-	return strict.YAML(b, MaxTrust, f)
 }
 
 func (in trustKey) parse() (Key, error) {

@@ -7,7 +7,8 @@
 //   - the same key twice in one object (parsers disagree on which one counts, and a signature
 //     over a document that two readers understand differently proves nothing);
 //   - anything after the document, a second YAML document included;
-//   - YAML anchors and aliases (they make small files large).
+//   - YAML anchors and aliases (they make small files large) and tags (they change what a value
+//     is, and one without a value makes the library panic).
 //
 // An empty document is an error too: a file that should say something and says nothing is more
 // often truncated than meant.
@@ -36,8 +37,14 @@ const maxDepth = 200
 // line: 150 kB of "a: a: a: " held it for ten seconds.
 const maxLine = 8 << 10
 
-// YAML decodes one YAML document of at most limit bytes into v.
-func YAML(b []byte, limit int, v any) error {
+// YAML decodes one YAML document of at most limit bytes into v. Should the library panic on what
+// nobody foresaw, that is an error like any other.
+func YAML(b []byte, limit int, v any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("the document cannot be read")
+		}
+	}()
 	if err := checkSize(b, limit); err != nil {
 		return err
 	}
@@ -77,9 +84,9 @@ type walker struct{ err error }
 
 func (w *walker) Visit(n ast.Node) ast.Visitor {
 	switch n.(type) {
-	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode, *ast.TagNode:
 		if w.err == nil {
-			w.err = fmt.Errorf("line %d: anchors and aliases are not allowed", n.GetToken().Position.Line)
+			w.err = fmt.Errorf("line %d: anchors, aliases and tags are not allowed", n.GetToken().Position.Line)
 		}
 	}
 	return w
