@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/policy"
@@ -197,7 +196,7 @@ func (x *Explanation) compare(v policy.Verdict) {
 		x.Differs = append(x.Differs, fmt.Sprintf("the outcome was %s, now it is %s", x.Decision.Outcome, v.Outcome))
 	}
 	then, err1 := sallyport.EncodeJSON(x.Decision.Reasons)
-	now, err2 := sallyport.EncodeJSON(slices.Concat([]sallyport.Reason{}, v.Reasons))
+	now, err2 := sallyport.EncodeJSON(append([]sallyport.Reason{}, v.Reasons...))
 	if err1 != nil || err2 != nil || string(then) != string(now) {
 		x.Differs = append(x.Differs, fmt.Sprintf("%d reasons were given, %d follow now, and they are not the same", len(x.Decision.Reasons), len(v.Reasons)))
 	}
