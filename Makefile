@@ -32,9 +32,11 @@ demo:
 e2e:
 	$(GO) test -tags e2e ./test/...
 
-# BENCH_REPO=/path/to/a/clone adds that repository to the ones that benchmarks make themselves.
+# The built program beside git, over BENCH_REPO=/path/to/a/clone or a repository that it makes;
+# then the benchmarks of single packages.
 bench:
-	BENCH_REPO='$(BENCH_REPO)' $(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) run ./test/bench -repo '$(BENCH_REPO)'
+	BENCH_REPO='$(BENCH_REPO)' $(GO) test -run '^$$' -bench . -benchmem ./internal/...
 
 # Reads the public vulnerability database, or the copy that GOVULNDB names.
 vuln:
