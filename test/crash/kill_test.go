@@ -1,0 +1,97 @@
+package crash
+
+import (
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// rounds is how many kills a test makes: SALLYPORT_KILLS, or the default.
+func rounds(t *testing.T) int {
+	s := os.Getenv("SALLYPORT_KILLS")
+	if s == "" {
+		return defaultKills
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		t.Fatalf("SALLYPORT_KILLS=%q is no number of rounds", s)
+	}
+	return n
+}
+
+// TestKill kills check merge at random moments, over and over in one state folder. Whatever was
+// printed is recorded and in the log, the log verifies, and the next check needs no repair.
+// Every tenth round begins with an empty state folder, so that the making of the store, the
+// keys and the log is killed as well.
+func TestKill(t *testing.T) {
+	s := newScene(t)
+	whole := s.typical()
+	n := rounds(t)
+	type told struct {
+		head string
+		answer
+	}
+	var answers []told
+	killed, late := 0, 0
+	for round := range n {
+		if round%10 == 9 {
+			s.fresh()
+			answers = nil
+		}
+		// Half of the moments are anywhere in a run, half in its end, where it writes.
+		from := time.Duration(0)
+		if round%2 == 0 {
+			from = whole / 2
+		}
+		head := s.head()
+		cmd := s.check(head)
+		timer := make(chan *time.Timer, 1)
+		wait := from + rand.N(whole*6/5-from)
+		a := s.runThen(cmd, func() {
+			timer <- time.AfterFunc(wait, func() { cmd.Process.Kill() })
+		})
+		(<-timer).Stop()
+		switch a.status {
+		case -1:
+			killed++
+		case 0:
+			late++
+		default:
+			t.Fatalf("round %d: ended with %d: %s%s", round, a.status, a.stdout, a.stderr)
+		}
+		answers = append(answers, told{head, a})
+		if round%10 == 8 || round == n-1 {
+			s.opens() // makes the log if every run before it was killed too early
+			log := s.log()
+			for _, a := range answers {
+				s.recorded(a.head, a.answer, log)
+			}
+			s.verify()
+			s.explained(log)
+		}
+	}
+	s.opens()
+	s.verify()
+	t.Logf("%d kills, %d runs that ended before; a whole run takes %v", killed, late, whole.Round(time.Millisecond))
+	if killed == 0 {
+		t.Error("no run was killed")
+	}
+}
+
+// typical is how long an undisturbed check takes.
+func (s *scene) typical() time.Duration {
+	s.t.Helper()
+	var times []time.Duration
+	for range 3 {
+		start := time.Now()
+		if a := s.run(s.check(s.head())); a.status != 0 {
+			s.t.Fatalf("the scene's gate is not open (%d): %s%s", a.status, a.stdout, a.stderr)
+		}
+		times = append(times, time.Since(start))
+	}
+	slices.Sort(times)
+	return times[1]
+}
