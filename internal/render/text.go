@@ -16,7 +16,7 @@ type Options struct {
 }
 
 // maxSame is how many places of one code are listed one by one.
-const maxSame = 20
+const maxSame = 6
 
 // Text writes a decision for people: the outcome and the subject, each reason with its place
 // and the act that moves things on, the evidence that was dropped, and why later gates must not

@@ -78,7 +78,7 @@ var classTable = []classRule{
 		},
 		dirs: []string{
 			"/deploy/", "/deploys/", "/deployment/", "/deployments/", "/k8s/", "/kubernetes/", "/kube/", "/manifests/", "/helm/", "/charts/",
-			"/terraform/", "/infra/", "/infrastructure/", "/ansible/", "/.ebextensions/", "/.platform/", "/kustomize/", "/argocd/", "/argo/",
+			"/infra/", "/infrastructure/", "/ansible/", "/.ebextensions/", "/.platform/", "/kustomize/", "/argocd/", "/argo/",
 			"/flux/", "/gitops/", "/clusters/", "/systemd/", "/cloudformation/", "/pulumi/", "/nomad/", "/openshift/", "/.aws/", "/.do/", "/playbooks/",
 		},
 		paths: []string{"/roles/*/tasks/*.yml", "/roles/*/tasks/*.yaml", "/roles/*/handlers/*.yml", "/group_vars/*", "/host_vars/*", "/templates/*.tpl"},

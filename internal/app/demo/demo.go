@@ -224,6 +224,21 @@ func (d *demo) show(command, output string) {
 	}
 }
 
+// short leaves out of a verdict what the story has shown before: where it is about, and why a
+// check on this machine is advice.
+func short(text string) string {
+	var b strings.Builder
+	skipping := false
+	for line := range strings.Lines(text) {
+		skipping = strings.HasPrefix(line, "advice only:") || strings.HasPrefix(line, "for ") ||
+			(skipping && strings.HasPrefix(line, "      "))
+		if !skipping {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
 // outcome colours the line that carries a verdict.
 func (d *demo) outcome(line string) string {
 	switch {

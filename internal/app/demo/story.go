@@ -75,6 +75,7 @@ func (d *demo) shut() error {
 		return err
 	}
 	d.show("sallyport check merge", r.text)
+	d.say("  A check on the machine of whoever wrote the change is advice, and says so. A server's is not.")
 	d.say("  Stripping the trailer gained nothing: what nobody accounts for is judged as an agent's.")
 	return nil
 }
@@ -104,7 +105,7 @@ func (d *demo) mended() error {
 	if err != nil {
 		return err
 	}
-	d.show("sallyport check merge", r.text)
+	d.show("sallyport check merge", short(r.text))
 	return nil
 }
 
@@ -132,7 +133,7 @@ func (d *demo) approved() error {
 	if r, err = d.gate(sallyport.ExitOpen, nil, "--target", "main"); err != nil {
 		return err
 	}
-	d.show("sallyport check merge", r.text)
+	d.show("sallyport check merge", short(r.text))
 	return nil
 }
 
@@ -169,7 +170,7 @@ func (d *demo) squashed() error {
 	if err != nil {
 		return err
 	}
-	d.show("sallyport check merge --head "+landed[:12], r.text)
+	d.show("sallyport check merge --head "+landed[:12], short(r.text))
 	d.say("  Another commit, another message, no trailer, and the same bytes: approval is of content.")
 	return nil
 }
@@ -184,7 +185,7 @@ func (d *demo) smuggled() error {
 	if err != nil {
 		return err
 	}
-	d.show("sallyport check merge --head "+landed[:12], r.text)
+	d.show("sallyport check merge --head "+landed[:12], short(r.text))
 	return nil
 }
 
