@@ -87,6 +87,7 @@ type FileInput struct {
 	Status      string   `json:"status"`
 	OldMode     string   `json:"old_mode"`
 	NewMode     string   `json:"new_mode"`
+	Line        int      `json:"line"` // first changed line, in the new file if it has added lines; 0 without lines
 	Classes     []string `json:"classes"`
 	Binary      bool     `json:"binary"`
 	Added       int      `json:"added"`

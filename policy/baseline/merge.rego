@@ -55,7 +55,7 @@ default agent_names := "an agent"
 agent_names := listed(sort([agent.name | some agent in input.agents])) if count(input.agents) > 0
 
 deny contains {
-	"code": "attestation-missing", "outcome": "shut", "place": uncovered_agent[0].path,
+	"code": "attestation-missing", "outcome": "shut", "place": place(uncovered_agent[0]),
 	"text": sprintf("%d changed lines by %s have no accepted run attestation: %s", [
 		sum([file.uncovered.agent | some file in uncovered_agent]),
 		agent_names,
@@ -82,7 +82,7 @@ waits_for_nobody if {
 }
 
 deny contains {
-	"code": "unattributed", "outcome": "waiting", "place": uncovered_nobody[0].path,
+	"code": "unattributed", "outcome": "waiting", "place": place(uncovered_nobody[0]),
 	"text": sprintf("%s (%s)", [unattributed_text, approvals_text]),
 } if {
 	waits_for_nobody
@@ -90,7 +90,7 @@ deny contains {
 }
 
 deny contains {
-	"code": "unattributed", "outcome": "shut", "place": uncovered_nobody[0].path,
+	"code": "unattributed", "outcome": "shut", "place": place(uncovered_nobody[0]),
 	"text": sprintf("%s, and this repository judges that as an agent's work", [unattributed_text]),
 	"next": "attest the run that wrote them, or have their author commit with a touched security key that the roster names",
 } if {
@@ -333,7 +333,7 @@ needs_content if {
 }
 
 deny contains {
-	"code": "residue", "outcome": "waiting", "place": input.change.residue[0].path,
+	"code": "residue", "outcome": "waiting", "place": place(input.change.residue[0]),
 	"text": sprintf("%d changed lines are not what was approved: %s", [
 		sum([n | some file in input.change.residue; n := file.added + file.removed]),
 		places(input.change.residue),
@@ -364,7 +364,12 @@ deny contains {
 
 # --- words ---
 
-places(files) := listed([file.path | some file in files])
+places(files) := listed([place(file) | some file in files])
+
+# A path, with the line to look at first if there is one.
+place(file) := sprintf("%s:%d", [file.path, file.line]) if {
+	file.line > 0
+} else := file.path
 
 # The first five of a list, and how many more there are.
 listed(list) := concat(", ", list) if {

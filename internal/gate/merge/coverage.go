@@ -178,7 +178,20 @@ func fileInput(f *sallyport.File) sallyport.FileInput {
 	return sallyport.FileInput{
 		Path: f.Path, OldPath: f.OldPath, Status: f.Status, OldMode: f.OldMode, NewMode: f.NewMode,
 		Classes: append([]string{}, f.Classes...), Binary: f.Binary, Added: f.Added, Removed: f.Removed,
+		Line: firstLine(f),
 	}
+}
+
+// firstLine is where a reader should look first.
+func firstLine(f *sallyport.File) int {
+	for _, side := range []sallyport.Side{sallyport.AddedSide, sallyport.RemovedSide} {
+		for _, u := range f.Units {
+			if u.Kind == sallyport.UnitLines && u.Side == side {
+				return u.Start
+			}
+		}
+	}
+	return 0
 }
 
 func add(w *sallyport.Weights, kind sallyport.PrincipalKind, n int) {
