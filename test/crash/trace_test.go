@@ -20,7 +20,9 @@ type syscall struct {
 	injected   bool
 }
 
-func (c syscall) failed() bool { return strings.HasPrefix(c.ret, "-1") || strings.HasPrefix(c.ret, "?") }
+func (c syscall) failed() bool {
+	return strings.HasPrefix(c.ret, "-1") || strings.HasPrefix(c.ret, "?")
+}
 
 var (
 	wholeRE      = regexp.MustCompile(`^(\d+) +(\w+)\((.*)\) += (.*)$`)
@@ -73,13 +75,12 @@ func parseTrace(r io.Reader) ([]syscall, error) {
 // and not yet forced to the disk. It knows the calls that the product uses, and counts a
 // rename or a creation as lost until the folder was synced.
 type model struct {
-	watch    func(path string) bool
-	exists   map[string]bool // files that were there before
-	sync     map[string]bool // files opened with O_SYNC or O_DSYNC
-	dirty    map[string]int  // file: line of the last write that is not synced
-	names    map[string]int  // path of a name that its folder may not hold: line
-	durable  map[string]int  // path: line after which its newest content was on the disk
-	problems []string
+	watch   func(path string) bool
+	exists  map[string]bool // files that were there before
+	sync    map[string]bool // files opened with O_SYNC or O_DSYNC
+	dirty   map[string]int  // file: line of the last write that is not synced
+	names   map[string]int  // path of a name that its folder may not hold: line
+	durable map[string]int  // path: line after which its newest content was on the disk
 }
 
 // unsynced lists what would be lost, sorted.
@@ -109,7 +110,7 @@ type event struct {
 // replay feeds calls to a new model up to the first call for which answer is true, and reports
 // whether there was one. Writes count from their beginning and syncs from their end, and a sync
 // covers only what was written before it began.
-func replay(calls []syscall, existing []string, watch, isAnswer func(*syscall) bool, watched func(string) bool) (*model, bool) {
+func replay(calls []syscall, existing []string, isAnswer func(*syscall) bool, watched func(string) bool) (*model, bool) {
 	m := &model{watch: watched, exists: map[string]bool{}, sync: map[string]bool{}, dirty: map[string]int{}, names: map[string]int{}, durable: map[string]int{}}
 	for _, p := range existing {
 		m.exists[p] = true
@@ -117,9 +118,6 @@ func replay(calls []syscall, existing []string, watch, isAnswer func(*syscall) b
 	var events []event
 	for i := range calls {
 		c := &calls[i]
-		if watch != nil && !watch(c) {
-			continue
-		}
 		events = append(events, event{c.start, false, c}, event{c.end, true, c})
 	}
 	slices.SortStableFunc(events, func(a, b event) int { return a.line - b.line })
@@ -224,7 +222,10 @@ func (m *model) moved(from, to string, line int) {
 		m.dirty[to] = at
 	} else {
 		delete(m.dirty, to)
-		m.durable[to] = m.durable[from]
+	}
+	delete(m.durable, to)
+	if at, ok := m.durable[from]; ok {
+		m.durable[to] = max(at, line)
 	}
 	m.gone(from)
 	m.exists[to] = true
