@@ -12,7 +12,7 @@ import (
 
 func newExplainCommand(a *app.App) *cobra.Command {
 	var opts repoFlags
-	var asJSON, input bool
+	var asJSON, input, vsa bool
 	cmd := &cobra.Command{
 		Use:   "explain DECISION",
 		Short: "Derive a recorded decision again and show each rule's part in it",
@@ -32,6 +32,9 @@ usage.`,
 			case input:
 				_, err = fmt.Fprintf(a.Stdout, "%s\n", x.Input)
 				return err
+			case vsa:
+				_, err = fmt.Fprintf(a.Stdout, "%s\n", x.VSA)
+				return err
 			case asJSON:
 				err = printJSON(a.Stdout, x)
 			default:
@@ -48,6 +51,7 @@ usage.`,
 	}
 	opts.addRepoFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&vsa, "vsa", false, "print the decision's signed verification summary (SLSA VSA) only")
 	cmd.Flags().BoolVar(&input, "input", false, "print the recorded policy input only")
 	return cmd
 }

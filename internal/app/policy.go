@@ -21,14 +21,14 @@ type PolicyView struct {
 	Advice []string              `json:"advice"`
 }
 
-// withGoverned opens the workspace under what governs o's target.
+// withGoverned opens the workspace under what is in force at the tip of o's target.
 func (a *App) withGoverned(ctx context.Context, o Options, use func(*workspace) error) (err error) {
 	w, err := a.open(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer done(&err, w.Close)
-	if err := w.find(ctx); err != nil {
+	if err := w.findTip(ctx); err != nil {
 		return err
 	}
 	if err := w.governed(ctx, ""); err != nil {
@@ -131,6 +131,7 @@ type Explanation struct {
 	Differs  []string           `json:"differs"` // what does not
 	Rules    []RulePart         `json:"rules"`
 	Input    json.RawMessage    `json:"-"`
+	VSA      []byte             `json:"-"` // the signed verification summary, a Sigstore bundle
 }
 
 // Explain derives a recorded decision again: it evaluates the recorded input under the recorded
@@ -145,7 +146,7 @@ func (a *App) Explain(ctx context.Context, o Options, id string) (x Explanation,
 		if err != nil {
 			return err
 		}
-		x = Explanation{ID: rec.ID, Decision: d, Input: rec.Input, Differs: []string{}}
+		x = Explanation{ID: rec.ID, Decision: d, Input: rec.Input, VSA: rec.VSA, Differs: []string{}}
 		if got := sallyport.SHA256(rec.Input); got != d.Input {
 			x.Differs = append(x.Differs, fmt.Sprintf("the recorded input is %s, the decision names %s", got, d.Input))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -358,10 +359,9 @@ func (r *recorder) advice(trust []evidence.Key) []string {
 // Record keeps the decision with all it was derived from in one transaction, then appends its
 // digest to the log, and returns when both are durable.
 func (r *recorder) Record(ctx context.Context, rec engine.Record) (engine.Receipt, error) {
-	also := []sallyport.Digest{}
 	st, err := evidence.VSA(rec.Decision, rec.ID, evidence.VerifierID{
 		ID: "https://sallyport.dev/verifier/" + r.signer.Fingerprint().Hex(), Version: map[string]string{"sallyport": Version()},
-	}, also...)
+	}, mergeTree(rec.Input)...)
 	if err != nil {
 		return engine.Receipt{}, err
 	}
@@ -390,6 +390,20 @@ func (r *recorder) Record(ctx context.Context, rec engine.Record) (engine.Receip
 		return engine.Receipt{}, fmt.Errorf("decision %s is not in the log", rec.ID.Short())
 	}
 	return engine.Receipt{ID: rec.ID, Origin: r.marker.Origin, Index: e.Index}, nil
+}
+
+// mergeTree returns the tree that the decision is about beside its commit, so that the summary of
+// a squash that lands the same tree is found by it.
+func mergeTree(input []byte) []sallyport.Digest {
+	var in struct {
+		Change struct {
+			MergeTree sallyport.Digest `json:"merge_tree"`
+		} `json:"change"`
+	}
+	if err := json.Unmarshal(input, &in); err != nil || in.Change.MergeTree.Zero() {
+		return nil
+	}
+	return []sallyport.Digest{in.Change.MergeTree}
 }
 
 // blobs are what the decision names by digest and a later reader needs to derive it again: the
