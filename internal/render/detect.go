@@ -129,14 +129,28 @@ func (t *text) files(fs []sallyport.FileInput) {
 			rows = append(rows, []string{"", "", "", "", fmt.Sprintf("and %d more; --json lists them all", len(fs)-i)})
 			break
 		}
-		name := f.Path.String()
+		classes := ""
 		if len(f.Classes) > 0 {
-			name += "  [" + strings.Join(f.Classes, " ") + "]"
+			classes = "  [" + strings.Join(f.Classes, " ") + "]"
 		}
+		name := tail(f.Path.String(), t.o.Width-countColumns-len(classes)) + classes
 		a := f.Attribution
 		rows = append(rows, []string{count(a.Agent), count(a.Person), count(a.Bot), count(a.Unattributed), name})
 	}
 	Table(t.w, "  ", rows)
+}
+
+// countColumns is what stands before a path in the table of files, with some room to spare.
+const countColumns = 36
+
+// tail shortens a path from the left, where what two paths share mostly is. A width of no use
+// shortens nothing.
+func tail(path string, width int) string {
+	rs := []rune(path)
+	if width < 20 || len(rs) <= width {
+		return path
+	}
+	return "…" + string(rs[len(rs)-width+1:])
 }
 
 func count(n int) string {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
@@ -14,6 +15,10 @@ import (
 
 // scanVersion changes when the package makes something else of the same content and rules.
 const scanVersion = "1"
+
+// classDigest names the table of classes by content: a path that a newer table protects must not
+// be found unprotected in a cache that an older one filled.
+var classDigest = sync.OnceValue(func() string { return string(sallyport.SHA256(fmt.Appendf(nil, "%+v", classTable))) })
 
 // maxCached bounds a cache entry that is decoded.
 const maxCached = 16 << 20
@@ -29,7 +34,7 @@ func (s *Scanner) key(f *sallyport.File, p plan) string {
 	h := sha256.New()
 	part := func(v string) { fmt.Fprintf(h, "%d:%s", len(v), v) }
 	for _, v := range []string{
-		scanVersion, string(s.secrets.Digest()), string(f.Path), string(f.OldPath), f.Status,
+		scanVersion, classDigest(), string(s.secrets.Digest()), string(f.Path), string(f.OldPath), f.Status,
 		f.OldMode, f.NewMode, f.OldBlob, f.NewBlob,
 		fmt.Sprint(f.Binary, f.Truncated, p.all, p.lfs, s.limit, f.Size, p.ranges),
 	} {
