@@ -65,13 +65,16 @@ deny contains {
 	count(uncovered_agent) > 0
 }
 
-# The sum of the parts must agree with the verifier's own summary.
+# The sum of the parts must agree with the verifier's own summary, if there are parts: a ref that
+# is deleted, or made at a commit that was judged before, brings nothing that a run could account
+# for. What such an act is worth is said by the rules about refs.
 deny contains {
 	"code": "attestation-missing", "outcome": "shut",
 	"text": "the change is judged as an agent's and its run evidence is not complete",
 } if {
 	input.pull_request.from_agent
 	not input.pull_request.has_attestation
+	not brings_nothing
 	count(uncovered_agent) == 0
 	not waits_for_nobody
 }
@@ -319,9 +322,13 @@ deny contains {
 	"code": "nothing-to-judge", "outcome": "shut",
 	"text": "the change has no commits and no files: the range is most likely not the one that was meant",
 } if {
+	brings_nothing
+	needs_content
+}
+
+brings_nothing if {
 	count(input.change.commits) == 0
 	count(input.change.files) == 0
-	needs_content
 }
 
 needs_content if input.change.ref_action == "update"
