@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -101,6 +102,53 @@ func TestOpenFindsEveryKindOfRepository(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), filepath.Join(dir, "a.txt")); err == nil {
 		t.Error("Open of a file succeeded")
+	}
+}
+
+// A git folder that cannot be read is an error, and never "go on to the one further up".
+func TestOpenStaysWithTheNearestRepository(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		spoil func(t *testing.T, dir string)
+	}{
+		{"objects that cannot be followed", func(t *testing.T, dir string) {
+			run(t, dir, "init", "-q", "-b", "main")
+			loop(t, filepath.Join(dir, ".git", "objects"))
+		}},
+		{"refs that cannot be followed", func(t *testing.T, dir string) {
+			run(t, dir, "init", "-q", "-b", "main")
+			loop(t, filepath.Join(dir, ".git", "refs"))
+		}},
+		{"git folder elsewhere that cannot be followed", func(t *testing.T, dir string) {
+			write(t, dir, ".git", "gitdir: elsewhere\n")
+			loop(t, filepath.Join(dir, "elsewhere"))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inner := filepath.Join(sample(t), "inner")
+			if err := os.Mkdir(inner, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			tt.spoil(t, inner)
+			r, err := Open(t.Context(), inner)
+			if err == nil {
+				t.Errorf("Open took %s", r.CommonDir())
+				r.Close()
+			} else if !errors.Is(err, syscall.ELOOP) {
+				t.Errorf("Open: %v, want ELOOP", err)
+			}
+		})
+	}
+}
+
+// loop puts a symbolic link that names itself in the place of what is at path.
+func loop(t *testing.T, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Base(path), path); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"unicode"
 )
 
@@ -21,6 +20,17 @@ const maxSymrefs = 5 // git's own bound
 func (r *Repo) Ref(_ context.Context, name string) (string, error) {
 	oid, _, err := r.follow(name)
 	return oid, err
+}
+
+// UpdatedRef returns the full name of the ref that changes when somebody pushes to name: name
+// itself, unless it is a symbolic ref; git then writes to what that stands for, which may be
+// unborn.
+func (r *Repo) UpdatedRef(_ context.Context, name string) (string, error) {
+	_, last, err := r.follow(name)
+	if err != nil && (last == "" || !errors.Is(err, ErrNotFound)) {
+		return "", err
+	}
+	return last, nil
 }
 
 // SymbolicHead returns the full name of the branch that is checked out. It returns
@@ -212,7 +222,7 @@ func (r *Repo) readRef(name string) (oid, target string, err error) {
 		}
 		return r.parseRef(name, b)
 	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) && !isNotDir(err) {
+	if err != nil && !absent(err) {
 		return "", "", fmt.Errorf("read ref %s: %w", name, err)
 	}
 	return r.packedRef(name)
@@ -296,9 +306,6 @@ func validRefName(s string) bool {
 	}
 	return true
 }
-
-// isNotDir reports that a parent of the file is itself a file: refs/heads/a where a/b is asked.
-func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }
 
 // RemoteURL returns the address of a remote, as the repository's configuration says: a claim,
 // since anyone who can write there can change it. It returns [ErrNotFound] if there is none.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -265,10 +267,14 @@ func (r *Repo) discoverAt(d string) (bool, error) {
 }
 
 // adopt takes d as the git folder if it looks like one: it has a HEAD, and objects and refs
-// either itself or in the common folder that it names.
+// either itself or in the common folder that it names. What cannot be looked at is an error: to
+// take it for absent would go on to a repository further up, and judge that one.
 func (r *Repo) adopt(d string) (bool, error) {
-	if _, err := os.Lstat(filepath.Join(d, "HEAD")); err != nil {
+	switch _, err := os.Lstat(filepath.Join(d, "HEAD")); {
+	case absent(err):
 		return false, nil
+	case err != nil:
+		return false, err
 	}
 	common := d
 	b, err := readSmall(filepath.Join(d, "commondir"))
@@ -282,12 +288,21 @@ func (r *Repo) adopt(d string) (bool, error) {
 		return false, err
 	}
 	for _, sub := range []string{"objects", "refs"} {
-		if st, err := os.Stat(filepath.Join(common, sub)); err != nil || !st.IsDir() {
+		switch st, err := os.Stat(filepath.Join(common, sub)); {
+		case absent(err) || err == nil && !st.IsDir():
 			return false, nil
+		case err != nil:
+			return false, err
 		}
 	}
 	r.gitDir, r.commonDir = filepath.Clean(d), filepath.Clean(common)
 	return true, nil
+}
+
+// absent reports whether err says that nothing is there, rather than that it cannot be told. A
+// parent may itself be a file: refs/heads/a where refs/heads/a/b is asked for.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 // smallFile bounds the repository's files that are read whole: .git, HEAD, refs, config.
