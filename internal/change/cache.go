@@ -40,7 +40,7 @@ func (d *Differ) load(ctx context.Context, key string) (content, bool) {
 		return content{}, false
 	}
 	var c content
-	if err := gob.NewDecoder(bytes.NewReader(payload)).Decode(&c); err != nil {
+	if err := gob.NewDecoder(bytes.NewReader(payload)).Decode(&c); err != nil { //nolint:gosec // bounded, into our own type, and a bad entry is a miss
 		return content{}, false
 	}
 	c.restoreEmpty()

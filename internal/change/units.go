@@ -53,7 +53,7 @@ func (d *Differ) files(ctx context.Context, oldTree, newTree string, pairs []own
 	}
 	if err != nil {
 		cancel()
-		<-done
+		<-done //nolint:errcheck // it failed because of err, if it did
 		return nil, nil, err
 	}
 	s.indexLines()
