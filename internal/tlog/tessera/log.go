@@ -193,7 +193,7 @@ func open(ctx context.Context, dir string, opts Options) (_ *Log, err error) {
 	}
 	defer func() {
 		if err != nil {
-			lock.Release()
+			err = errors.Join(err, lock.Release())
 		}
 	}()
 	l := &Log{Reader: NewReader(dir, opts.VerifierKey), signer: opts.Signer, lock: lock}
