@@ -5,7 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha1"
+	"crypto/sha1" //nolint:gosec // for HMAC only, in files of old OpenSSL
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509/pkix"
