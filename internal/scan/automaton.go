@@ -41,7 +41,7 @@ func newAutomaton(words []string) *automaton {
 
 	// The trie; state 0 is its root, and 0 in a cell means that there is no edge.
 	width := int(a.width)
-	cells := make([]uint32, width)
+	cells := slices.Repeat([]uint32{0}, width)
 	ends := [][]int{nil}
 	for i, w := range words {
 		s := 0
