@@ -102,7 +102,7 @@ func TestParseTrustRefuses(t *testing.T) {
 		{"empty", "", "empty"},
 		{"no version", "keys: []\n", "version is 0"},
 		{"another version", "version: 2\n", "version is 2"},
-		{"unknown key", edit("    grade:", "    levle: x\n    grade:"), "levle"},
+		{"unknown key", edit("    grade:", "    rank: x\n    grade:"), "rank"},
 		{"key of the file twice", edit("version: 1", "version: 1\nversion: 1"), ""},
 		{"two names for one key", second("second", trustPEM), `the key is that of "runner"`},
 		{"one name for two keys", second("runner", trustSSH), "stands twice"},
