@@ -118,9 +118,12 @@ func (s schema) keyword(m map[string]any, keyword string, arg, v any, at string)
 	case "maxLength":
 		return bad(!isStr || utf8.RuneCountInString(str) <= int(arg.(float64)))
 	case "minimum", "maximum":
-		n, err := num.Float64()
-		if !isNum || err != nil {
+		if !isNum {
 			return nil
+		}
+		n, err := num.Float64()
+		if err != nil {
+			return err
 		}
 		return bad(keyword == "minimum" && n >= arg.(float64) || keyword == "maximum" && n <= arg.(float64))
 	case "pattern":
