@@ -92,6 +92,9 @@ func TestAppendOnly(t *testing.T) {
 		}
 		columns[table] = column
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	if len(columns) != 6 {
 		t.Errorf("tables %v", columns)
 	}
