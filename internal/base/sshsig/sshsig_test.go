@@ -3,7 +3,7 @@ package sshsig
 import (
 	"bytes"
 	"crypto"
-	"crypto/dsa" //lint:ignore SA1019 a refused kind of key
+	"crypto/dsa" //nolint:staticcheck // deprecated, and so refused: TestWeakKeysAreRefused
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
