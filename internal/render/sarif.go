@@ -259,7 +259,7 @@ func invocationOf(d sallyport.Decision) sarifInvocation {
 		note("error", "no decision could be made; treat the gate as shut")
 	}
 	for _, x := range d.Dropped {
-		from := string(x.Attestation.Short())
+		from := x.Attestation.Short()
 		if x.Source != "" {
 			from += " from " + x.Source
 		}

@@ -166,7 +166,7 @@ func (t *text) dropped(ds []sallyport.Dropped) {
 			t.para("  ", "", fmt.Sprintf("and %d more; --json lists them all", len(ds)-i), dim)
 			break
 		}
-		from := string(d.Attestation.Short())
+		from := d.Attestation.Short()
 		if d.Source != "" {
 			from += " from " + d.Source
 		}
