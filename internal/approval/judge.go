@@ -348,6 +348,7 @@ func (j *judge) notEligible(ctx context.Context, w *word) (string, error) {
 		return "", err
 	}
 	if got.err != nil {
+		//nolint:nilerr // the approval does not count, and says why
 		return "who wrote the approved head could not be found out: " + oneLine(got.err), nil
 	}
 	if why, ok := got.ineligible[person]; ok {
