@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -88,7 +89,12 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 			w.pushedEvidence = append(w.pushedEvidence, other.after)
 		}
 	}
-	w.target = Target{Ref: p.ref, Action: "update", Base: p.before, Head: p.after, Branch: strings.TrimPrefix(p.ref, "refs/heads/")}
+	// Git writes through a symbolic ref: what is pushed to another name of main is pushed to main.
+	ref, err := w.repo.UpdatedRef(ctx, p.ref)
+	if err != nil {
+		return 0, err
+	}
+	w.target = Target{Ref: ref, Action: "update", Base: p.before, Head: p.after, Branch: strings.TrimPrefix(ref, "refs/heads/")}
 	switch {
 	case isZeroID(p.after):
 		w.target.Action, w.target.Head = "delete", ""
@@ -106,7 +112,7 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 			w.target.Action = "rewrite"
 		}
 	}
-	gated, err := w.gated(ctx, h)
+	gated, err := w.gated(ctx, h, ref, p.ref)
 	if err != nil || !gated {
 		return 0, err
 	}
@@ -142,11 +148,12 @@ func (w *workspace) createdFrom(ctx context.Context) error {
 	return err
 }
 
-// gated reports whether a push to the target goes through the gate: because the server's hook
-// names it, or because the configuration in force at the default branch does.
-func (w *workspace) gated(ctx context.Context, h PreReceiveOptions) (bool, error) {
+// gated reports whether a push that goes by these names goes through the gate: because the
+// server's hook names one of them, or because the configuration in force at the default branch
+// does.
+func (w *workspace) gated(ctx context.Context, h PreReceiveOptions, names ...string) (bool, error) {
 	for _, pattern := range h.Refs {
-		if config.MatchRef(qualify(pattern), w.target.Ref) {
+		if slices.ContainsFunc(names, func(name string) bool { return config.MatchRef(qualify(pattern), name) }) {
 			return true, nil
 		}
 	}
@@ -157,7 +164,7 @@ func (w *workspace) gated(ctx context.Context, h PreReceiveOptions) (bool, error
 	if !found {
 		return false, nil // nothing but the hook's own --ref says what is gated
 	}
-	return cfg.Gated(w.target.Ref), nil
+	return slices.ContainsFunc(names, cfg.Gated), nil
 }
 
 // serverConfig reads the configuration in force on the server: that of the default branch, which
