@@ -147,6 +147,8 @@ Exit status of every command that decides:
 		newVersionCommand(a),
 		newCompletionCommand(),
 	)
+	cmd.SetHelpCommand(newHelpCommand())
+	cmd.InitDefaultHelpCmd() // before guard, which looks at every command
 	guard(cmd)
 	return cmd
 }
@@ -154,13 +156,11 @@ Exit status of every command that decides:
 // guard makes every command fail on words that it does not know. Cobra prints help and exits 0
 // for a misspelt subcommand (approval giv), which a pipeline would read as an open gate.
 func guard(cmd *cobra.Command) {
-	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{err: err, hint: c.CommandPath() + " --help"}
-	})
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return wrongUse(c, err) })
 	if args := cmd.Args; args != nil {
 		cmd.Args = func(c *cobra.Command, words []string) error {
 			if err := args(c, words); err != nil {
-				return usageError{err: err, hint: c.CommandPath() + " --help"}
+				return wrongUse(c, fmt.Errorf("wrong arguments: %w", err))
 			}
 			return nil
 		}
@@ -172,15 +172,57 @@ func guard(cmd *cobra.Command) {
 				_ = c.Help()
 				return exitStatus(sallyport.ExitUsage)
 			}
-			e := usageError{err: fmt.Errorf("unknown command %q for %q", words[0], c.CommandPath()), hint: c.CommandPath() + " --help"}
-			c.SuggestionsMinimumDistance = 2
-			if near := c.SuggestionsFor(words[0]); len(near) > 0 {
-				e.hint = "did you mean " + c.CommandPath() + " " + near[0] + "?"
+			return unknownCommand(c, words[0])
+		}
+	} else {
+		cmd.PreRunE = func(c *cobra.Command, _ []string) error {
+			if err := c.ValidateRequiredFlags(); err != nil {
+				return wrongUse(c, err)
 			}
-			return e
+			return nil
 		}
 	}
 	for _, sub := range cmd.Commands() {
 		guard(sub)
+	}
+}
+
+// wrongUse shows how the command is used.
+func wrongUse(c *cobra.Command, err error) error {
+	usage := strings.TrimSuffix(c.UseLine(), " [flags]")
+	return usageError{err: err, hint: usage + " (more: " + c.CommandPath() + " --help)"}
+}
+
+func unknownCommand(c *cobra.Command, word string) error {
+	e := usageError{err: fmt.Errorf("unknown command %q for %q", word, c.CommandPath()), hint: c.CommandPath() + " --help"}
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(word); len(near) > 0 {
+		e.hint = "did you mean " + c.CommandPath() + " " + near[0] + "?"
+	}
+	return e
+}
+
+// newHelpCommand replaces cobra's, which prints the root's help and exits 0 for a command that
+// does not exist.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]...",
+		Short: "Show what a command is for",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c := cmd.Root()
+			for _, word := range args {
+				sub := c
+				for _, s := range c.Commands() {
+					if s.Name() == word {
+						sub = s
+					}
+				}
+				if sub == c {
+					return unknownCommand(c, word)
+				}
+				c = sub
+			}
+			return c.Help()
+		},
 	}
 }

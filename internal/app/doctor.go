@@ -39,7 +39,7 @@ func (a *App) Doctor(ctx context.Context, o Options) []Check {
 	}
 	defer w.Close()
 	checks = append(checks, Check{Name: "repository", State: OK, Text: w.repo.ObjectFormat() + ", " + w.repo.CommonDir()})
-	if err := w.find(ctx); err != nil {
+	if err := w.findTip(ctx); err != nil {
 		return append(checks, broken("target", err))
 	}
 	checks = append(checks, Check{Name: "target", State: OK, Text: w.target.Ref + " at " + shortID(w.target.Base)})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -89,18 +88,13 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 			w.pushedEvidence = append(w.pushedEvidence, other.after)
 		}
 	}
-	// Git writes through a symbolic ref: what is pushed to another name of main is pushed to main.
-	ref, err := w.repo.UpdatedRef(ctx, p.ref)
-	if err != nil {
-		return 0, err
-	}
-	w.target = Target{Ref: ref, Action: "update", Base: p.before, Head: p.after, Branch: strings.TrimPrefix(ref, "refs/heads/")}
+	w.target = Target{Ref: p.ref, Action: "update", Base: p.before, Head: p.after, Branch: strings.TrimPrefix(p.ref, "refs/heads/")}
 	switch {
 	case isZeroID(p.after):
 		w.target.Action, w.target.Head = "delete", ""
 	case isZeroID(p.before):
 		w.target.Action, w.target.Base = "create", ""
-		if err := w.createdFrom(ctx); err != nil {
+		if err := w.createdOnServer(ctx); err != nil {
 			return 0, err
 		}
 	default:
@@ -112,7 +106,7 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 			w.target.Action = "rewrite"
 		}
 	}
-	gated, err := w.gated(ctx, h, ref, p.ref)
+	gated, err := w.gated(ctx, h)
 	if err != nil || !gated {
 		return 0, err
 	}
@@ -128,9 +122,8 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 	return r.Decision.ExitStatus(), nil
 }
 
-// createdFrom finds what a new ref adds to the server's default branch: that is what is judged,
-// under the default branch's policy. Where the two share no history, all of it is new.
-func (w *workspace) createdFrom(ctx context.Context) error {
+// createdOnServer compares a new ref with the server's default branch, if there is one.
+func (w *workspace) createdOnServer(ctx context.Context) error {
 	head, err := w.repo.SymbolicHead(ctx)
 	if err != nil || head == w.target.Ref {
 		return nil
@@ -139,6 +132,13 @@ func (w *workspace) createdFrom(ctx context.Context) error {
 	if err != nil {
 		return nil // the default branch is not born yet
 	}
+	return w.createdFrom(ctx, tip)
+}
+
+// createdFrom finds what a new ref adds to the default branch, whose tip is given: that is what
+// is judged, under the default branch's policy. Where the two share no history, all of it is
+// new.
+func (w *workspace) createdFrom(ctx context.Context, tip string) error {
 	w.policyAt = tip
 	base, err := w.differ(ctx).MergeBase(ctx, tip, w.target.Head)
 	if errors.Is(err, git.ErrNotFound) {
@@ -148,12 +148,11 @@ func (w *workspace) createdFrom(ctx context.Context) error {
 	return err
 }
 
-// gated reports whether a push that goes by these names goes through the gate: because the
-// server's hook names one of them, or because the configuration in force at the default branch
-// does.
-func (w *workspace) gated(ctx context.Context, h PreReceiveOptions, names ...string) (bool, error) {
+// gated reports whether a push to the target goes through the gate: because the server's hook
+// names it, or because the configuration in force at the default branch does.
+func (w *workspace) gated(ctx context.Context, h PreReceiveOptions) (bool, error) {
 	for _, pattern := range h.Refs {
-		if slices.ContainsFunc(names, func(name string) bool { return config.MatchRef(qualify(pattern), name) }) {
+		if config.MatchRef(qualify(pattern), w.target.Ref) {
 			return true, nil
 		}
 	}
@@ -164,7 +163,7 @@ func (w *workspace) gated(ctx context.Context, h PreReceiveOptions, names ...str
 	if !found {
 		return false, nil // nothing but the hook's own --ref says what is gated
 	}
-	return slices.ContainsFunc(names, cfg.Gated), nil
+	return cfg.Gated(w.target.Ref), nil
 }
 
 // serverConfig reads the configuration in force on the server: that of the default branch, which

@@ -21,32 +21,39 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	if base, head, ok := strings.Cut(rangeSpec, ".."); ok {
 		o.Target.Base, o.Target.Head = base, strings.TrimPrefix(orDefault(head, "HEAD"), ".")
 	} else if rangeSpec != "" {
-		o.Target.Base, o.Target.Head = rangeSpec+"^1", rangeSpec
+		o.Target.Commit = rangeSpec
 	}
-	err = a.withGoverned(ctx, o, func(w *workspace) error {
-		g := &merge.Gate{
-			Differ:     differ{diff: w.diff},
-			Identifier: identifier{identity.New(w.roster, a.now()), w.roster},
-			Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
-			Accepted:   merge.Accepted{PersonGrades: w.data.PersonGrades},
-			Progress:   o.Progress,
+	w, err := a.open(ctx, o)
+	if err != nil {
+		return r, "", err
+	}
+	defer done(&err, w.Close)
+	if err := w.find(ctx); err != nil {
+		return r, "", err
+	}
+	if err := w.governed(ctx, ""); err != nil {
+		return r, "", err
+	}
+	g := &merge.Gate{
+		Differ:     differ{diff: w.diff},
+		Identifier: identifier{identity.New(w.roster, a.now()), w.roster},
+		Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
+		Accepted:   merge.Accepted{PersonGrades: w.data.PersonGrades},
+		Progress:   o.Progress,
+	}
+	t := w.target
+	x, err := g.Examine(ctx, merge.Params{TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head})
+	if err != nil {
+		return r, "", err
+	}
+	r.Range = shortID(t.Base) + ".." + shortID(t.Head)
+	r.Commits, r.Files, r.Coverage = g.Detect(x)
+	for _, f := range x.Findings {
+		if f.Kind == "identity" {
+			r.Findings = append(r.Findings, f)
 		}
-		t := w.target
-		x, err := g.Examine(ctx, merge.Params{TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head})
-		if err != nil {
-			return err
-		}
-		r.Range = shortID(t.Base) + ".." + shortID(t.Head)
-		r.Commits, r.Files, r.Coverage = g.Detect(x)
-		for _, f := range x.Findings {
-			if f.Kind == "identity" {
-				r.Findings = append(r.Findings, f)
-			}
-		}
-		note = t.Note
-		return nil
-	})
-	return r, note, err
+	}
+	return r, t.Note, nil
 }
 
 // KeyInfo is the public side of a key.

@@ -164,7 +164,7 @@ func (a *App) RootVerify(ctx context.Context, o Options) (v RootView, err error)
 	if pin.Zero() {
 		return v, withHint(policy.ErrUnpinned, "name it with --root or SALLYPORT_ROOT: sallyport root init printed it")
 	}
-	if err := w.find(ctx); err != nil {
+	if err := w.findTip(ctx); err != nil {
 		return v, err
 	}
 	files, err := source{w.repo}.Files(ctx, w.target.Base)

@@ -21,6 +21,9 @@ type Target struct {
 	URL    string
 	Note   string // what a person should know about how it was found
 	CI     string // github, gitlab or empty
+
+	pushed   bool   // the ref has moved already, and CI says from where
+	branched string // where CI says that a created ref came from: the default branch
 }
 
 // TargetOptions are what a caller may say about the target. Nothing here can choose policy: it
@@ -29,6 +32,8 @@ type TargetOptions struct {
 	Ref  string // --target
 	Base string // --base
 	Head string // --head
+
+	Commit string // one commit, judged against its first parent, in place of Base and Head
 }
 
 // A Refs resolves names in the repository. It returns an error for what does not exist.
@@ -46,9 +51,65 @@ var ErrNoTarget = errors.New("no target branch found")
 var ErrEmptyRange = errors.New("the range is empty: there is nothing to judge")
 
 // FindTarget finds what a check is about: from the options, else from the CI system's
-// environment and event, else from this checkout. protected lists the refs that the
-// configuration protects, and decides between candidates only.
+// environment and event, else from this checkout.
 func FindTarget(ctx context.Context, refs Refs, getenv func(string) string, o TargetOptions) (Target, error) {
+	t, err := namedTarget(getenv, o)
+	if err != nil {
+		return t, err
+	}
+	t.Head, err = refs.Resolve(ctx, orDefault(t.Head, "HEAD"))
+	if err != nil {
+		return t, fmt.Errorf("find the head: %w", err)
+	}
+	if t, err = findBase(ctx, refs, t); err != nil {
+		return t, err
+	}
+	if o.Commit != "" {
+		return onlyHead(ctx, refs, t), nil
+	}
+	if t.Base == "" {
+		return t, nil // created: what it adds depends on where it came from
+	}
+	landed, err := refs.IsAncestor(ctx, t.Head, t.Base)
+	if err != nil {
+		return t, fmt.Errorf("compare the head with %s: %w", t.Ref, err)
+	}
+	if landed && t.CI != "" {
+		return t, fmt.Errorf("%w: %.12s is already in %s", ErrEmptyRange, t.Head, t.Ref)
+	}
+	if landed {
+		t = onlyHead(ctx, refs, t)
+		t.Note = fmt.Sprintf("%.12s is already in %s: judging that one commit against its parent", t.Head, t.Ref)
+		if t.Base == "" {
+			t.Note = fmt.Sprintf("%.12s is already in %s and has no parent: judging all that it holds", t.Head, t.Ref)
+		}
+		return t, nil
+	}
+	if t.pushed {
+		onTop, err := refs.IsAncestor(ctx, t.Base, t.Head)
+		if err != nil {
+			return t, fmt.Errorf("compare the head with what %s was: %w", t.Ref, err)
+		}
+		if !onTop {
+			t.Action = "rewrite"
+		}
+	}
+	return t, nil
+}
+
+// FindTip finds the ref that a check would be about and its tip: what is in force is decided
+// there, whatever the head is. The head stays empty.
+func FindTip(ctx context.Context, refs Refs, getenv func(string) string, o TargetOptions) (Target, error) {
+	t, err := namedTarget(getenv, o)
+	if err != nil {
+		return t, err
+	}
+	t.Head = ""
+	return findBase(ctx, refs, t)
+}
+
+// namedTarget is what the options and the CI system name, unresolved.
+func namedTarget(getenv func(string) string, o TargetOptions) (Target, error) {
 	t := Target{Action: "update"}
 	switch {
 	case getenv("GITHUB_ACTIONS") == "true":
@@ -60,33 +121,34 @@ func FindTarget(ctx context.Context, refs Refs, getenv func(string) string, o Ta
 		t.CI = "gitlab"
 		fromGitLab(getenv, &t)
 	}
-	if o.Ref != "" {
-		t.Ref = qualify(o.Ref)
-		t.Base = ""
+	// What CI says about one range must not be mixed with another.
+	if o.Ref != "" && qualify(o.Ref) != t.Ref {
+		t.Ref, t.Base, t.Action, t.pushed, t.branched = qualify(o.Ref), "", "update", false, ""
 	}
-	if o.Head != "" {
-		t.Head = o.Head
+	if head := orDefault(o.Commit, o.Head); head != "" {
+		t.Head = head
+		t.Action, t.pushed = "update", false
 	}
 	if o.Base != "" {
 		t.Base = o.Base
+		t.Action, t.pushed = "update", false
 	}
-	return resolveTarget(ctx, refs, t)
+	return t, nil
 }
 
-func resolveTarget(ctx context.Context, refs Refs, t Target) (Target, error) {
-	head, err := refs.Resolve(ctx, orDefault(t.Head, "HEAD"))
-	if err != nil {
-		return t, fmt.Errorf("find the head: %w", err)
-	}
-	t.Head = head
+// findBase resolves the target's tip, and finds the target where nobody named it.
+func findBase(ctx context.Context, refs Refs, t Target) (Target, error) {
 	branch, _ := refs.Head(ctx)
 	if t.Branch == "" {
 		t.Branch = strings.TrimPrefix(branch, "refs/heads/")
 	}
+	if t.Action == "create" {
+		return t, nil
+	}
 	tip := t.Base
 	if t.Ref == "" {
-		t.Ref, tip, err = localTarget(ctx, refs, branch, t.Base)
-		if err != nil {
+		var err error
+		if t.Ref, tip, err = localTarget(ctx, refs, branch, t.Base); err != nil {
 			return t, err
 		}
 	} else if tip == "" {
@@ -97,23 +159,19 @@ func resolveTarget(ctx context.Context, refs Refs, t Target) (Target, error) {
 		return t, fmt.Errorf("find the tip of %s: %w", t.Ref, err)
 	}
 	t.Base = base
-	landed, err := refs.IsAncestor(ctx, t.Head, t.Base)
-	if err != nil {
-		return t, fmt.Errorf("compare the head with %s: %w", t.Ref, err)
-	}
-	if !landed {
-		return t, nil
-	}
-	if t.CI != "" {
-		return t, fmt.Errorf("%w: %.12s is already in %s", ErrEmptyRange, t.Head, t.Ref)
-	}
+	return t, nil
+}
+
+// onlyHead narrows t to its head against the head's first parent. A commit without a parent is
+// judged whole.
+func onlyHead(ctx context.Context, refs Refs, t Target) Target {
 	parent, err := refs.Resolve(ctx, t.Head+"^1")
 	if err != nil {
-		return t, fmt.Errorf("%w: %.12s is already in %s and has no parent", ErrEmptyRange, t.Head, t.Ref)
+		t.Action, t.Base = "create", ""
+		return t
 	}
-	t.Base = parent
-	t.Note = fmt.Sprintf("%.12s is already in %s: judging that one commit against its parent", t.Head, t.Ref)
-	return t, nil
+	t.Action, t.Base = "update", parent
+	return t
 }
 
 // localTarget finds the ref that this checkout would land on, and the revision of its tip.
@@ -179,11 +237,18 @@ func fromGitHub(getenv func(string) string, t *Target) error {
 				SHA string `json:"sha"`
 			} `json:"head"`
 		} `json:"pull_request"`
-		Ref     string `json:"ref"`
-		Before  string `json:"before"`
-		After   string `json:"after"`
-		Created bool   `json:"created"`
-		Forced  bool   `json:"forced"`
+		MergeGroup *struct {
+			BaseRef string `json:"base_ref"`
+			BaseSHA string `json:"base_sha"`
+			HeadRef string `json:"head_ref"`
+			HeadSHA string `json:"head_sha"`
+		} `json:"merge_group"`
+		Repository struct {
+			DefaultBranch string `json:"default_branch"`
+		} `json:"repository"`
+		Ref    string `json:"ref"`
+		Before string `json:"before"`
+		After  string `json:"after"`
 	}
 	if err := json.NewDecoder(io.LimitReader(f, maxEvent)).Decode(&ev); err != nil {
 		return fmt.Errorf("read the GitHub event: %w", err)
@@ -193,13 +258,27 @@ func fromGitHub(getenv func(string) string, t *Target) error {
 		pr := ev.PullRequest
 		t.Ref, t.Head, t.Branch = qualify(pr.Base.Ref), pr.Head.SHA, pr.Head.Ref
 		t.Base, t.Number, t.URL = pr.Base.SHA, pr.Number, pr.HTMLURL
+	case ev.MergeGroup != nil:
+		mg := ev.MergeGroup
+		t.Ref, t.Base, t.Head, t.Branch = qualify(mg.BaseRef), mg.BaseSHA, mg.HeadSHA, mg.HeadRef
+	case ev.Ref != "" && ev.After != "":
+		pushedTo(t, ev.Ref, ev.Before, ev.After, ev.Repository.DefaultBranch)
 	case ev.Ref != "":
-		t.Ref, t.Head, t.Base = ev.Ref, ev.After, ev.Before
-		if ev.Created || isZeroID(ev.Before) {
-			t.Base = ""
-		}
+		t.Ref = qualify(ev.Ref) // a run that a person or a clock started
 	}
 	return nil
+}
+
+// pushedTo is a ref that has moved already. Before it is created there is nothing to compare it
+// with but the branch that it came from.
+func pushedTo(t *Target, ref, before, after, defaultBranch string) {
+	t.Ref, t.Head, t.Base, t.pushed = qualify(ref), after, before, true
+	if isZeroID(before) {
+		t.Action, t.Base, t.pushed = "create", "", false
+		if defaultBranch != "" && qualify(defaultBranch) != t.Ref {
+			t.branched = qualify(defaultBranch)
+		}
+	}
 }
 
 // fromGitLab reads GitLab's predefined variables.
@@ -209,17 +288,16 @@ func fromGitLab(getenv func(string) string, t *Target) {
 		t.Ref = qualify(target)
 		t.Branch = getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
 		t.URL = getenv("CI_MERGE_REQUEST_PROJECT_URL")
-		t.Base = orDefault(getenv("CI_MERGE_REQUEST_TARGET_BRANCH_SHA"), getenv("CI_MERGE_REQUEST_DIFF_BASE_SHA"))
+		// Only pipelines for merged results know the target's tip. The others offer a merge base,
+		// which whoever wrote the branch chose, so the tip must be in the clone.
+		t.Base = getenv("CI_MERGE_REQUEST_TARGET_BRANCH_SHA")
 		if source := getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"); source != "" {
 			t.Head = source
 		}
 		return
 	}
 	if branch := getenv("CI_COMMIT_BRANCH"); branch != "" {
-		t.Ref = qualify(branch)
-		if before := getenv("CI_COMMIT_BEFORE_SHA"); !isZeroID(before) {
-			t.Base = before
-		}
+		pushedTo(t, branch, getenv("CI_COMMIT_BEFORE_SHA"), t.Head, getenv("CI_DEFAULT_BRANCH"))
 	}
 }
 

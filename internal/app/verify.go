@@ -100,7 +100,7 @@ func (w *workspace) verifyKeys(ctx context.Context, file, typ string) ([]evidenc
 		k, err := evidence.KeyFor(b, predicateType(typ))
 		return []evidence.Key{k}, err
 	}
-	if err := w.find(ctx); err != nil {
+	if err := w.findTip(ctx); err != nil {
 		return nil, err
 	}
 	if err := w.governed(ctx, ""); err != nil {

@@ -97,6 +97,32 @@ func (w *workspace) differ(ctx context.Context) *change.Differ {
 // find settles what the check is about.
 func (w *workspace) find(ctx context.Context) error {
 	t, err := FindTarget(ctx, refs{w.repo, w.differ(ctx)}, w.app.Getenv, w.opts.Target)
+	if err != nil {
+		return w.targetHint(err, t)
+	}
+	w.target = t
+	if t.Action != "create" || t.branched == "" {
+		return nil
+	}
+	tip, err := w.repo.Resolve(ctx, tipOf(ctx, refs{w.repo, w.diff}, t.branched))
+	if err != nil {
+		return w.targetHint(fmt.Errorf("find the tip of %s: %w", t.branched, err), t)
+	}
+	return w.createdFrom(ctx, tip)
+}
+
+// findTip settles which ref a check would be about, for those who ask what is in force there.
+func (w *workspace) findTip(ctx context.Context) error {
+	t, err := FindTip(ctx, refs{w.repo, w.differ(ctx)}, w.app.Getenv, w.opts.Target)
+	if err != nil {
+		return w.targetHint(err, t)
+	}
+	w.target = t
+	return nil
+}
+
+// targetHint says what mends a target that was not found.
+func (w *workspace) targetHint(err error, t Target) error {
 	switch {
 	case errors.Is(err, git.ErrShallow):
 		return err
@@ -104,11 +130,18 @@ func (w *workspace) find(ctx context.Context) error {
 		return withHint(err, "name the branch that this would land on: --target main")
 	case errors.Is(err, ErrEmptyRange):
 		return withHint(err, "name a change: --base COMMIT --head COMMIT")
-	case err != nil:
+	case !errors.Is(err, git.ErrNotFound):
 		return err
+	case w.repo.Shallow() != nil:
+		return fmt.Errorf("%w: %w", err, git.ErrShallow)
+	case t.CI == "github":
+		return withHint(err, "let the job fetch all history: actions/checkout with fetch-depth: 0")
+	case t.CI == "gitlab":
+		return withHint(err, "let the job fetch all history and the target: GIT_DEPTH: 0, then git fetch origin")
+	case t.Head == "" && w.opts.Target == (TargetOptions{}):
+		return withHint(err, "there is no commit here yet: commit first")
 	}
-	w.target = t
-	return nil
+	return withHint(err, "fetch it (git fetch), or name another with --target, --base or --head")
 }
 
 // governed loads what is in force for the target, from its tip or under the pin. resultTree is
