@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/render"
 )
 
@@ -88,7 +90,12 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 			w.pushedEvidence = append(w.pushedEvidence, other.after)
 		}
 	}
-	w.target = Target{Ref: p.ref, Action: "update", Base: p.before, Head: p.after, Branch: strings.TrimPrefix(p.ref, "refs/heads/")}
+	// Git writes through a symbolic ref: what is pushed to another name of main is pushed to main.
+	ref, err := w.repo.UpdatedRef(ctx, p.ref)
+	if err != nil {
+		return 0, err
+	}
+	w.target = Target{Ref: ref, Action: "update", Base: p.before, Head: p.after, Branch: strings.TrimPrefix(ref, "refs/heads/")}
 	switch {
 	case isZeroID(p.after):
 		w.target.Action, w.target.Head = "delete", ""
@@ -106,7 +113,7 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 			w.target.Action = "rewrite"
 		}
 	}
-	gated, err := w.gated(ctx, h)
+	gated, err := w.gated(ctx, h, ref, p.ref)
 	if err != nil || !gated {
 		return 0, err
 	}
@@ -124,15 +131,24 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 
 // createdOnServer compares a new ref with the server's default branch, if there is one.
 func (w *workspace) createdOnServer(ctx context.Context) error {
-	head, err := w.repo.SymbolicHead(ctx)
-	if err != nil || head == w.target.Ref {
-		return nil
-	}
-	tip, err := w.repo.Ref(ctx, head)
-	if err != nil {
-		return nil // the default branch is not born yet
+	head, tip, err := w.serverDefault(ctx)
+	if err != nil || tip == "" || head == w.target.Ref {
+		return err
 	}
 	return w.createdFrom(ctx, tip)
+}
+
+// serverDefault returns the server's default branch and its tip, which is empty while the branch
+// is not born. Whatever else keeps it from being read is an error.
+func (w *workspace) serverDefault(ctx context.Context) (ref, tip string, err error) {
+	if ref, err = w.repo.SymbolicHead(ctx); err != nil {
+		return "", "", fmt.Errorf("find the server's default branch: %w", err)
+	}
+	tip, err = w.repo.Ref(ctx, ref)
+	if errors.Is(err, git.ErrNotFound) {
+		return ref, "", nil
+	}
+	return ref, tip, err
 }
 
 // createdFrom finds what a new ref adds to the default branch, whose tip is given: that is what
@@ -148,46 +164,52 @@ func (w *workspace) createdFrom(ctx context.Context, tip string) error {
 	return err
 }
 
-// gated reports whether a push to the target goes through the gate: because the server's hook
-// names it, or because the configuration in force at the default branch does.
-func (w *workspace) gated(ctx context.Context, h PreReceiveOptions) (bool, error) {
+// gated reports whether a push that goes by these names goes through the gate: because the
+// server's hook names one of them, or because the configuration in force at the default branch
+// does.
+func (w *workspace) gated(ctx context.Context, h PreReceiveOptions, names ...string) (bool, error) {
 	for _, pattern := range h.Refs {
-		if config.MatchRef(qualify(pattern), w.target.Ref) {
+		if slices.ContainsFunc(names, func(name string) bool { return config.MatchRef(qualify(pattern), name) }) {
 			return true, nil
 		}
 	}
-	cfg, found, err := w.serverConfig(ctx)
-	if err != nil {
-		return false, err
+	cfg, err := w.serverConfig(ctx)
+	if err != nil || cfg == nil {
+		return false, err // without a configuration, only the hook's own --ref says what is gated
 	}
-	if !found {
-		return false, nil // nothing but the hook's own --ref says what is gated
-	}
-	return cfg.Gated(w.target.Ref), nil
+	return slices.ContainsFunc(names, cfg.Gated), nil
 }
 
-// serverConfig reads the configuration in force on the server: that of the default branch, which
-// the pushed ref's own content has no part in.
-func (w *workspace) serverConfig(ctx context.Context) (config.Config, bool, error) {
-	head, err := w.repo.SymbolicHead(ctx)
+// serverConfig reads the configuration in force on the server: that of the default branch under
+// the pin, which what is pushed has no part in. It is nil where there is none. A server with a
+// pin and nothing that matches it gates everything: the pin says that there should be rules.
+func (w *workspace) serverConfig(ctx context.Context) (*config.Config, error) {
+	pin, err := w.app.pin(w.opts)
 	if err != nil {
-		return config.Config{}, false, nil
+		return nil, err
 	}
-	tip, err := w.repo.Ref(ctx, head)
+	head, tip, err := w.serverDefault(ctx)
 	if err != nil {
-		return config.Config{}, false, nil // the default branch is not born yet
+		return nil, err
 	}
-	files, err := source{w.repo}.Files(ctx, tip)
+	strict := config.Default()
+	if tip == "" && !pin.Zero() {
+		return &strict, nil
+	}
+	gov, err := policy.Resolve(ctx, source{w.repo}, pin, tip, "")
+	if errors.Is(err, policy.ErrNoRoot) {
+		return &strict, nil
+	}
 	if err != nil {
-		return config.Config{}, false, err
+		return nil, err
 	}
-	b, ok := files[configPath]
+	b, ok := gov.Files[configPath]
 	if !ok {
-		return config.Config{}, false, nil
+		return nil, nil
 	}
 	cfg, err := config.Parse(b)
 	if err != nil {
-		return config.Config{}, false, fmt.Errorf("%s at %s: %w", configPath, head, err)
+		return nil, fmt.Errorf("%s at %s: %w", configPath, head, err)
 	}
-	return cfg, true, nil
+	return &cfg, nil
 }
