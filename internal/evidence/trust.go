@@ -101,8 +101,8 @@ type Trust struct {
 	Keys []Key
 }
 
-// trustFile is the file as written. Its keys are documented in docs for users; a key may be a
-// PEM public key or an SSH authorized-key line.
+// trustFile is the file as written; docs/roster.md says what each key means. A key may be a PEM
+// public key or an SSH authorized-key line, and a time may be a day, the whole of it in UTC.
 type trustFile struct {
 	Version int        `yaml:"version"`
 	Keys    []trustKey `yaml:"keys"`
@@ -187,10 +187,10 @@ func (in trustKey) parse() (Key, error) {
 	if k.Public, k.SSH, k.SK, err = parsePublic(in.Key); err != nil {
 		return Key{}, err
 	}
-	if k.NotBefore, err = parseTime("not_before", in.NotBefore); err != nil {
+	if k.NotBefore, _, err = parseTime("not_before", in.NotBefore); err != nil {
 		return Key{}, err
 	}
-	if k.NotAfter, err = parseTime("not_after", in.NotAfter); err != nil {
+	if _, k.NotAfter, err = parseTime("not_after", in.NotAfter); err != nil {
 		return Key{}, err
 	}
 	if !k.NotAfter.IsZero() && k.NotAfter.Before(k.NotBefore) {
@@ -217,15 +217,20 @@ func checkTypes(types []string) error {
 	return nil
 }
 
-func parseTime(field, s string) (time.Time, error) {
+// parseTime returns the first and the last instant of what is named: a day in UTC, as in
+// roster.yaml, or a moment.
+func parseTime(field, s string) (first, last time.Time, err error) {
 	if s == "" {
-		return time.Time{}, nil
+		return time.Time{}, time.Time{}, nil
+	}
+	if day, err := time.Parse(time.DateOnly, s); err == nil {
+		return day, day.AddDate(0, 0, 1).Add(-time.Nanosecond), nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s: %.100q is not a time such as 2026-01-31T00:00:00Z", field, s)
+		return time.Time{}, time.Time{}, fmt.Errorf("%s: %.100q is neither a day such as 2026-01-31 nor a time such as 2026-01-31T12:00:00Z", field, s)
 	}
-	return t, nil
+	return t, t, nil
 }
 
 func validName(s string) bool {

@@ -40,6 +40,38 @@ keys:
 `
 }
 
+// A day counts whole, in UTC, as in roster.yaml: both as the first and as the last.
+func TestTrustedDays(t *testing.T) {
+	at := func(s string) time.Time {
+		t.Helper()
+		v, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for _, tt := range []struct {
+		name, before, after string
+		first, last         time.Time
+	}{
+		{"days", "2026-01-01", "2026-12-31", at("2026-01-01T00:00:00Z"), at("2026-12-31T23:59:59.999999999Z")},
+		{"one day", "2028-02-29", "2028-02-29", at("2028-02-29T00:00:00Z"), at("2028-02-29T23:59:59.999999999Z")},
+		{"quoted days", `"2026-01-01"`, `"2026-12-31"`, at("2026-01-01T00:00:00Z"), at("2026-12-31T23:59:59.999999999Z")},
+		{"times", "2026-01-01T12:00:00Z", "2026-01-01T14:00:00+01:00", at("2026-01-01T12:00:00Z"), at("2026-01-01T13:00:00Z")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			y := strings.NewReplacer("2026-01-01T00:00:00Z", tt.before, `"2027-01-01T00:00:00+01:00"`, tt.after).Replace(trustYAML(trustPEM))
+			got, err := ParseTrust([]byte(y))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if k := got.Keys[0]; !k.NotBefore.Equal(tt.first) || !k.NotAfter.Equal(tt.last) {
+				t.Errorf("valid from %v to %v, want %v to %v", k.NotBefore, k.NotAfter, tt.first, tt.last)
+			}
+		})
+	}
+}
+
 func TestParseTrust(t *testing.T) {
 	got, err := ParseTrust([]byte(trustYAML(trustPEM)))
 	if err != nil {
@@ -120,7 +152,9 @@ func TestParseTrustRefuses(t *testing.T) {
 		{"recomputed by fiat", edit("grade: observed", "grade: recomputed"), "want declared or observed"},
 		{"an agent that observes", edit("kind: workload", "kind: agent"), "cannot prove"},
 		{"a person who observes", edit("kind: workload", "kind: person"), "cannot prove"},
-		{"a date without time", edit("2026-01-01T00:00:00Z", "2026-01-01"), "not_before"},
+		{"a day that does not exist", edit("2026-01-01T00:00:00Z", "2026-02-30"), "not_before"},
+		{"a time without a zone", edit("2026-01-01T00:00:00Z", "2026-01-01T00:00:00"), "not_before"},
+		{"a time that is not quite a day", edit("2026-01-01T00:00:00Z", "2026-1-1"), "not_before"},
 		{"an end before the start", edit("2026-01-01T00:00:00Z", "2028-01-01T00:00:00Z"), "before"},
 		{"no key", trustYAML(""), "key is missing"},
 		{"neither kind of key", trustYAML("hello"), "neither"},
