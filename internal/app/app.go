@@ -14,7 +14,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -116,9 +115,4 @@ func (o Options) step(s string) {
 	if o.Progress != nil {
 		o.Progress(s)
 	}
-}
-
-// background is a context for cleanup that must happen although the caller's has ended.
-func background(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 }

@@ -32,7 +32,7 @@ type Check struct {
 
 // Doctor looks at what commands here depend on. It changes nothing that is recorded.
 func (a *App) Doctor(ctx context.Context, o Options) []Check {
-	checks := []Check{a.checkGit(), checkSSHKeygen()}
+	checks := []Check{checkGit(ctx), checkSSHKeygen()}
 	w, err := a.open(ctx, o)
 	if err != nil {
 		return append(checks, broken("repository", err))
@@ -59,8 +59,8 @@ func broken(name string, err error) Check {
 	return c
 }
 
-func (a *App) checkGit() Check {
-	out, err := exec.Command("git", "version").Output()
+func checkGit(ctx context.Context) Check {
+	out, err := exec.CommandContext(ctx, "git", "version").Output()
 	if err != nil {
 		return Check{Name: "git", State: Broken, Text: "git does not run", Next: "install git 2.39 or newer"}
 	}

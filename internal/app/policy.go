@@ -84,11 +84,17 @@ func (a *App) PolicyTest(ctx context.Context, folder string) (policy.Results, er
 	return policy.Test(ctx, set, nil)
 }
 
-// readFolder reads the regular files below a folder, bounded.
-func readFolder(root string) (map[string][]byte, error) {
+// readFolder reads the regular files below a folder, bounded. Nothing outside it is read, whatever
+// becomes a link meanwhile.
+func readFolder(name string) (map[string][]byte, error) {
+	root, err := os.OpenRoot(name)
+	if err != nil {
+		return nil, fmt.Errorf("read the policy set: %w", err)
+	}
+	defer root.Close()
 	files := map[string][]byte{}
 	total := int64(0)
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -100,13 +106,9 @@ func readFolder(root string) (map[string][]byte, error) {
 			return err
 		}
 		if total += info.Size(); total > 16<<20 || len(files) > 2000 {
-			return fmt.Errorf("%s holds more than 2000 files or 16 MiB", root)
+			return fmt.Errorf("%s holds more than 2000 files or 16 MiB", name)
 		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		files[filepath.ToSlash(rel)], err = os.ReadFile(path)
+		files[path], err = root.ReadFile(path)
 		return err
 	})
 	if err != nil {

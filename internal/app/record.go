@@ -139,7 +139,7 @@ func (w *workspace) adoptable(ctx context.Context) error {
 
 // createLog makes a log and marks in the store that it exists. A run that was killed in between
 // leaves an empty log, which is taken over.
-func (w *workspace) createLog(ctx context.Context, db *sqlite.DB, origin string) (store.Marker, error) {
+func (w *workspace) createLog(ctx context.Context, db *sqlite.DB, origin string) (_ store.Marker, err error) {
 	if l := w.cfg.Log; !l.Local() {
 		return store.Marker{}, logError{"log-missing", fmt.Errorf("the configuration names the log %s, and it is not here", l.Origin)}
 	}
@@ -152,7 +152,7 @@ func (w *workspace) createLog(ctx context.Context, db *sqlite.DB, origin string)
 	if err != nil {
 		return store.Marker{}, err
 	}
-	defer lock.Release()
+	defer done(&err, lock.Release)
 	if m, ok, err := db.Marker(ctx); err != nil || ok {
 		return m, err // another process was faster
 	}
