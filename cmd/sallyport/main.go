@@ -81,7 +81,7 @@ func isBidi(r rune) bool {
 }
 
 // An exitStatus is an error that has already been told.
-type exitStatus int
+type exitStatus int //nolint:errname // an answer, not a failure
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
