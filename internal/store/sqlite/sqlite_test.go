@@ -84,6 +84,7 @@ func TestAppendOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	columns := map[string]string{}
 	for rows.Next() {
 		var table, column string
