@@ -95,6 +95,11 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 	if err != nil {
 		return 0, err
 	}
+	// Asked first: what a ref that is not gated points to need not even be a commit.
+	gated, err := w.gated(ctx, h, ref, p.ref)
+	if err != nil || !gated {
+		return 0, err
+	}
 	w.target = Target{Ref: ref, Action: "update", Base: p.before, Head: p.after, Branch: strings.TrimPrefix(ref, "refs/heads/")}
 	switch {
 	case isZeroID(p.after):
@@ -112,10 +117,6 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 		if !onTop {
 			w.target.Action = "rewrite"
 		}
-	}
-	gated, err := w.gated(ctx, h, ref, p.ref)
-	if err != nil || !gated {
-		return 0, err
 	}
 	r, err := w.check(ctx)
 	if err != nil {
