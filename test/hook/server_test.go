@@ -1,0 +1,192 @@
+package hook
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// The hook reads what is pushed from git's quarantine, and a refused push leaves nothing behind.
+func TestQuarantine(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, options{})
+	s.agentWork("work")
+	head, main := s.git("rev-parse", "work"), s.ref("refs/heads/main")
+	s.refused(s.push("work:main"), "refs/heads/main", main, "approval-missing", "attestation-missing")
+	if a := s.run("git", "-C", s.server, "cat-file", "-e", head); a.status == 0 {
+		t.Error("the server kept the objects of a refused push")
+	}
+	// A server whose objects lie elsewhere too, as in a network of forks.
+	fork := filepath.Join(s.dir, "fork $(touch canary).git")
+	s.must("git", "clone", "-q", "--bare", "--shared", s.server, fork)
+	s.server = fork
+	s.install("refs/heads/main")
+	s.git("remote", "set-url", "origin", fork)
+	s.refused(s.push("work:main"), "refs/heads/main", main, "approval-missing", "attestation-missing")
+	s.attest("main")
+	s.approve()
+	s.accepted(s.push("--atomic", "work:main", "refs/sallyport/evidence"), "refs/heads/main", head)
+	s.verify()
+	for _, dir := range []string{s.dir, s.dev, fork} {
+		if _, err := os.Stat(filepath.Join(dir, "canary")); err == nil {
+			t.Error("the path of the repository was run as a command")
+		}
+	}
+}
+
+// Objects that are no commits: pointed to by a ref that is not gated they are nobody's business,
+// at a gated one they are refused in a line.
+func TestOtherObjects(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, options{refs: []string{"refs/heads/main", "refs/tags/*"}})
+	blob, tree := s.git("rev-parse", "HEAD:server.py"), s.git("rev-parse", "HEAD^{tree}")
+	for _, oid := range []string{blob, tree} {
+		s.accepted(s.push("-f", oid+":refs/meta/x"), "refs/meta/x", oid)
+		a := s.push(oid + ":refs/tags/x")
+		s.refused(a, "refs/tags/x", "")
+		if got := a.remote(); !strings.HasPrefix(got, "sallyport: refs/tags/x: ") || strings.Count(got, "\n") > 2 {
+			t.Errorf("want one line, got %q", got)
+		}
+	}
+	s.agentWork("work")
+	s.git("tag", "-a", "-m", "an annotated tag", "v1", "work")
+	s.refused(s.push("v1"), "refs/tags/v1", "", "approval-missing", "attestation-missing")
+	s.git("tag", "-a", "-m", "a tag of a commit that is there", "v0", "main")
+	s.accepted(s.push("v0"), "refs/tags/v0", s.git("rev-parse", "v0"))
+	s.git("tag", "-a", "-m", "a tag of a tag", "vv", "v0")
+	s.accepted(s.push("vv"), "refs/tags/vv", s.git("rev-parse", "vv"))
+}
+
+// Nobody says --ref: the configuration of the default branch says what is gated, and what is
+// pushed, a new configuration too, does not.
+func TestGatedByConfiguration(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, options{})
+	s.install()
+	main := s.ref("refs/heads/main")
+	s.agentWork("work")
+	s.refused(s.push("work:main"), "refs/heads/main", main, "approval-missing", "attestation-missing")
+	s.accepted(s.push("work"), "refs/heads/work", s.git("rev-parse", "work"))
+
+	// The default branch is one that anybody may push to, and its configuration frees main.
+	s.must("git", "-C", s.server, "symbolic-ref", "HEAD", "refs/heads/develop")
+	s.must("git", "-C", s.server, "update-ref", "refs/heads/develop", main)
+	s.git("switch", "-q", "-c", "develop", "main")
+	s.write(".sallyport/sallyport.yaml", "version: 1\nrepository: "+repository+"\nmode: observe\ngates:\n  merge:\n    refs: [refs/heads/nothing]\n")
+	s.git("commit", "-q", "-a", "-m", "free main")
+	s.accepted(s.push("develop"), "refs/heads/develop", s.git("rev-parse", "develop"))
+	s.refused(s.push("work:main"), "refs/heads/main", main, "approval-missing", "attestation-missing")
+
+	// A default branch that does not exist: the pin says that there are rules.
+	s.must("git", "-C", s.server, "symbolic-ref", "HEAD", "refs/heads/gone")
+	if a := s.push("work:main"); a.status == 0 {
+		t.Error("accepted without rules")
+	}
+	if got := s.ref("refs/heads/main"); got != main {
+		t.Errorf("main moved to %s", got)
+	}
+	s.must("git", "-C", s.server, "symbolic-ref", "HEAD", "refs/heads/main")
+	s.verify()
+}
+
+// In observe mode nothing is refused, the pusher sees what would have been, and the record is
+// truthful.
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, options{mode: "observe"})
+	s.agentWork("work")
+	a := s.push("work:main")
+	s.accepted(a, "refs/heads/main", s.git("rev-parse", "work"))
+	if got := strings.Join(a.codes(), " "); got != "approval-missing attestation-missing" {
+		t.Errorf("the pusher was told %q: %s", got, a.stderr)
+	}
+	if tail := s.sallyport("log", "tail", "--repo", s.server); !strings.Contains(tail, " shut ") {
+		t.Errorf("recorded as %s", tail)
+	}
+	// What landed in observe mode may have changed the rules: then nothing passes any more.
+	s.write(".sallyport/sallyport.yaml", "version: 1\nrepository: "+repository+"\nmode: observe\ngates:\n  merge:\n    refs: [refs/heads/other]\n")
+	s.git("commit", "-q", "-a", "-m", "other rules")
+	s.push("work:main")
+	s.git("commit", "-q", "--allow-empty", "-m", "after that")
+	before := s.ref("refs/heads/main")
+	a = s.push("work:main")
+	if a.status == 0 || s.ref("refs/heads/main") != before {
+		t.Errorf("accepted under rules that nobody signed: %s", a.stderr)
+	}
+}
+
+// A server that cannot record refuses, in one line.
+func TestNoState(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, options{})
+	main := s.ref("refs/heads/main")
+	s.agentWork("work")
+	s.attest("main")
+	s.approve()
+	s.accepted(s.push("refs/sallyport/evidence"), "refs/sallyport/evidence", s.git("rev-parse", "refs/sallyport/evidence"))
+	state := filepath.Join(s.server, "sallyport")
+	if err := os.RemoveAll(state); err != nil {
+		t.Fatal(err)
+	}
+	s.writeFile(state, "in the way\n", 0o644)
+	a := s.push("work:main")
+	s.refused(a, "refs/heads/main", main)
+	if got := a.remote(); !strings.HasPrefix(got, "sallyport: refs/heads/main: ") || strings.Count(got, "\n") > 2 {
+		t.Errorf("want one line, got %q", got)
+	}
+	t.Log(a.remote())
+	if err := os.Remove(state); err != nil {
+		t.Fatal(err)
+	}
+	s.accepted(s.push("work:main"), "refs/heads/main", s.git("rev-parse", "work"))
+}
+
+// Pushes at the same time, from several clones: each is judged and recorded, and of two that
+// would move one ref from one commit git lets one through.
+func TestAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, options{refs: []string{"refs/heads/main", "refs/heads/gated/*"}})
+	main := s.ref("refs/heads/main")
+	s.agentWork("work")
+	s.attest("main")
+	s.approve()
+	s.accepted(s.push("refs/sallyport/evidence"), "refs/sallyport/evidence", s.git("rev-parse", "refs/sallyport/evidence"))
+	const n = 6
+	clones, answers := make([]*scene, n), make([]answer, n)
+	for i := range clones {
+		c := *s
+		c.dev = filepath.Join(s.dir, fmt.Sprintf("clone%d", i))
+		s.must("git", "clone", "-q", s.dev, c.dev)
+		c.git("remote", "set-url", "origin", s.server)
+		clones[i] = &c
+	}
+	var wg sync.WaitGroup
+	for i, c := range clones {
+		wg.Go(func() {
+			if i%2 == 0 {
+				answers[i] = c.push("work:main")
+			} else {
+				answers[i] = c.push(fmt.Sprintf("work:gated/%d", i))
+			}
+		})
+	}
+	wg.Wait()
+	landed := 0
+	for i, a := range answers {
+		switch {
+		case i%2 == 1:
+			s.refused(a, fmt.Sprintf("refs/heads/gated/%d", i), "", "approval-missing")
+		case a.status == 0:
+			landed++
+		case !strings.Contains(a.stderr, "remote rejected"):
+			t.Errorf("%s", a.stderr)
+		}
+	}
+	if got := s.ref("refs/heads/main"); landed == 0 || got == main {
+		t.Errorf("%d pushes landed, main is at %s", landed, got)
+	}
+	s.verify()
+}
