@@ -69,11 +69,10 @@ func (a *App) open(ctx context.Context, o Options) (*workspace, error) {
 }
 
 func (w *workspace) Close() error {
-	var err error
 	if w.cache != nil {
-		err = w.cache.Close()
+		_ = w.cache.Close() // what it could not write is computed again; a decision stands without it
 	}
-	return errors.Join(err, w.repo.Close())
+	return w.repo.Close()
 }
 
 func (w *workspace) path(name string) string { return filepath.Join(w.dir, name) }
