@@ -17,10 +17,12 @@ import (
 //
 // Every answer errs to the safe side: windows too wide, probes too weak.
 
-// A reach bounds how far a match extends to one side of its keyword: over at most runes runes
-// that are not in free, and any number of those that are. Free is empty if the expression has
-// no unbounded repetition on that side.
-type reach struct {
+// A reach bounds how far a match extends to one side of its keyword: over the stretches, one
+// after another and outwards from the keyword.
+type reach []stretch
+
+// A stretch is at most runes runes of any kind, and then any number of those in free.
+type stretch struct {
 	runes int
 	free  class
 }
@@ -39,6 +41,21 @@ func (c *class) add(lo, hi rune) {
 	c.other = c.other || hi >= utf8.RuneSelf
 }
 
+// hasByte tells of a rune by its first byte.
+func (c *class) hasByte(b byte) bool {
+	if b < utf8.RuneSelf {
+		return c.ascii[b]
+	}
+	return c.other
+}
+
+func (c *class) join(o *class) {
+	for r, in := range o.ascii {
+		c.ascii[r] = c.ascii[r] || in
+	}
+	c.other = c.other || o.other
+}
+
 func (c *class) has(lo, hi rune) bool {
 	for r := lo; r <= hi && r < utf8.RuneSelf; r++ {
 		if !c.ascii[r] {
@@ -48,42 +65,106 @@ func (c *class) has(lo, hi rune) bool {
 	return hi < utf8.RuneSelf || c.other
 }
 
-// reachOf returns the reach of what re matches.
-func reachOf(re *syntax.Regexp) reach {
-	var r reach
-	collectFree(re, false, &r.free)
-	r.free.any = r.free.has(0, unicode.MaxRune)
-	r.runes = countBound(re, &r.free)
+// reachOf returns the reach of what re matches, outwards to the left or to the right.
+func reachOf(re *syntax.Regexp, left bool) reach {
+	r := stretches(re, left)
+	for i := range r {
+		r[i].free.any = r[i].free.has(0, unicode.MaxRune)
+	}
 	return r
 }
 
-// collectFree adds to c the runes that re matches inside an unbounded repetition.
-func collectFree(re *syntax.Regexp, inside bool, c *class) {
-	inside = inside || unbounded(re)
-	if inside {
-		switch re.Op {
-		case syntax.OpLiteral:
-			for _, r := range re.Rune {
-				eachFold(r, re.Flags, func(r rune) { c.add(r, r) })
-			}
-		case syntax.OpCharClass:
-			for i := 0; i+1 < len(re.Rune); i += 2 {
-				c.add(re.Rune[i], re.Rune[i+1])
-			}
-		case syntax.OpAnyChar:
-			c.add(0, unicode.MaxRune)
-		case syntax.OpAnyCharNotNL:
-			c.add(0, '\n'-1)
-			c.add('\n'+1, unicode.MaxRune)
+// stretches never understates: whoever walks over the result from any place at or beyond the
+// one where a match of re begins arrives at or beyond the place where it ends.
+func stretches(re *syntax.Regexp, left bool) reach {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return reach{{runes: len(re.Rune)}}
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return reach{{runes: 1}}
+	case syntax.OpCapture, syntax.OpQuest:
+		return stretches(re.Sub[0], left)
+	case syntax.OpStar, syntax.OpPlus:
+		return repeated(re.Sub[0])
+	case syntax.OpRepeat:
+		sub := stretches(re.Sub[0], left)
+		switch {
+		case re.Max < 0 || len(sub) > 1 || len(sub) == 1 && sub[0].free != (class{}):
+			return repeated(re.Sub[0])
+		case len(sub) == 1:
+			sub[0].runes *= re.Max
 		}
+		return sub
+	case syntax.OpConcat:
+		var r reach
+		for i := range re.Sub {
+			if left {
+				i = len(re.Sub) - 1 - i
+			}
+			r = r.then(stretches(re.Sub[i], left))
+		}
+		return r
+	case syntax.OpAlternate:
+		var r reach
+		for _, sub := range re.Sub {
+			r = r.or(stretches(sub, left))
+		}
+		return r
 	}
-	for _, sub := range re.Sub {
-		collectFree(sub, inside, c)
-	}
+	return nil // empty matches and assertions
 }
 
-func unbounded(re *syntax.Regexp) bool {
-	return re.Op == syntax.OpStar || re.Op == syntax.OpPlus || re.Op == syntax.OpRepeat && re.Max < 0
+// repeated is the reach of any number of matches of re.
+func repeated(re *syntax.Regexp) reach {
+	r := reach{{}}
+	collectRunes(re, &r[0].free)
+	return r
+}
+
+func (r reach) then(next reach) reach {
+	if len(r) > 0 && len(next) > 0 && r[len(r)-1].free == (class{}) {
+		joined := slices.Clone(r)
+		last := &joined[len(r)-1]
+		last.runes, last.free = last.runes+next[0].runes, next[0].free
+		return append(joined, next[1:]...)
+	}
+	return slices.Concat(r, next)
+}
+
+// or returns a reach that goes as far as either: stretch by stretch the longer one, since a walk
+// that starts further out ends no nearer.
+func (r reach) or(other reach) reach {
+	if len(r) < len(other) {
+		r, other = other, r
+	}
+	r = slices.Clone(r)
+	for i, o := range other {
+		r[i].runes = max(r[i].runes, o.runes)
+		r[i].free.join(&o.free)
+	}
+	return r
+}
+
+// collectRunes adds to c the runes that matches of re hold.
+func collectRunes(re *syntax.Regexp, c *class) {
+	switch re.Op {
+	case syntax.OpLiteral:
+		for _, r := range re.Rune {
+			eachFold(r, re.Flags, func(r rune) { c.add(r, r) })
+		}
+	case syntax.OpCharClass:
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			c.add(re.Rune[i], re.Rune[i+1])
+		}
+	case syntax.OpAnyChar:
+		c.add(0, unicode.MaxRune)
+	case syntax.OpAnyCharNotNL:
+		c.add(0, '\n'-1)
+		c.add('\n'+1, unicode.MaxRune)
+	}
+	for _, sub := range re.Sub {
+		collectRunes(sub, c)
+	}
 }
 
 func eachFold(r rune, flags syntax.Flags, f func(rune)) {
@@ -95,51 +176,29 @@ func eachFold(r rune, flags syntax.Flags, f func(rune)) {
 	}
 }
 
-// countBound returns the largest number of runes outside free that a match of re can have.
-func countBound(re *syntax.Regexp, free *class) int {
-	switch re.Op {
-	case syntax.OpLiteral:
-		n := 0
-		for _, r := range re.Rune {
-			in := true
-			eachFold(r, re.Flags, func(r rune) { in = in && free.has(r, r) })
-			if !in {
-				n++
+// spread returns re with a literal that stands before an alternative moved into its branches:
+// the parser writes fo1_|fm2_ as f(o1_|m2_), and no branch holds a whole keyword then.
+func spread(re *syntax.Regexp) *syntax.Regexp {
+	out := *re
+	out.Sub = nil
+	for _, sub := range re.Sub {
+		if n := len(out.Sub); re.Op == syntax.OpConcat && n > 0 && out.Sub[n-1].Op == syntax.OpLiteral {
+			branches := sub
+			for branches.Op == syntax.OpCapture {
+				branches = branches.Sub[0]
+			}
+			if branches.Op == syntax.OpAlternate {
+				moved := &syntax.Regexp{Op: syntax.OpAlternate, Flags: branches.Flags}
+				for _, b := range branches.Sub {
+					moved.Sub = append(moved.Sub, spread(&syntax.Regexp{Op: syntax.OpConcat, Flags: b.Flags, Sub: flatten(b, []*syntax.Regexp{out.Sub[n-1]})}))
+				}
+				out.Sub[n-1] = moved
+				continue
 			}
 		}
-		return n
-	case syntax.OpCharClass:
-		for i := 0; i+1 < len(re.Rune); i += 2 {
-			if !free.has(re.Rune[i], re.Rune[i+1]) {
-				return 1
-			}
-		}
-		return 0
-	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		if free.any || re.Op == syntax.OpAnyCharNotNL && free.has(0, '\n'-1) && free.has('\n'+1, unicode.MaxRune) {
-			return 0
-		}
-		return 1
-	case syntax.OpCapture, syntax.OpQuest:
-		return countBound(re.Sub[0], free)
-	case syntax.OpStar, syntax.OpPlus:
-		return 0
-	case syntax.OpRepeat:
-		return max(0, re.Max) * countBound(re.Sub[0], free)
-	case syntax.OpConcat:
-		n := 0
-		for _, sub := range re.Sub {
-			n += countBound(sub, free)
-		}
-		return n
-	case syntax.OpAlternate:
-		n := 0
-		for _, sub := range re.Sub {
-			n = max(n, countBound(sub, free))
-		}
-		return n
+		out.Sub = append(out.Sub, spread(sub))
 	}
-	return 0 // empty matches and assertions
+	return &out
 }
 
 // A place is where in an expression a word stands that contains the keyword: left matches what

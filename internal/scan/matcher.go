@@ -13,11 +13,12 @@ import (
 // NewSecretMatcher returns a matcher of gitleaks' rules and a few of our own.
 //
 // One pass over the text finds the keywords of all rules. Where a rule's keyword stands, its
-// probe, an anchored expression for what must follow, is tried; where that holds, a window is
-// opened that is wide enough for every match that could contain the keyword; and only in the
-// windows, merged where they overlap, the rule's own expression runs. Every match lies in a
-// window with a rune to spare, so that the result is that of running each rule over all of the
-// text.
+// probe, an anchored expression for what must follow at once, is tried, and then its tail, one
+// for all that must follow; where both hold, a window is opened that is wide enough for every
+// match that could contain the keyword; and only in the windows, merged where they overlap, the
+// rule's own expression runs. Every match lies in a window with a rune to spare, so that the
+// result is that of running each rule over all of the text. Tails are tried over no more bytes
+// than the text has, so that no text makes them the costliest part.
 //
 // It differs from gitleaks in what its author could turn against it: an inline comment that
 // allows a secret is not heeded, and lists of allowed paths count for contextual rules only,
@@ -89,49 +90,52 @@ func (w *windows) close(r *rule, text []byte) []span {
 }
 
 // walkRight returns an offset one rune beyond everything that a match with reach r whose
-// keyword starts at i can cover.
+// keyword starts at i can cover. A stray byte, which is a rune of its own, goes with the rune
+// before it: the walk is at least as long as needed.
 func walkRight(text []byte, i int, r reach) int {
-	if r.free.any {
-		return len(text)
-	}
-	for n := r.runes + 2; i < len(text); i++ {
-		b := text[i]
-		if b >= utf8.RuneSelf {
-			// The first byte of each rune counts, and a stray byte, which is a rune of its own, is
-			// never counted twice: the walk is at least as long as needed.
-			if r.free.other || !utf8.RuneStart(b) {
-				continue
-			}
-		} else if r.free.ascii[b] {
-			continue
+	for _, s := range r {
+		if s.free.any {
+			return len(text)
 		}
-		if n--; n == 0 {
-			return i
+		for n := s.runes; n > 0 && i < len(text); n-- {
+			i = nextRune(text, i)
+		}
+		for i < len(text) && s.free.hasByte(text[i]) {
+			i = nextRune(text, i)
 		}
 	}
-	return i
+	return nextRune(text, i)
 }
 
 // walkLeft returns an offset one rune before everything that a match with reach r whose
 // keyword ends at i can cover, or floor if that is further right.
 func walkLeft(text []byte, i int, r reach, floor int) int {
-	if r.free.any {
-		return floor
-	}
-	for n := r.runes + 2; i > floor; i-- {
-		b := text[i-1]
-		if b >= utf8.RuneSelf {
-			if r.free.other || !utf8.RuneStart(b) {
-				continue
-			}
-		} else if r.free.ascii[b] {
-			continue
+	for _, s := range r {
+		if s.free.any {
+			return floor
 		}
-		if n--; n == 0 {
-			return i
+		for n := s.runes; n > 0 && i > floor; n-- {
+			i = lastRune(text, i)
+		}
+		for i > floor && s.free.hasByte(text[i-1]) {
+			i = lastRune(text, i)
 		}
 	}
-	return i
+	return max(floor, lastRune(text, i))
+}
+
+// nextRune returns where the rune after the one at i begins.
+func nextRune(text []byte, i int) int {
+	for i++; i < len(text) && !utf8.RuneStart(text[i]); i++ {
+	}
+	return min(i, len(text))
+}
+
+// lastRune returns where the rune before i begins.
+func lastRune(text []byte, i int) int {
+	for i--; i > 0 && !utf8.RuneStart(text[i]); i-- {
+	}
+	return max(i, 0)
 }
 
 // Find implements [SecretMatcher].
@@ -145,6 +149,7 @@ func (m *windowMatcher) Find(path string, text []byte, ranges []Range) []Match {
 	defer m.pool.Put(scratch)
 	state := *scratch
 	var used []int
+	tails := len(text) + 4<<10 // bytes that may still be read for tails
 	m.set.words.scan(text, func(word, end int) {
 		for _, i := range m.set.byWord[word] {
 			r, w := rules[i], &state[i]
@@ -168,6 +173,12 @@ func (m *windowMatcher) Find(path string, text []byte, ranges []Range) []Match {
 			}
 			if r.probe != nil && !r.probe.Match(text[start:probeEnd(text, start, r.probeRunes)]) {
 				continue
+			}
+			if r.tail != "" && tails > 0 {
+				edge := walkRight(text, start, r.right)
+				if tails -= edge - start; tails > 0 && !r.tailRE.match(r.tail, text[start:edge]) {
+					continue
+				}
 			}
 			if !w.open && len(w.done) == 0 {
 				used = append(used, i)
@@ -234,7 +245,7 @@ func (m *windowMatcher) run(found []Match, r *rule, path string, text []byte, in
 				continue
 			}
 			secret := match
-			if groups := r.re.FindSubmatch(match); len(groups) > 1 {
+			if groups := r.expr().FindSubmatch(match); len(groups) > 1 {
 				if r.Group > 0 {
 					secret = groups[r.Group]
 				} else {
@@ -270,7 +281,7 @@ func findIn(r *rule, text []byte, w span) []span {
 	for grow := 64; ; grow *= 4 {
 		var out []span
 		left, right := false, false
-		for _, at := range r.re.FindAllIndex(text[w.start:w.end], -1) {
+		for _, at := range r.expr().FindAllIndex(text[w.start:w.end], -1) {
 			left = left || at[0] == 0 && w.start > 0
 			right = right || at[1] == w.end-w.start && w.end < len(text)
 			out = append(out, span{w.start + at[0], w.start + at[1]})

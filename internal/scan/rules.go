@@ -45,10 +45,9 @@ type rule struct {
 	Contextual bool         `json:"contextual"`
 	Allow      []*allowlist `json:"allow"`
 
-	path lazyRegexp
-	once sync.Once
-	err  error
-	re   *regexp.Regexp
+	path, re lazyRegexp
+	once     sync.Once
+	err      error
 
 	// everywhere is set when a match need not contain a keyword; the rule then runs over all of
 	// a text in which one of its keywords stands.
@@ -57,8 +56,12 @@ type rule struct {
 
 	probe      *regexp.Regexp // nil if none
 	probeRunes int
-	lead       *lead // nil if none
+	lead       *lead  // nil if none
+	tail       string // what follows a keyword in a match, anchored; empty if the probe says as much
+	tailRE     lazyRegexp
 }
+
+func (r *rule) expr() *regexp.Regexp { return r.re.get(r.Regexp) }
 
 // A lazyRegexp is compiled when it is first used.
 type lazyRegexp struct {
@@ -66,33 +69,38 @@ type lazyRegexp struct {
 	re   *regexp.Regexp
 }
 
-func (l *lazyRegexp) match(expr string, b []byte) bool {
+func (l *lazyRegexp) get(expr string) *regexp.Regexp {
 	l.once.Do(func() { l.re = regexp.MustCompile(expr) })
-	return l.re.Match(b)
+	return l.re
 }
 
-// prepare compiles the rule and derives how it can be run.
+func (l *lazyRegexp) match(expr string, b []byte) bool { return l.get(expr).Match(b) }
+
+// prepare derives how the rule can be run. Its expressions are compiled when they first run.
 func (r *rule) prepare() error {
-	r.once.Do(func() { r.err = r.compile() })
+	r.once.Do(func() { r.err = r.derive() })
 	return r.err
 }
 
-func (r *rule) compile() error {
-	var err error
-	if r.re, err = regexp.Compile(r.Regexp); err != nil {
-		return fmt.Errorf("rule %s: %w", r.ID, err)
-	}
+func (r *rule) derive() error {
 	tree, err := syntax.Parse(r.Regexp, syntax.Perl)
 	if err != nil {
 		return fmt.Errorf("rule %s: %w", r.ID, err)
 	}
+	tree = spread(tree)
 	probe, at := probeOf(tree, r.Keywords)
 	if probe != nil {
-		var none class
-		r.probeRunes = countBound(probe, &none) + 1
+		for _, s := range reachOf(probe, false) {
+			r.probeRunes += s.runes
+		}
+		r.probeRunes++
 		r.lead = leadOf(probe, r.Keywords)
-		if r.probe, err = regexp.Compile(`\A(?:` + probe.String() + `)`); err != nil {
+		anchored := `\A(?:` + probe.String() + `)`
+		if r.probe, err = regexp.Compile(anchored); err != nil {
 			return fmt.Errorf("rule %s: probe: %w", r.ID, err)
+		}
+		if tail := `\A(?:` + at.right.String() + `)`; tail != anchored {
+			r.tail = tail
 		}
 	} else {
 		var ok bool
@@ -101,7 +109,7 @@ func (r *rule) compile() error {
 			return nil
 		}
 	}
-	r.left, r.right = reachOf(at.left), reachOf(at.right)
+	r.left, r.right = reachOf(at.left, true), reachOf(at.right, false)
 	return nil
 }
 
