@@ -152,7 +152,7 @@ func (w *workspace) governed(ctx context.Context, resultTree string) error {
 	}
 	w.gov, err = policy.Resolve(ctx, source{w.repo}, pin, orDefault(w.policyAt, w.target.Base), resultTree)
 	if errors.Is(err, policy.ErrNoRoot) {
-		return withHint(err, "pin the digest of the root that the target holds: sallyport root show")
+		return withHint(err, "is the pin right? Whoever holds it reviews the governed files and pins anew: sallyport root show")
 	}
 	if err != nil {
 		return err
