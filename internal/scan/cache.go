@@ -44,31 +44,73 @@ func (s *Scanner) key(f *sallyport.File, p plan) string {
 }
 
 // load returns the cached result under key, if it is there and whole.
-func (s *Scanner) load(ctx context.Context, key string) (result, bool) {
-	if s.cache == nil {
-		return result{}, false
-	}
-	value, ok := s.cache.Get(ctx, key)
-	if !ok {
-		return result{}, false
-	}
-	sum, body, ok := bytes.Cut(value, []byte("\n"))
-	if !ok || string(sum) != checksum(key, body) {
-		return result{}, false
-	}
-	var r result
-	if err := strict.JSON(body, maxCached, &r); err != nil || r.Classes == nil {
-		return result{}, false
-	}
-	return r, true
+func (s *Scanner) load(ctx context.Context, key string) (r result, ok bool) {
+	ok = s.get(ctx, key, &r) && r.Classes != nil
+	return r, ok
 }
 
 // store keeps r under key. A path that is not UTF-8 survives: [sallyport.Path] encodes itself.
-func (s *Scanner) store(ctx context.Context, key string, r result) {
+func (s *Scanner) store(ctx context.Context, key string, r result) { s.put(ctx, key, r) }
+
+// keyOfAll names the results of jobs taken together.
+func keyOfAll(jobs []job) string {
+	h := sha256.New()
+	for i := range jobs {
+		fmt.Fprintf(h, "%s\n", jobs[i].key)
+	}
+	return "scan-all/" + hex.EncodeToString(h.Sum(nil))
+}
+
+// loadAll fills in the results of all jobs, or of none.
+func (s *Scanner) loadAll(ctx context.Context, jobs []job) bool {
+	var rs []result
+	if s.cache == nil || len(jobs) < 2 || !s.get(ctx, keyOfAll(jobs), &rs) || len(rs) != len(jobs) {
+		return false
+	}
+	for i := range rs {
+		if rs[i].Classes == nil {
+			return false
+		}
+	}
+	for i := range jobs {
+		jobs[i].result, jobs[i].final = rs[i], true
+	}
+	return true
+}
+
+// storeAll keeps the results of all jobs under one key, if all are final.
+func (s *Scanner) storeAll(ctx context.Context, jobs []job) {
+	if s.cache == nil || len(jobs) < 2 {
+		return
+	}
+	rs := make([]result, len(jobs))
+	for i := range jobs {
+		if !jobs[i].final {
+			return
+		}
+		rs[i] = jobs[i].result
+	}
+	s.put(ctx, keyOfAll(jobs), rs)
+}
+
+// get decodes the entry under key into v, if it is there and whole.
+func (s *Scanner) get(ctx context.Context, key string, v any) bool {
+	if s.cache == nil {
+		return false
+	}
+	value, ok := s.cache.Get(ctx, key)
+	if !ok {
+		return false
+	}
+	sum, body, ok := bytes.Cut(value, []byte("\n"))
+	return ok && string(sum) == checksum(key, body) && strict.JSON(body, maxCached, v) == nil
+}
+
+func (s *Scanner) put(ctx context.Context, key string, v any) {
 	if s.cache == nil {
 		return
 	}
-	body, err := sallyport.EncodeJSON(r)
+	body, err := sallyport.EncodeJSON(v)
 	if err != nil || len(body) > maxCached {
 		return // it is scanned again the next time
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -164,17 +163,25 @@ func foldRune(r rune) rune {
 	return unicode.ToLower(least)
 }
 
+// A pattern is compiled when it is first matched: most changes need none or few of them.
+type pattern struct {
+	expr string
+	re   lazyRegexp
+}
+
+func (p *pattern) Match(b []byte) bool { return p.re.match(p.expr, b) }
+
 var (
-	apiVersion = regexp.MustCompile(`(?m)^["']?apiVersion["']?[ \t]*:[ \t]*["']?[a-zA-Z{]`)
-	kind       = regexp.MustCompile(`(?m)^["']?kind["']?[ \t]*:[ \t]*["']?[A-Z{]`)
-	ansible    = regexp.MustCompile(`(?m)^-?[ \t]+(?:hosts|import_playbook|ansible\.builtin\.[a-z_]+)[ \t]*:`)
-	cloudForm  = regexp.MustCompile(`(?m)^[ \t"']*(?:AWSTemplateFormatVersion|Transform)["']?[ \t]*:[ \t]*["']?(?:2010-09-09|AWS::)`)
-	compose    = regexp.MustCompile(`(?m)^services[ \t]*:`)
-	image      = regexp.MustCompile(`(?m)^[ \t]+(?:image|build)[ \t]*:`)
-	workflow   = regexp.MustCompile(`(?m)^jobs[ \t]*:`)
-	runsOn     = regexp.MustCompile(`(?m)^[ \t]+(?:runs-on|uses|steps)[ \t]*:`)
-	action     = regexp.MustCompile(`(?m)^runs[ \t]*:`)
-	generated  = regexp.MustCompile(`(?mi)^[^\n]{0,20}(?:code generated [^\n]{0,200}do not edit|@generated\b|(?:this (?:file|code) (?:is|was) )?(?:auto-?|automatically )generated\b[^\n]{0,120}(?:do not|don't) (?:edit|modify))`)
+	apiVersion = pattern{expr: `(?m)^["']?apiVersion["']?[ \t]*:[ \t]*["']?[a-zA-Z{]`}
+	kind       = pattern{expr: `(?m)^["']?kind["']?[ \t]*:[ \t]*["']?[A-Z{]`}
+	ansible    = pattern{expr: `(?m)^-?[ \t]+(?:hosts|import_playbook|ansible\.builtin\.[a-z_]+)[ \t]*:`}
+	cloudForm  = pattern{expr: `(?m)^[ \t"']*(?:AWSTemplateFormatVersion|Transform)["']?[ \t]*:[ \t]*["']?(?:2010-09-09|AWS::)`}
+	compose    = pattern{expr: `(?m)^services[ \t]*:`}
+	image      = pattern{expr: `(?m)^[ \t]+(?:image|build)[ \t]*:`}
+	workflow   = pattern{expr: `(?m)^jobs[ \t]*:`}
+	runsOn     = pattern{expr: `(?m)^[ \t]+(?:runs-on|uses|steps)[ \t]*:`}
+	action     = pattern{expr: `(?m)^runs[ \t]*:`}
+	generated  = pattern{expr: `(?mi)^[^\n]{0,20}(?:code generated [^\n]{0,200}do not edit|@generated\b|(?:this (?:file|code) (?:is|was) )?(?:auto-?|automatically )generated\b[^\n]{0,120}(?:do not|don't) (?:edit|modify))`}
 )
 
 // contentClasses returns the classes that the start of the content gives.

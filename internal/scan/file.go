@@ -59,22 +59,6 @@ func planOf(f *sallyport.File) plan {
 // hasBlob reports whether oid names an object.
 func hasBlob(oid string) bool { return strings.Trim(oid, "0") != "" }
 
-// file scans one file, from the cache if that holds the result.
-func (s *Scanner) file(ctx context.Context, f *sallyport.File) []sallyport.Finding {
-	p := planOf(f)
-	key := s.key(f, p)
-	if r, ok := s.load(ctx, key); ok {
-		f.Classes = r.Classes
-		return r.Findings
-	}
-	r, final := s.scanFile(ctx, f, p)
-	f.Classes = r.Classes
-	if final {
-		s.store(ctx, key, r)
-	}
-	return r.Findings
-}
-
 // scanFile scans f. Final is false if the result may differ another time.
 func (s *Scanner) scanFile(ctx context.Context, f *sallyport.File, p plan) (r result, final bool) {
 	final = true

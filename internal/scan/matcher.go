@@ -27,6 +27,21 @@ func NewSecretMatcher() SecretMatcher {
 	return &windowMatcher{set: defaultRules()}
 }
 
+// lazyMatcher is what [NewSecretMatcher] returns, loaded when it is first asked to find something:
+// when a cache answers for every file, only the digest is wanted.
+type lazyMatcher struct{}
+
+var (
+	loadedMatcher = sync.OnceValue(NewSecretMatcher)
+	loadedDigest  = sync.OnceValue(func() sallyport.Digest { return digestOf(gitleaksRules, ownRules) })
+)
+
+func (lazyMatcher) Digest() sallyport.Digest { return loadedDigest() }
+
+func (lazyMatcher) Find(path string, text []byte, ranges []Range) []Match {
+	return loadedMatcher().Find(path, text, ranges)
+}
+
 type windowMatcher struct {
 	set  *ruleSet
 	pool sync.Pool // of *windows

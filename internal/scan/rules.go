@@ -183,14 +183,21 @@ var defaultRules = sync.OnceValue(func() *ruleSet {
 	return set
 })
 
-func loadRules(files ...[]byte) (*ruleSet, error) {
-	set := &ruleSet{}
+// digestOf names the rules in files, and what the matcher makes of them.
+func digestOf(files ...[]byte) sallyport.Digest {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "sallyport secret matcher %s\n", matcherVersion)
+	for _, b := range files {
+		sum.Write(b)
+	}
+	return sallyport.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil)))
+}
+
+func loadRules(files ...[]byte) (*ruleSet, error) {
+	set := &ruleSet{digest: digestOf(files...)}
 	index := map[string]int{}
 	var words []string
 	for _, b := range files {
-		sum.Write(b)
 		var f ruleFile
 		dec := json.NewDecoder(bytes.NewReader(b))
 		dec.DisallowUnknownFields()
@@ -220,7 +227,6 @@ func loadRules(files ...[]byte) (*ruleSet, error) {
 		}
 	}
 	set.words = newAutomaton(words)
-	set.digest = sallyport.Digest("sha256:" + hex.EncodeToString(sum.Sum(nil)))
 	return set, nil
 }
 

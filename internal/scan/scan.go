@@ -22,8 +22,9 @@
 // secret, not from the secret itself, and so cannot be used to test guesses; it survives a move
 // to another line.
 //
-// Results are cached by blob, ranges of new lines, path, modes and the digest of the rules. A
-// cache entry carries a checksum over its key and its value, and one that does not verify is
+// Results are cached by blob, ranges of new lines, path, modes and the digest of the rules, file by
+// file, and once more for all files of a change together: one read then answers for it. A cache
+// entry carries a checksum over its key and its value, and one that does not verify is
 // thrown away and made anew. The checksum finds damage, not forgery: the cache belongs to the
 // enforcement point's own state.
 //
@@ -79,7 +80,7 @@ type Scanner struct {
 
 // New returns a scanner that reads from blobs. The cache may be nil.
 func New(blobs Blobs, cache Cache) *Scanner {
-	return &Scanner{blobs: blobs, cache: cache, secrets: NewSecretMatcher(), limit: MaxBlob}
+	return &Scanner{blobs: blobs, cache: cache, secrets: lazyMatcher{}, limit: MaxBlob}
 }
 
 // Change scans the new content of c and returns what it found, sorted by path, line, kind and
@@ -87,55 +88,104 @@ func New(blobs Blobs, cache Cache) *Scanner {
 // commit. It fills the Classes of every file of c in place. The error is not nil only if ctx ended:
 // whatever else goes wrong with a file is a finding.
 func (s *Scanner) Change(ctx context.Context, c *sallyport.Change) ([]sallyport.Finding, error) {
+	jobs := s.jobs(c)
+	if !s.loadAll(ctx, jobs) {
+		if err := s.scanAll(ctx, jobs); err != nil {
+			return nil, err
+		}
+		s.storeAll(ctx, jobs)
+	}
+	var findings []sallyport.Finding
+	for i := range jobs {
+		j := &jobs[i]
+		j.file.Classes = j.Classes
+		if j.in.Zero() {
+			findings = append(findings, j.Findings...)
+		} else {
+			findings = append(findings, inPassing(j.Findings, j.in)...)
+		}
+	}
+	sortFindings(findings)
+	return findings, nil
+}
+
+// A job is one file to scan.
+type job struct {
+	file *sallyport.File
+	in   sallyport.Digest // the commit, of what commits hold in passing
+	plan plan
+	key  string // of the result in the cache; empty if there is no cache
+
+	result
+	final bool // the result is the same another time
+}
+
+// jobs lists what there is to scan: the files of the change, then what its commits hold in
+// passing.
+func (s *Scanner) jobs(c *sallyport.Change) []job {
+	jobs := make([]job, 0, len(c.Files)+len(c.Passing))
+	for i := range c.Files {
+		jobs = append(jobs, job{file: &c.Files[i]})
+	}
+	for i := range c.Passing {
+		jobs = append(jobs, job{file: &c.Passing[i].File, in: c.Passing[i].Commit})
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		j.plan = planOf(j.file)
+		if s.cache != nil {
+			j.key = s.key(j.file, j.plan)
+		}
+	}
+	return jobs
+}
+
+// scanAll does the jobs, several at a time.
+func (s *Scanner) scanAll(ctx context.Context, jobs []job) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
 		workers = min(max(2, runtime.GOMAXPROCS(0)), 8)
 		memory  = semaphore.NewWeighted(inFlight)
-		jobs    = make(chan int)
-		results = make([][]sallyport.Finding, len(c.Files)+len(c.Passing))
+		next    = make(chan *job)
 		wg      sync.WaitGroup
 	)
 	for range workers {
 		wg.Go(func() {
-			for i := range jobs {
-				f, in := nth(c, i)
-				weight := min(max(f.Size, 0)+4096, inFlight)
+			for j := range next {
+				weight := min(max(j.file.Size, 0)+4096, inFlight)
 				if memory.Acquire(ctx, weight) != nil {
 					continue
 				}
-				results[i] = s.file(ctx, f)
-				if !in.Zero() {
-					results[i] = inPassing(results[i], in)
-				}
+				s.do(ctx, j)
 				memory.Release(weight)
 			}
 		})
 	}
-	for i := range results {
+	for i := range jobs {
 		if ctx.Err() != nil {
 			break
 		}
-		jobs <- i
+		next <- &jobs[i]
 	}
-	close(jobs)
+	close(next)
 	wg.Wait()
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("scan the change: %w", err)
+		return fmt.Errorf("scan the change: %w", err)
 	}
-	findings := slices.Concat(results...)
-	sortFindings(findings)
-	return findings, nil
+	return nil
 }
 
-// nth returns the i-th thing to scan: the files of the change, then what its commits hold in
-// passing, with the commit.
-func nth(c *sallyport.Change, i int) (*sallyport.File, sallyport.Digest) {
-	if i < len(c.Files) {
-		return &c.Files[i], ""
+// do scans one file, from the cache if that holds the result.
+func (s *Scanner) do(ctx context.Context, j *job) {
+	if r, ok := s.load(ctx, j.key); ok {
+		j.result, j.final = r, true
+		return
 	}
-	p := &c.Passing[i-len(c.Files)]
-	return &p.File, p.Commit
+	j.result, j.final = s.scanFile(ctx, j.file, j.plan)
+	if j.final {
+		s.store(ctx, j.key, j.result)
+	}
 }
 
 // inPassing marks findings in content that a later commit of the range removes again.

@@ -315,6 +315,17 @@ func TestCache(t *testing.T) {
 			}
 		})
 	}
+	// Without the entry for all of them, those of the files answer.
+	scanFiles(t, b, c, slices.Clone(files)...)
+	for k := range c.data {
+		if strings.HasPrefix(k, "scan-all/") {
+			delete(c.data, k)
+		}
+	}
+	reads = b.reads
+	if again, _ := scanFiles(t, b, c, slices.Clone(files)...); b.reads != reads || !slices.Equal(brief(cold), brief(again)) {
+		t.Errorf("from the files' own entries: %d reads, got %v, want %v", b.reads-reads, brief(again), brief(cold))
+	}
 	// Other lines of the same blob are another result.
 	f := files[0]
 	f.Status, f.OldBlob, f.Units = "modified", zeros, []sallyport.Unit{{Kind: sallyport.UnitLines, Side: sallyport.AddedSide, Start: 2, Lines: 1}}
