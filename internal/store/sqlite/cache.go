@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// MaxCacheValue is the largest value that is kept; larger ones are not.
-	MaxCacheValue = 4 << 20
+	// MaxCacheValue is the largest value that is kept; larger ones are not. A change of 2,000
+	// commits takes a good third of it.
+	MaxCacheValue = 64 << 20
 	// MaxCacheKey is the longest key.
 	MaxCacheKey = 1 << 10
 	// DefaultCacheSize bounds the file, unless the caller says otherwise.
