@@ -205,6 +205,10 @@ func (a approver) Judge(ctx context.Context, evidence []sallyport.Evidence, c *s
 			tree, conflicts, err := w.diff.Replay(ctx, onto, head)
 			return tree, conflicts, missing(err)
 		},
+		Ancestor: func(ctx context.Context, ancestor, commit string) (bool, error) {
+			ok, err := w.diff.IsAncestor(ctx, ancestor, commit)
+			return ok, missing(err)
+		},
 		Residue: w.diff.Residue,
 		Authors: a.authors,
 	})

@@ -6,9 +6,10 @@
 // the digest of the one text that the reviewer was shown ([Screen]). One new byte in any of
 // them makes it stale, with a single exception: the same content on another commit or on a
 // newer base. [Judge] replays the approved head onto the target's tip in question; the approval
-// is fresh if that merge has no conflict and gives exactly the tree that is about to land. That
-// holds for a squash, a rebase and a merge commit made elsewhere, and for a base that moved.
-// Whatever differs is residue.
+// is fresh if that merge has no conflict and gives exactly the tree that is about to land, and if
+// the target holds the tip that was seen: the screen showed the difference to it, and what lies
+// beyond it was never shown. That holds for a squash, a rebase and a merge commit made elsewhere,
+// and for a base that moved on. Whatever differs is residue.
 //
 // An approval counts if all of this holds, checked in this order:
 //

@@ -40,6 +40,9 @@ type Context struct {
 	// the paths that conflict.
 	Replay func(ctx context.Context, onto, head string) (tree string, conflicts []sallyport.Path, err error)
 
+	// Ancestor reports whether a commit is an ancestor of another; both are object ids.
+	Ancestor func(ctx context.Context, ancestor, commit string) (bool, error)
+
 	// Residue returns the files, cut into units, in which the tree got differs from want.
 	Residue func(ctx context.Context, want, got string) ([]sallyport.File, error)
 
@@ -100,8 +103,8 @@ func (c *Context) check() error {
 		return fmt.Errorf("%w: the change is about %q, not %q", ErrContext, c.Change.TargetRef, c.TargetRef)
 	case c.Now.IsZero():
 		return missing("the time is")
-	case c.Reviewer == nil || c.Replay == nil || c.Residue == nil:
-		return missing("a way to look up reviewers, to replay or to find residue is")
+	case c.Reviewer == nil || c.Replay == nil || c.Ancestor == nil || c.Residue == nil:
+		return missing("a way to look up reviewers, to replay, to compare histories or to find residue is")
 	}
 	return nil
 }

@@ -45,6 +45,13 @@ func (w *world) replay(_ context.Context, onto, head string) (string, []sallypor
 	return "", []sallyport.Path{"main.go"}, nil
 }
 
+func (w *world) ancestor(_ context.Context, ancestor, commit string) (bool, error) {
+	if w.missing[ancestor] || w.missing[commit] {
+		return false, fmt.Errorf("read commit: %w", ErrMissing)
+	}
+	return ancestor == oid("B") && commit == oid("B2"), nil
+}
+
 func (w *world) diff(_ context.Context, want, got string) ([]sallyport.File, error) {
 	n, ok := w.residue[[2]string{want, got}]
 	if !ok {
@@ -84,7 +91,7 @@ func newScene() *scene {
 		Grades:     []sallyport.Grade{sallyport.Present},
 		Reviewer:   func(p string) bool { return p == "bob" || p == "carol" || p == "alice" },
 		Ineligible: map[string]string{"alice": "operated claude-code in run 7"},
-		Replay:     w.replay, Residue: w.diff, Authors: w.who,
+		Replay:     w.replay, Ancestor: w.ancestor, Residue: w.diff, Authors: w.who,
 	}}
 	s.a = approve("bob", change)
 	s.ev = sallyport.Evidence{Signer: sallyport.Principal{Kind: sallyport.Person, Name: "bob"}, Grade: sallyport.Present}
@@ -216,6 +223,20 @@ func TestJudge(t *testing.T) {
 		{"base moved and git says nothing", baseMoved, func(s *scene) {
 			s.c.Replay = func(context.Context, string, string) (string, []sallyport.Path, error) { return "", nil, nil }
 		}, "gave no tree"},
+		{"base moved and histories cannot be compared", baseMoved, func(s *scene) {
+			s.c.Ancestor = func(context.Context, string, string) (bool, error) { return false, errors.New("boom") }
+		}, "could not be compared: boom"},
+		{"of the difference to a base that the target does not hold", none, func(s *scene) { s.a.Base = string(commit("X")) }, "which the target does not hold"},
+		{"of the difference to a newer base", none, func(s *scene) { s.a.Base = string(commit("B2")) }, "which the target does not hold"},
+		{"of the difference to a base that is not here", none, func(s *scene) {
+			s.a.Base = string(commit("X"))
+			s.w.missing[oid("X")] = true
+		}, "which is not in this repository"},
+		{"squash of the difference to a base that the target does not hold", (*scene).squash, func(s *scene) {
+			s.a.Base = string(commit("X"))
+			s.w.merges[[2]string{oid("X"), oid("H")}] = oid("B+H")
+		}, "which the target does not hold"},
+		{"of an update, where the ref is made", none, func(s *scene) { s.c.Change.Base = "" }, "is not one that is changed"},
 		{"amended after approval", none, func(s *scene) {
 			s.c.Change.Head, s.c.Change.HeadTree, s.c.Change.MergeTree = commit("H2"), tree("H2"), tree("B+H2")
 		}, "what would land differs"},

@@ -106,7 +106,8 @@ func (j *judge) stale(ctx context.Context, w *word) (why string, replayed bool, 
 	case c.MergeTree.Zero():
 		return "the head does not merge into the target without conflict, so nothing can be approved", false, nil
 	case j.direct(w):
-		return "", false, nil
+		why, err := j.unseen(ctx, w)
+		return why, false, err
 	case w.p.Head == string(c.Head) && w.p.HeadTree != string(c.HeadTree):
 		return "it contradicts itself: the tree that it names is not that of its head", false, nil
 	}
@@ -132,7 +133,34 @@ func (j *judge) stale(ctx context.Context, w *word) (why string, replayed bool, 
 	case w.p.MergeTree != string(sallyport.GitTree(seen.tree)):
 		return "it contradicts itself: the merge result that it names is not that of its head and base", false, nil
 	}
-	return "", true, nil
+	why, err = j.unseen(ctx, w)
+	return why, why == "", err
+}
+
+// unseen says why the reviewer was not shown all of the change. What they were shown is the
+// difference to the base that the approval names. If the target does not hold that base, what lies
+// between would land unseen: a branch of two commits, of which only the second was looked at.
+func (j *judge) unseen(ctx context.Context, w *word) (string, error) {
+	base := sallyport.Digest(w.p.Base)
+	if base == j.c.Change.Base {
+		return "", nil
+	}
+	const told = "it was given for the difference to another base, "
+	if base.Zero() || j.c.Change.Base.Zero() {
+		return told + "and a ref that is made is not one that is changed", nil
+	}
+	ok, err := j.c.Ancestor(ctx, base.Hex(), j.c.Change.Base.Hex())
+	switch {
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("compare histories: %w", ctx.Err())
+	case errors.Is(err, ErrMissing):
+		return told + base.Short() + ", which is not in this repository", nil
+	case err != nil:
+		return told + base.Short() + ", which could not be compared: " + oneLine(err), nil
+	case !ok:
+		return told + base.Short() + ", which the target does not hold: what lies between was not shown", nil
+	}
+	return "", nil
 }
 
 // revocations returns the attestations that were taken back. A revocation counts if it is
