@@ -14,129 +14,61 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
-var binary string
+func TestMain(m *testing.M) { os.Exit(scene.Main(m)) }
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
-
-func runTests(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "sallyport-crash-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "sallyport")
-	build := exec.Command("go", "build", "-o", binary, "github.com/sallyport-dev/sallyport/cmd/sallyport")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the product: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
-
-// A scene is a repository with a pinned root and a change that two reviewers approved, so that
-// its gate is open: the verdict that must never be told without a record.
-type scene struct {
+// A site is a repository with a change that two reviewers approved, so that its gate is open: the
+// verdict that must never be told without a record.
+type site struct {
+	*scene.Scene
 	t     testing.TB
-	dir   string
-	repo  string
 	state string
-	pin   string
 	base  string
 	tree  string // of every head
 	heads int    // made so far
 }
 
-func newScene(t testing.TB) *scene {
+func newSite(t testing.TB) *site {
 	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &scene{t: t, dir: dir, repo: filepath.Join(dir, "repo"), state: filepath.Join(dir, "state")}
-	s.git("init", "-q", "-b", "main", s.repo)
-	var roster strings.Builder
-	roster.WriteString("version: 1\npersons:\n")
-	for _, p := range [][2]string{{"alice", "bob"}, {"bob", "carol"}, {"carol", "alice"}} {
-		out := s.must("key", "generate", "--simulated-sk", s.key(p[0]))
-		lines := strings.Split(strings.TrimSpace(out), "\n")
-		fmt.Fprintf(&roster, "  - id: %s\n    emails: [%s@example.com]\n    keys: [{key: %s, enrolled_by: %s}]\n    roles: [reviewer, root]\n",
-			p[0], p[0], lines[len(lines)-1], p[1])
-	}
-	s.write(".sallyport/sallyport.yaml", "version: 1\nrepository: example.com/acme/service\nmode: enforce\ngates:\n  merge:\n    refs: [refs/heads/main]\n")
-	s.write(".sallyport/roster.yaml", roster.String())
-	s.write(".sallyport/trust.yaml", "version: 1\n")
-	s.write("README", "a service\n")
-	for line := range strings.Lines(s.must("root", "init", "--repo", s.repo)) {
-		if pin, ok := strings.CutPrefix(line, "pin "); ok {
-			s.pin = strings.TrimSpace(pin)
-		}
-	}
-	s.git("-C", s.repo, "add", "-A")
-	s.git("-C", s.repo, "commit", "-q", "-m", "a service")
-	s.base = s.git("-C", s.repo, "rev-parse", "HEAD")
-	s.git("-C", s.repo, "switch", "-q", "-c", "change")
-	s.write("README", "a service\nthat counts\n")
-	s.git("-C", s.repo, "commit", "-q", "-a", "-m", "count")
-	s.tree = s.git("-C", s.repo, "rev-parse", "HEAD^{tree}")
-	for _, reviewer := range []string{"bob", "carol"} {
-		s.must("approval", "give", "--repo", s.repo, "--state", s.state, "--root", s.pin, "--target", "main", "--yes", "--key", "simulated-sk:"+s.key(reviewer))
-	}
+	s := &site{Scene: scene.New(t, scene.Options{}), t: t}
+	s.state = s.State()
+	s.base = s.Rev("main")
+	s.Git("switch", "-q", "-c", "change")
+	s.Append("util.py", "\n\ndef twice(n):\n    return 2 * n\n")
+	s.Commit("Double")
+	s.tree = s.Rev("HEAD^{tree}")
+	s.Approve(scene.Bob)
+	s.Approve(scene.Carol)
 	return s
 }
 
-func (s *scene) key(name string) string { return filepath.Join(s.dir, name+".key") }
-
-func (s *scene) write(path, content string) {
-	s.t.Helper()
-	path = filepath.Join(s.repo, path)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		s.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// environment is what a child sees: nothing of the machine's git configuration or CI system.
-func (s *scene) environment() []string {
-	return []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + s.dir, "LC_ALL=C.UTF-8", "NO_COLOR=1",
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_TERMINAL_PROMPT=0",
-		"GIT_AUTHOR_NAME=Alice", "GIT_AUTHOR_EMAIL=alice@example.com", "GIT_COMMITTER_NAME=Alice", "GIT_COMMITTER_EMAIL=alice@example.com",
-	}
-}
-
-func (s *scene) git(args ...string) string {
-	s.t.Helper()
-	cmd := exec.Command("git", args...)
-	cmd.Env = s.environment()
-	out, err := cmd.Output()
-	if err != nil {
-		s.t.Fatalf("git %s: %v", strings.Join(args, " "), err)
-	}
-	return strings.TrimSpace(string(out))
+// in returns the site for a subtest.
+func (s *site) in(t testing.TB) *site {
+	c, sc := *s, *s.Scene
+	sc.TB, c.Scene, c.t = t, &sc, t
+	return &c
 }
 
 // head makes a commit like no other that lands what was approved.
-func (s *scene) head() string {
+func (s *site) head() string {
 	s.t.Helper()
 	s.heads++
-	return s.git("-C", s.repo, "commit-tree", "-p", s.base, "-m", fmt.Sprintf("count, in words of its own %d", s.heads), s.tree)
+	return s.Git("commit-tree", "-p", s.base, "-m", fmt.Sprintf("Double, in words of its own: %d, %s", s.heads, s.t.Name()), s.tree)
 }
 
 // check returns a check merge about head that is ready to run.
-func (s *scene) check(head string, more ...string) *exec.Cmd {
-	args := []string{"check", "merge", "--repo", s.repo, "--state", s.state, "--root", s.pin, "--target", "main", "--base", s.base, "--head", head}
+func (s *site) check(head string, more ...string) *exec.Cmd {
+	args := []string{"check", "merge", "--repo", s.Repo, "--root", string(s.Pin), "--target", "main", "--base", s.base, "--head", head}
 	return s.command(append(args, more...)...)
 }
 
-func (s *scene) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(binary, args...)
-	cmd.Env, cmd.Dir = s.environment(), s.dir
+func (s *site) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(scene.Binary(), args...)
+	// A process that is killed leaves its temporary folder behind.
+	cmd.Env, cmd.Dir = append(scene.Env(s.Dir), "TMPDIR="+s.Dir), s.Dir
 	return cmd
 }
 
@@ -146,18 +78,9 @@ type answer struct {
 	stdout, stderr string
 }
 
-func (s *scene) run(cmd *exec.Cmd) answer {
+func (s *site) run(cmd *exec.Cmd) answer {
 	s.t.Helper()
 	return s.runThen(cmd, func() {})
-}
-
-func (s *scene) must(args ...string) string {
-	s.t.Helper()
-	a := s.run(s.command(args...))
-	if a.status != 0 {
-		s.t.Fatalf("sallyport %s ended with %d: %s%s", strings.Join(args, " "), a.status, a.stdout, a.stderr)
-	}
-	return a.stdout
 }
 
 // decision returns the digest of the decision that was printed whole, or nothing.
@@ -179,10 +102,10 @@ type line struct {
 }
 
 // log returns what log tail lists, by decision. An empty state folder has no log yet.
-func (s *scene) log() map[string]line {
+func (s *site) log() map[string]line {
 	s.t.Helper()
 	var lines []line
-	if err := json.Unmarshal([]byte(s.must("log", "tail", "--repo", s.repo, "--state", s.state, "-n", "10000", "--json")), &lines); err != nil {
+	if err := json.Unmarshal([]byte(s.Must("log", "tail", "--repo", s.Repo, "-n", "10000", "--json")), &lines); err != nil {
 		s.t.Fatal(err)
 	}
 	byID := map[string]line{}
@@ -193,14 +116,14 @@ func (s *scene) log() map[string]line {
 }
 
 // verify fails the test unless the whole log verifies.
-func (s *scene) verify() {
+func (s *site) verify() {
 	s.t.Helper()
-	s.must("log", "verify", "--repo", s.repo, "--state", s.state)
+	s.Must("log", "verify", "--repo", s.Repo)
 }
 
 // recorded fails the test unless each answer that says anything about an outcome is recorded
 // with that outcome and stands in the log.
-func (s *scene) recorded(head string, a answer, log map[string]line) {
+func (s *site) recorded(head string, a answer, log map[string]line) {
 	s.t.Helper()
 	id := a.decision()
 	switch l, ok := log[id]; {
@@ -228,7 +151,7 @@ func mapValues(m map[string]line) []line {
 }
 
 // opens fails the test unless a further check needs no repair and is open.
-func (s *scene) opens() {
+func (s *site) opens() {
 	s.t.Helper()
 	head := s.head()
 	a := s.run(s.check(head))
@@ -239,7 +162,7 @@ func (s *scene) opens() {
 }
 
 // runThen is run, with then called once the process exists.
-func (s *scene) runThen(cmd *exec.Cmd, then func()) answer {
+func (s *site) runThen(cmd *exec.Cmd, then func()) answer {
 	s.t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -255,7 +178,7 @@ func (s *scene) runThen(cmd *exec.Cmd, then func()) answer {
 }
 
 // fresh takes away everything of the state folder but the evidence.
-func (s *scene) fresh() {
+func (s *site) fresh() {
 	s.t.Helper()
 	entries, err := os.ReadDir(s.state)
 	if err != nil {
@@ -272,10 +195,10 @@ func (s *scene) fresh() {
 }
 
 // explained fails the test unless a recorded decision can be derived again from its inputs.
-func (s *scene) explained(log map[string]line) {
+func (s *site) explained(log map[string]line) {
 	s.t.Helper()
 	for id := range log { // any one
-		out := s.must("explain", "--repo", s.repo, "--state", s.state, "--root", s.pin, id)
+		out := s.Must("explain", "--repo", s.Repo, "--root", string(s.Pin), id)
 		if !strings.Contains(out, "derived again") {
 			s.t.Errorf("explain %s: %s", id, out)
 		}

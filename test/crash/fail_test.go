@@ -15,7 +15,7 @@ import (
 var told = regexp.MustCompile(`^sallyport: error: [^\n]+\n(sallyport: hint: [^\n]+\n)?$`)
 
 // undecided fails the test unless a says, in one line, that nothing was decided.
-func (s *scene) undecided(what string, a answer) {
+func (s *site) undecided(what string, a answer) {
 	s.t.Helper()
 	if a.status != 1 || a.stdout != "" || !told.MatchString(a.stderr) {
 		s.t.Errorf("%s: ended with %d, want 1, no answer and one line:\nstdout %q\nstderr %q", what, a.status, a.stdout, a.stderr)
@@ -25,7 +25,7 @@ func (s *scene) undecided(what string, a answer) {
 // What stands where the state folder's parts should be. Nothing can be recorded, so nothing is
 // decided; and nothing is put in its place.
 func TestStateThatCannotBe(t *testing.T) {
-	s := newScene(t)
+	s := newSite(t)
 	file := func(path string) func() error {
 		return func() error { return os.WriteFile(filepath.Join(s.state, path), []byte("in the way\n"), 0o600) }
 	}
@@ -49,8 +49,7 @@ func TestStateThatCannotBe(t *testing.T) {
 		{"a link to nowhere in place of the store", func() error { return os.Symlink("nowhere/at/all", filepath.Join(s.state, "state.db")) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := *s
-			s.t = t
+			s := s.in(t)
 			s.fresh()
 			if strings.Contains(tt.name, "full folder") {
 				if err := folder("log")(); err != nil {
@@ -69,13 +68,12 @@ func TestStateThatCannotBe(t *testing.T) {
 		})
 	}
 	t.Run("a file in place of the state folder", func(t *testing.T) {
-		s := *s
-		s.t = t
-		real := s.state
-		s.state = filepath.Join(s.dir, "plain")
-		s.write("../plain", "a file\n")
-		s.undecided("check", s.run(s.check(s.head())))
-		s.state = real
+		s := s.in(t)
+		plain := filepath.Join(s.Dir, "plain")
+		if err := os.WriteFile(plain, []byte("a file\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.undecided("check", s.run(s.check(s.head(), "--state", plain)))
 	})
 }
 
@@ -84,7 +82,7 @@ func TestStateThatCannotBe(t *testing.T) {
 func TestReadOnlyState(t *testing.T) {
 	for _, used := range []bool{false, true} {
 		t.Run(fmt.Sprintf("used %v", used), func(t *testing.T) {
-			s := newScene(t)
+			s := newSite(t)
 			if used {
 				s.opens()
 			}
@@ -106,7 +104,7 @@ func TestReadOnlyState(t *testing.T) {
 // A disk that is full is told by the file size that a process may reach, which needs no disk: at
 // each limit some other file is the one that cannot grow.
 func TestFullDisk(t *testing.T) {
-	s := newScene(t)
+	s := newSite(t)
 	failed, opened := 0, 0
 	for _, blocks := range []int{0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 224, 256, 320, 1024, 4096} {
 		if blocks%3 != 1 {
@@ -135,7 +133,7 @@ func TestFullDisk(t *testing.T) {
 
 // An answer that nobody can read is no answer.
 func TestAnswerThatCannotBePrinted(t *testing.T) {
-	s := newScene(t)
+	s := newSite(t)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skipf("NOT RUN: %v", err)
@@ -153,7 +151,7 @@ func TestAnswerThatCannotBePrinted(t *testing.T) {
 
 // Checks at the same time, in one state folder that one of them has to make, all recorded.
 func TestAtOnce(t *testing.T) {
-	s := newScene(t)
+	s := newSite(t)
 	for range 3 {
 		s.fresh()
 		const n = 8

@@ -27,7 +27,7 @@ func rounds(t *testing.T) int {
 // Every tenth round begins with an empty state folder, so that the making of the store, the
 // keys and the log is killed as well.
 func TestKill(t *testing.T) {
-	s := newScene(t)
+	s := newSite(t)
 	whole := s.typical()
 	n := rounds(t)
 	type run struct {
@@ -82,7 +82,7 @@ func TestKill(t *testing.T) {
 }
 
 // typical is how long an undisturbed check takes.
-func (s *scene) typical() time.Duration {
+func (s *site) typical() time.Duration {
 	s.t.Helper()
 	var times []time.Duration
 	for range 3 {

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	sys "syscall"
+
+	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
 // nobody is who runs a check that must not write, where the test itself runs as superuser.
@@ -16,20 +18,20 @@ const nobody = 65534
 
 // asReader takes the right to write the state folder away and makes cmd run as somebody to whom
 // that matters. The repository and its keys may be read.
-func (s *scene) asReader(cmd *exec.Cmd) error {
-	tmp := filepath.Join(s.dir, "reader")
+func (s *site) asReader(cmd *exec.Cmd) error {
+	tmp := filepath.Join(s.Dir, "reader")
 	if err := os.Mkdir(tmp, 0o777); err != nil {
 		return err
 	}
 	if os.Getuid() == 0 {
 		cmd.SysProcAttr = &sys.SysProcAttr{Credential: &sys.Credential{Uid: nobody, Gid: nobody}}
 		// Folders above a test's own may be closed to others.
-		for dir := s.dir; dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
+		for dir := s.Dir; dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
 			if err := os.Chmod(dir, 0o755); err != nil {
 				return err
 			}
 		}
-		if err := os.Chmod(filepath.Dir(binary), 0o755); err != nil {
+		if err := os.Chmod(filepath.Dir(scene.Binary()), 0o755); err != nil {
 			return err
 		}
 		err := filepath.WalkDir(s.state, func(p string, d fs.DirEntry, err error) error {

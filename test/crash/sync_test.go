@@ -17,7 +17,7 @@ const traced = "trace=write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,ope
 
 // strace returns a command that runs cmd under strace. Without strace the test fails in CI and
 // says elsewhere that it did not run.
-func (s *scene) strace(cmd *exec.Cmd, trace string, options ...string) *exec.Cmd {
+func (s *site) strace(cmd *exec.Cmd, trace string, options ...string) *exec.Cmd {
 	s.t.Helper()
 	path, err := exec.LookPath("strace")
 	if err != nil {
@@ -33,9 +33,9 @@ func (s *scene) strace(cmd *exec.Cmd, trace string, options ...string) *exec.Cmd
 }
 
 // record runs cmd under strace with its standard output in a file, and returns the trace.
-func (s *scene) record(cmd *exec.Cmd, answerFile string, want int) []byte {
+func (s *site) record(cmd *exec.Cmd, answerFile string, want int) []byte {
 	s.t.Helper()
-	trace := filepath.Join(s.dir, "trace")
+	trace := filepath.Join(s.Dir, "trace")
 	outer := s.strace(cmd, trace, "-e", traced, "-e", "signal=none")
 	out, err := os.Create(answerFile)
 	if err != nil {
@@ -59,9 +59,9 @@ func (s *scene) record(cmd *exec.Cmd, answerFile string, want int) []byte {
 }
 
 // files lists what is below the scene's folder.
-func (s *scene) files() []string {
+func (s *site) files() []string {
 	var list []string
-	err := filepath.WalkDir(s.dir, func(p string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(s.Dir, func(p string, d fs.DirEntry, err error) error {
 		list = append(list, p)
 		return err
 	})
@@ -73,7 +73,7 @@ func (s *scene) files() []string {
 
 // evidenceOf reports whether a path below the state folder must outlive a power cut. The cache
 // may be lost, SQLite's shared memory is rebuilt, and locks are the kernel's.
-func (s *scene) evidenceOf(path string) bool {
+func (s *site) evidenceOf(path string) bool {
 	rel, ok := strings.CutPrefix(path, s.state)
 	if !ok {
 		return false
@@ -93,7 +93,7 @@ var steps = []*regexp.Regexp{
 
 // durableFirst reports what is wrong with a trace in which a file got an answer: that it was
 // written while something it rests on was not on the disk.
-func (s *scene) durableFirst(trace []byte, existing []string, answerFile string) error {
+func (s *site) durableFirst(trace []byte, existing []string, answerFile string) error {
 	calls, err := parseTrace(strings.NewReader(string(trace)))
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (s *scene) durableFirst(trace []byte, existing []string, answerFile string)
 		before = last
 	}
 	if lost := m.unsynced(); len(lost) > 0 {
-		return fmt.Errorf("a power cut at the answer would lose %s", strings.ReplaceAll(strings.Join(lost, ", "), s.dir+"/", ""))
+		return fmt.Errorf("a power cut at the answer would lose %s", strings.ReplaceAll(strings.Join(lost, ", "), s.Dir+"/", ""))
 	}
 	return nil
 }
@@ -126,15 +126,14 @@ func (s *scene) durableFirst(trace []byte, existing []string, answerFile string)
 // rests on is on the disk when the first byte of the answer is written: in a state folder that
 // exists, and in one that this run has to make.
 func TestSyncBeforeAnswer(t *testing.T) {
-	s := newScene(t)
+	s := newSite(t)
 	for _, name := range []string{"a state folder that is new", "a state folder in use"} {
 		t.Run(name, func(t *testing.T) {
-			s := *s
-			s.t = t
+			s := s.in(t)
 			if strings.HasSuffix(name, "new") {
 				s.fresh()
 			}
-			answer := filepath.Join(s.dir, "answer")
+			answer := filepath.Join(s.Dir, "answer")
 			cmd, existing := s.check(s.head()), s.files()
 			trace := s.record(cmd, answer, 0)
 			if err := s.durableFirst(trace, existing, answer); err != nil {
@@ -147,7 +146,7 @@ func TestSyncBeforeAnswer(t *testing.T) {
 }
 
 // faults holds the reading itself to account: a trace from which a sync is missing is refused.
-func (s *scene) faults(t *testing.T, trace []byte, existing []string, answer string) {
+func (s *site) faults(t *testing.T, trace []byte, existing []string, answer string) {
 	state := regexp.QuoteMeta(s.state)
 	for _, tt := range []struct {
 		name     string
@@ -178,7 +177,7 @@ func (s *scene) faults(t *testing.T, trace []byte, existing []string, answer str
 
 // excerpt is the part of a trace that a reader wants to see: what touched the files that
 // decisions rest on, runs of writes to one file in one line, and the answer.
-func (s *scene) excerpt(trace []byte, answer string) string {
+func (s *site) excerpt(trace []byte, answer string) string {
 	calls, err := parseTrace(strings.NewReader(string(trace)))
 	if err != nil {
 		s.t.Fatal(err)
@@ -235,7 +234,7 @@ func (s *scene) excerpt(trace []byte, answer string) string {
 	return strings.Join(out, "\n")
 }
 
-func (s *scene) short(path string) string {
+func (s *site) short(path string) string {
 	if path == s.state {
 		return "."
 	}

@@ -5,6 +5,8 @@ package hook
 import (
 	"strings"
 	"testing"
+
+	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
 // An agent's push is refused with the reasons, and the same commits pass once the run is
@@ -13,16 +15,16 @@ func TestRefusedThenAccepted(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		options options
-		url     func(*scene) string
+		url     func(*site) string
 	}{
-		{"a path", options{}, func(s *scene) string { return s.server }},
-		{"a file URL", options{}, func(s *scene) string { return "file://" + s.server }},
-		{"SHA-256", options{sha256: true}, func(s *scene) string { return s.server }},
+		{"a path", options{}, func(s *site) string { return s.server }},
+		{"a file URL", options{}, func(s *site) string { return "file://" + s.server }},
+		{"SHA-256", options{sha256: true}, func(s *site) string { return s.server }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, tt.options)
-			s.git("remote", "set-url", "origin", tt.url(s))
+			s := newSite(t, tt.options)
+			s.Git("remote", "set-url", "origin", tt.url(s))
 			main := s.ref("refs/heads/main")
 			s.agentWork("work")
 			a := s.push("work:main")
@@ -30,17 +32,18 @@ func TestRefusedThenAccepted(t *testing.T) {
 			t.Logf("what the pusher sees:\n%s", a.stderr)
 
 			// The branch may lie on the server meanwhile, and evidence travels.
-			s.accepted(s.push("work"), "refs/heads/work", s.git("rev-parse", "work"))
-			s.attest("main")
-			s.accepted(s.push("refs/sallyport/evidence"), "refs/sallyport/evidence", s.git("rev-parse", "refs/sallyport/evidence"))
+			s.accepted(s.push("work"), "refs/heads/work", s.Rev("work"))
+			s.AttestRun("main", "HEAD")
+			s.pushEvidence()
 			s.refused(s.push("work:main"), "refs/heads/main", main, "approval-missing")
-			s.approve()
-			s.accepted(s.push("refs/sallyport/evidence"), "refs/sallyport/evidence", s.git("rev-parse", "refs/sallyport/evidence"))
+			s.Approve(scene.Bob)
+			s.Approve(scene.Carol)
+			s.pushEvidence()
 			a = s.push("work:main")
-			s.accepted(a, "refs/heads/main", s.git("rev-parse", "work"))
+			s.accepted(a, "refs/heads/main", s.Rev("work"))
 			t.Logf("what the pusher sees:\n%s", a.stderr)
 			s.verify()
-			if got := strings.Count(s.sallyport("log", "tail", "--repo", s.server), "\n") + 1; got != 3 {
+			if got := strings.Count(s.Must("log", "tail", "--repo", s.server), "\n"); got != 3 {
 				t.Errorf("%d decisions are recorded, want 3", got)
 			}
 		})
@@ -50,10 +53,9 @@ func TestRefusedThenAccepted(t *testing.T) {
 // Evidence may come in the same push as what it is about.
 func TestEvidenceInTheSamePush(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{})
+	s := newSite(t, options{})
 	s.agentWork("work")
-	s.attest("main")
-	s.approve()
+	s.vouch()
 	s.refused(s.push("work:main"), "refs/heads/main", s.ref("refs/heads/main"), "approval-missing", "attestation-missing")
-	s.accepted(s.push("--atomic", "work:main", "refs/sallyport/evidence"), "refs/heads/main", s.git("rev-parse", "work"))
+	s.accepted(s.push("--atomic", "work:main", "refs/sallyport/evidence"), "refs/heads/main", s.Rev("work"))
 }

@@ -4,18 +4,19 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
 // Creating, deleting and rewriting a gated ref are judged, each with a code of its own.
 func TestGatedRefs(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{refs: []string{"refs/heads/main", "refs/heads/release/*", "refs/tags/*"}})
+	s := newSite(t, options{refs: []string{"refs/heads/main", "refs/heads/release/*", "refs/tags/*"}})
 	main := s.ref("refs/heads/main")
 	s.agentWork("work")
 	approved := func() {
-		s.attest("main")
-		s.approve()
-		s.accepted(s.push("refs/sallyport/evidence"), "refs/sallyport/evidence", s.git("rev-parse", "refs/sallyport/evidence"))
+		s.vouch()
+		s.pushEvidence()
 	}
 	for _, tt := range []struct {
 		name  string
@@ -29,8 +30,7 @@ func TestGatedRefs(t *testing.T) {
 		{"two refs, one refused", []string{"work:refs/heads/fine", "work:main"}, "refs/heads/main", []string{"approval-missing", "attestation-missing"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := *s
-			s.t = t
+			s := s.in(t)
 			before := s.ref(tt.ref)
 			s.refused(s.push(tt.args...), tt.ref, before, tt.codes...)
 			if got := s.ref("refs/heads/fine"); got != "" {
@@ -39,20 +39,18 @@ func TestGatedRefs(t *testing.T) {
 		})
 	}
 	t.Run("rewriting", func(t *testing.T) {
-		s := *s
-		s.t = t
+		s := s.in(t)
 		approved()
-		s.accepted(s.push("work:main"), "refs/heads/main", s.git("rev-parse", "work"))
+		s.accepted(s.push("work:main"), "refs/heads/main", s.Rev("work"))
 		landed := s.ref("refs/heads/main")
 		s.refused(s.push("--force", main+":refs/heads/main"), "refs/heads/main", landed, "approval-missing", "ref-rewritten", "unattributed")
-		s.git("switch", "-q", "-c", "other", main)
-		s.git("commit", "-q", "--allow-empty", "-m", "elsewhere")
+		s.Git("switch", "-q", "-c", "other", main)
+		s.Git("commit", "-q", "--allow-empty", "-m", "elsewhere")
 		s.refused(s.push("--force", "other:main"), "refs/heads/main", landed, "approval-missing", "ref-rewritten", "unattributed")
 	})
 	t.Run("a release branch of what was accepted", func(t *testing.T) {
-		s := *s
-		s.t = t
-		s.accepted(s.push("work:refs/heads/release/2"), "refs/heads/release/2", s.git("rev-parse", "work"))
+		s := s.in(t)
+		s.accepted(s.push("work:refs/heads/release/2"), "refs/heads/release/2", s.Rev("work"))
 	})
 	s.verify()
 }
@@ -60,9 +58,9 @@ func TestGatedRefs(t *testing.T) {
 // What is not gated passes, unjudged.
 func TestOtherRefsPass(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{})
+	s := newSite(t, options{})
 	s.agentWork("work")
-	head := s.git("rev-parse", "work")
+	head := s.Rev("work")
 	for _, ref := range []string{"refs/heads/work", "refs/heads/main2", "refs/heads/mainx/y", "refs/for/main", "refs/tags/v1"} {
 		a := s.push("work:" + ref)
 		s.accepted(a, ref, head)
@@ -76,9 +74,9 @@ func TestOtherRefsPass(t *testing.T) {
 // A name on the server that stands for the gated branch is the gated branch.
 func TestSymbolicRef(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{})
+	s := newSite(t, options{})
 	main := s.ref("refs/heads/main")
-	s.must("git", "-C", s.server, "symbolic-ref", "refs/heads/trunk", "refs/heads/main")
+	s.administer("symbolic-ref", "refs/heads/trunk", "refs/heads/main")
 	s.agentWork("work")
 	a := s.push("work:trunk")
 	s.refused(a, "refs/heads/main", main, "approval-missing", "attestation-missing")
@@ -89,11 +87,11 @@ func TestSymbolicRef(t *testing.T) {
 // the first commit there; a root that is not the pinned one leaves nothing to judge by.
 func TestUnbornMain(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{unborn: true})
+	s := newSite(t, options{unborn: true})
 	s.refused(s.push("main"), "refs/heads/main", "", "approval-missing", "unattributed")
-	s.git("switch", "-q", "-c", "other")
-	s.write(".sallyport/roster.yaml", "version: 1\npersons: []\n")
-	s.git("commit", "-q", "-a", "-m", "other rules")
+	s.Git("switch", "-q", "-c", "other")
+	s.Write(".sallyport/roster.yaml", "version: 1\npersons: []\n")
+	s.Git("commit", "-q", "-a", "-m", "other rules")
 	a := s.push("other:main")
 	s.refused(a, "refs/heads/main", "")
 	if got := a.remote(); !strings.HasPrefix(got, "sallyport: refs/heads/main: ") || !strings.Contains(got, "sallyport: hint: ") || strings.Count(got, "\n") != 2 {
@@ -105,14 +103,14 @@ func TestUnbornMain(t *testing.T) {
 // Names that would move a cursor or forge a line reach the pusher's terminal as text.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{})
+	s := newSite(t, options{})
 	main := s.ref("refs/heads/main")
-	s.git("switch", "-q", "-c", "work")
+	s.Git("switch", "-q", "-c", "work")
 	for i, name := range []string{"deploy/\x1b[2J\x1b[1;1Hmerge gate: open.yaml", "deploy/a\nmerge gate: open\n.yaml", "deploy/\u202egnp.yaml", "deploy/\x9b31m.yaml", "deploy/\xff\xfe.yaml", "deploy/\u2066x.yaml", "deploy/\rx.yaml"} {
-		s.write(name, fmt.Sprintf("a: %d\n", i))
+		s.Write(name, fmt.Sprintf("a: %d\n", i))
 	}
-	s.git("add", "-A")
-	s.git("commit", "-q", "-m", "\x1b]0;title\x07 and\x1b[31m more"+trailer)
+	s.Git("add", "-A")
+	s.Git("commit", "-q", "-m", "\x1b]0;title\x07 and\x1b[31m more"+scene.Trailer)
 	a := s.push("work:main")
 	s.refused(a, "refs/heads/main", main, "approval-missing", "attestation-missing", "hidden-unicode")
 	if strings.Contains(a.remote(), "\nmerge gate: open") {

@@ -7,30 +7,31 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
 // The hook reads what is pushed from git's quarantine, and a refused push leaves nothing behind.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{})
+	s := newSite(t, options{})
 	s.agentWork("work")
-	head, main := s.git("rev-parse", "work"), s.ref("refs/heads/main")
+	head, main := s.Rev("work"), s.ref("refs/heads/main")
 	s.refused(s.push("work:main"), "refs/heads/main", main, "approval-missing", "attestation-missing")
-	if a := s.run("git", "-C", s.server, "cat-file", "-e", head); a.status == 0 {
+	if _, err := s.onServer("cat-file", "-e", head); err == nil {
 		t.Error("the server kept the objects of a refused push")
 	}
 	// A server whose objects lie elsewhere too, as in a network of forks.
-	fork := filepath.Join(s.dir, "fork $(touch canary).git")
-	s.must("git", "clone", "-q", "--bare", "--shared", s.server, fork)
+	fork := filepath.Join(s.Dir, "fork $(touch canary).git")
+	s.Git("clone", "-q", "--bare", "--shared", s.server, fork)
 	s.server = fork
 	s.install("refs/heads/main")
-	s.git("remote", "set-url", "origin", fork)
+	s.Git("remote", "set-url", "origin", fork)
 	s.refused(s.push("work:main"), "refs/heads/main", main, "approval-missing", "attestation-missing")
-	s.attest("main")
-	s.approve()
+	s.vouch()
 	s.accepted(s.push("--atomic", "work:main", "refs/sallyport/evidence"), "refs/heads/main", head)
 	s.verify()
-	for _, dir := range []string{s.dir, s.dev, fork} {
+	for _, dir := range []string{s.Dir, s.Repo, fork} {
 		if _, err := os.Stat(filepath.Join(dir, "canary")); err == nil {
 			t.Error("the path of the repository was run as a command")
 		}
@@ -41,8 +42,8 @@ func TestQuarantine(t *testing.T) {
 // at a gated one they are refused in a line.
 func TestOtherObjects(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{refs: []string{"refs/heads/main", "refs/tags/*"}})
-	blob, tree := s.git("rev-parse", "HEAD:server.py"), s.git("rev-parse", "HEAD^{tree}")
+	s := newSite(t, options{refs: []string{"refs/heads/main", "refs/tags/*"}})
+	blob, tree := s.Rev("HEAD:server.py"), s.Rev("HEAD^{tree}")
 	for _, oid := range []string{blob, tree} {
 		s.accepted(s.push("-f", oid+":refs/meta/x"), "refs/meta/x", oid)
 		a := s.push(oid + ":refs/tags/x")
@@ -52,43 +53,43 @@ func TestOtherObjects(t *testing.T) {
 		}
 	}
 	s.agentWork("work")
-	s.git("tag", "-a", "-m", "an annotated tag", "v1", "work")
+	s.Git("tag", "-a", "-m", "an annotated tag", "v1", "work")
 	s.refused(s.push("v1"), "refs/tags/v1", "", "approval-missing", "attestation-missing")
-	s.git("tag", "-a", "-m", "a tag of a commit that is there", "v0", "main")
-	s.accepted(s.push("v0"), "refs/tags/v0", s.git("rev-parse", "v0"))
-	s.git("tag", "-a", "-m", "a tag of a tag", "vv", "v0")
-	s.accepted(s.push("vv"), "refs/tags/vv", s.git("rev-parse", "vv"))
+	s.Git("tag", "-a", "-m", "a tag of a commit that is there", "v0", "main")
+	s.accepted(s.push("v0"), "refs/tags/v0", s.Rev("v0"))
+	s.Git("tag", "-a", "-m", "a tag of a tag", "vv", "v0")
+	s.accepted(s.push("vv"), "refs/tags/vv", s.Rev("vv"))
 }
 
 // Nobody says --ref: the configuration of the default branch says what is gated, and what is
 // pushed, a new configuration too, does not.
 func TestGatedByConfiguration(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{})
+	s := newSite(t, options{})
 	s.install()
 	main := s.ref("refs/heads/main")
 	s.agentWork("work")
 	s.refused(s.push("work:main"), "refs/heads/main", main, "approval-missing", "attestation-missing")
-	s.accepted(s.push("work"), "refs/heads/work", s.git("rev-parse", "work"))
+	s.accepted(s.push("work"), "refs/heads/work", s.Rev("work"))
 
 	// The default branch is one that anybody may push to, and its configuration frees main.
-	s.must("git", "-C", s.server, "symbolic-ref", "HEAD", "refs/heads/develop")
-	s.must("git", "-C", s.server, "update-ref", "refs/heads/develop", main)
-	s.git("switch", "-q", "-c", "develop", "main")
-	s.write(".sallyport/sallyport.yaml", "version: 1\nrepository: "+repository+"\nmode: observe\ngates:\n  merge:\n    refs: [refs/heads/nothing]\n")
-	s.git("commit", "-q", "-a", "-m", "free main")
-	s.accepted(s.push("develop"), "refs/heads/develop", s.git("rev-parse", "develop"))
+	s.administer("symbolic-ref", "HEAD", "refs/heads/develop")
+	s.administer("update-ref", "refs/heads/develop", main)
+	s.Git("switch", "-q", "-c", "develop", "main")
+	s.Write(".sallyport/sallyport.yaml", "version: 1\nrepository: "+scene.Repository+"\nmode: observe\ngates:\n  merge:\n    refs: [refs/heads/nothing]\n")
+	s.Git("commit", "-q", "-a", "-m", "free main")
+	s.accepted(s.push("develop"), "refs/heads/develop", s.Rev("develop"))
 	s.refused(s.push("work:main"), "refs/heads/main", main, "approval-missing", "attestation-missing")
 
 	// A default branch that does not exist: the pin says that there are rules.
-	s.must("git", "-C", s.server, "symbolic-ref", "HEAD", "refs/heads/gone")
+	s.administer("symbolic-ref", "HEAD", "refs/heads/gone")
 	if a := s.push("work:main"); a.status == 0 {
 		t.Error("accepted without rules")
 	}
 	if got := s.ref("refs/heads/main"); got != main {
 		t.Errorf("main moved to %s", got)
 	}
-	s.must("git", "-C", s.server, "symbolic-ref", "HEAD", "refs/heads/main")
+	s.administer("symbolic-ref", "HEAD", "refs/heads/main")
 	s.verify()
 }
 
@@ -96,21 +97,21 @@ func TestGatedByConfiguration(t *testing.T) {
 // truthful.
 func TestObserve(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{mode: "observe"})
+	s := newSite(t, options{mode: "observe"})
 	s.agentWork("work")
 	a := s.push("work:main")
-	s.accepted(a, "refs/heads/main", s.git("rev-parse", "work"))
+	s.accepted(a, "refs/heads/main", s.Rev("work"))
 	if got := strings.Join(a.codes(), " "); got != "approval-missing attestation-missing" {
 		t.Errorf("the pusher was told %q: %s", got, a.stderr)
 	}
-	if tail := s.sallyport("log", "tail", "--repo", s.server); !strings.Contains(tail, " shut ") {
+	if tail := s.Must("log", "tail", "--repo", s.server); !strings.Contains(tail, " shut ") {
 		t.Errorf("recorded as %s", tail)
 	}
 	// What landed in observe mode may have changed the rules: then nothing passes any more.
-	s.write(".sallyport/sallyport.yaml", "version: 1\nrepository: "+repository+"\nmode: observe\ngates:\n  merge:\n    refs: [refs/heads/other]\n")
-	s.git("commit", "-q", "-a", "-m", "other rules")
+	s.Write(".sallyport/sallyport.yaml", "version: 1\nrepository: "+scene.Repository+"\nmode: observe\ngates:\n  merge:\n    refs: [refs/heads/other]\n")
+	s.Git("commit", "-q", "-a", "-m", "other rules")
 	s.push("work:main")
-	s.git("commit", "-q", "--allow-empty", "-m", "after that")
+	s.Git("commit", "-q", "--allow-empty", "-m", "after that")
 	before := s.ref("refs/heads/main")
 	a = s.push("work:main")
 	if a.status == 0 || s.ref("refs/heads/main") != before {
@@ -121,17 +122,18 @@ func TestObserve(t *testing.T) {
 // A server that cannot record refuses, in one line.
 func TestNoState(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{})
+	s := newSite(t, options{})
 	main := s.ref("refs/heads/main")
 	s.agentWork("work")
-	s.attest("main")
-	s.approve()
-	s.accepted(s.push("refs/sallyport/evidence"), "refs/sallyport/evidence", s.git("rev-parse", "refs/sallyport/evidence"))
+	s.vouch()
+	s.pushEvidence()
 	state := filepath.Join(s.server, "sallyport")
 	if err := os.RemoveAll(state); err != nil {
 		t.Fatal(err)
 	}
-	s.writeFile(state, "in the way\n", 0o644)
+	if err := os.WriteFile(state, []byte("in the way\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	a := s.push("work:main")
 	s.refused(a, "refs/heads/main", main)
 	if got := a.remote(); !strings.HasPrefix(got, "sallyport: refs/heads/main: ") || strings.Count(got, "\n") > 2 {
@@ -141,27 +143,26 @@ func TestNoState(t *testing.T) {
 	if err := os.Remove(state); err != nil {
 		t.Fatal(err)
 	}
-	s.accepted(s.push("work:main"), "refs/heads/main", s.git("rev-parse", "work"))
+	s.accepted(s.push("work:main"), "refs/heads/main", s.Rev("work"))
 }
 
 // Pushes at the same time, from several clones: each is judged and recorded, and of two that
 // would move one ref from one commit git lets one through.
 func TestAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, options{refs: []string{"refs/heads/main", "refs/heads/gated/*"}})
+	s := newSite(t, options{refs: []string{"refs/heads/main", "refs/heads/gated/*"}})
 	main := s.ref("refs/heads/main")
 	s.agentWork("work")
-	s.attest("main")
-	s.approve()
-	s.accepted(s.push("refs/sallyport/evidence"), "refs/sallyport/evidence", s.git("rev-parse", "refs/sallyport/evidence"))
+	s.vouch()
+	s.pushEvidence()
 	const n = 6
-	clones, answers := make([]*scene, n), make([]answer, n)
+	clones, answers := make([]*site, n), make([]answer, n)
 	for i := range clones {
-		c := *s
-		c.dev = filepath.Join(s.dir, fmt.Sprintf("clone%d", i))
-		s.must("git", "clone", "-q", s.dev, c.dev)
-		c.git("remote", "set-url", "origin", s.server)
-		clones[i] = &c
+		c := s.in(t)
+		c.Repo = filepath.Join(s.Dir, fmt.Sprintf("clone%d", i))
+		s.Git("clone", "-q", s.Repo, c.Repo)
+		c.Git("remote", "set-url", "origin", s.server)
+		clones[i] = c
 	}
 	var wg sync.WaitGroup
 	for i, c := range clones {
