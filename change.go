@@ -141,6 +141,9 @@ type Unit struct {
 	Start int      `json:"start,omitempty"` // first line, 1-based, on the unit's side
 	Lines int      `json:"lines,omitempty"` // how many; 0 unless UnitLines
 	Hunk  Digest   `json:"hunk"`            // sha256 of the hunk it belongs to: predicate.HunkDigest
+	// Place is the index of that hunk among those of the file. Hunks at two places may have one
+	// digest, and evidence about one of them is none about the other. 0 unless UnitLines.
+	Place int `json:"place,omitempty"`
 
 	// Commits are indexes into Change.Commits: every commit of the range that made this very
 	// change at this path. It is a superset, so that who is named for the unit is never better

@@ -12,7 +12,7 @@ import (
 
 // encodingVersion changes with everything that changes what is computed for the same objects, or
 // how it is encoded.
-const encodingVersion = "change/v2"
+const encodingVersion = "change/v3"
 
 // maxCached bounds one cache entry; larger changes are computed each time.
 const maxCached = 64 << 20

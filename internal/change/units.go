@@ -372,7 +372,7 @@ func (s *unitSink) finish(by *authors) []sallyport.File {
 				}
 				out.Units = append(out.Units, sallyport.Unit{
 					Kind: sallyport.UnitLines, Side: r.side, Start: r.start + from, Lines: to - from,
-					Hunk: f.hunks[r.hunk], Commits: by.ofLines(int32(i), set), //nolint:gosec // MaxFiles
+					Hunk: f.hunks[r.hunk], Place: r.hunk, Commits: by.ofLines(int32(i), set), //nolint:gosec // MaxFiles
 				})
 				from = to
 			}

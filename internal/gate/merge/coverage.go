@@ -22,6 +22,12 @@ type run struct {
 
 type blobKey struct{ path, mode, blob string }
 
+// A hunkPlace is a hunk where it stands: hunks at two places of one file may have one digest.
+type hunkPlace struct {
+	digest sallyport.Digest
+	place  int
+}
+
 // runs returns the run evidence that policy accepts, and why the rest is not accepted.
 func (g *Gate) runs(evidence []sallyport.Evidence) ([]*run, []string) {
 	var rs []*run
@@ -84,7 +90,7 @@ type coverage struct {
 	x       *Examined
 	runs    []*run
 	grades  []sallyport.Grade
-	claimed map[sallyport.Digest]*run // hunks of the file at hand that a run has accounted for
+	claimed map[hunkPlace]*run // hunks of the file at hand that a run has accounted for
 
 	files  []sallyport.FileInput
 	total  sallyport.Coverage
@@ -102,7 +108,7 @@ func (g *Gate) cover(x *Examined, runs []*run) *coverage {
 
 func (c *coverage) file(f *sallyport.File) sallyport.FileInput {
 	in := fileInput(f)
-	c.claimed = map[sallyport.Digest]*run{}
+	c.claimed = map[hunkPlace]*run{}
 	for _, u := range f.Units {
 		a := c.x.unit(f, u)
 		w := u.Weight()
@@ -153,12 +159,13 @@ func (c *coverage) coveringRun(f *sallyport.File, u sallyport.Unit, a sallyport.
 		}
 		// A hunk may hold several units; it is used up by the first of them, once for each time
 		// that it occurs, so that one attested hunk never vouches for two.
-		if c.claimed[u.Hunk] == r {
+		at := hunkPlace{u.Hunk, u.Place}
+		if c.claimed[at] == r {
 			return r
 		}
 		if h := u.Hunk.Hex(); r.hunks[h] > 0 {
 			r.hunks[h]--
-			c.claimed[u.Hunk] = r
+			c.claimed[at] = r
 			return r
 		}
 	}

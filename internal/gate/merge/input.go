@@ -130,20 +130,21 @@ func commits(x *Examined) []sallyport.CommitInput {
 }
 
 func (g *Gate) agents(cov *coverage, runs []*run) []sallyport.AgentInput {
-	operator := map[string]string{}
-	for _, r := range runs {
-		if r.used {
-			operator[r.agent] = r.operator
-		}
-	}
 	out := make([]sallyport.AgentInput, 0, len(cov.agents))
 	for name, weight := range cov.agents {
 		operators, known := g.Identifier.Operators(name)
-		op := operator[name]
-		if op != "" && !slices.Contains(operators, op) {
-			known = false // the roster does not let this person operate this agent
+		in := sallyport.AgentInput{Name: name, Approved: known, Weight: weight}
+		for _, r := range runs {
+			if !r.used || r.agent != name {
+				continue
+			}
+			in.Operator = r.operator
+			if !slices.Contains(operators, r.operator) {
+				in.Approved = false // the roster does not let this person operate this agent
+				break
+			}
 		}
-		out = append(out, sallyport.AgentInput{Name: name, Approved: known, Operator: op, Weight: weight})
+		out = append(out, in)
 	}
 	slices.SortFunc(out, func(a, b sallyport.AgentInput) int { return cmp.Compare(a.Name, b.Name) })
 	return out
