@@ -353,7 +353,7 @@ func (r *recorder) advice(trust []evidence.Key) []string {
 			}
 		}
 	}
-	return []string{"the trust roots do not name this verifier's key: a check where the change was written is advice"}
+	return []string{"the trust roots do not name this verifier's key, so later gates will not rely on it"}
 }
 
 // Record keeps the decision with all it was derived from in one transaction, then appends its
