@@ -95,6 +95,9 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 	if err != nil {
 		return 0, err
 	}
+	if ref == EvidenceRef {
+		return 0, w.grows(ctx, p)
+	}
 	// Asked first: what a ref that is not gated points to need not even be a commit.
 	gated, err := w.gated(ctx, h, ref, p.ref)
 	if err != nil || !gated {
@@ -128,6 +131,35 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 		}
 	}
 	return r.Decision.ExitStatus(), nil
+}
+
+// grows refuses a push to the evidence ref that would take something away, or leave there what a
+// check cannot read. The ref is not gated, since evidence has to come before the change, so
+// whoever may push at all could otherwise remove an objection or a revocation, or keep every
+// check from deciding. History does not matter: the union of two trees may replace either.
+func (w *workspace) grows(ctx context.Context, p push) error {
+	if isZeroID(p.after) {
+		return errors.New("evidence is not deleted")
+	}
+	seen := map[string]bool{}
+	if _, _, err := w.travelledAt(ctx, p.after, seen); err != nil || isZeroID(p.before) {
+		return err
+	}
+	entries, err := w.repo.Ls(ctx, p.before, "")
+	if err != nil {
+		return err
+	}
+	lost := 0
+	for _, e := range entries {
+		if !seen[e.OID] {
+			lost++
+		}
+	}
+	if lost > 0 {
+		return withHint(fmt.Errorf("%d of %d attestations on the server would be lost", lost, len(entries)),
+			"fetch them first (git fetch origin +"+EvidenceRef+":"+EvidenceRef+"), then approve or attest again")
+	}
+	return nil
 }
 
 // createdOnServer compares a new ref with the server's default branch, if there is one.

@@ -191,3 +191,40 @@ func TestAtOnce(t *testing.T) {
 	}
 	s.verify()
 }
+
+// Whoever may push may add evidence. Nobody takes away what the server holds, an objection least
+// of all, or leaves something there that no check could read.
+func TestEvidenceGrows(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	const ref = "refs/sallyport/evidence"
+	s.agentWork("work")
+	s.AttestRun("main", "HEAD")
+	first := s.Rev(ref)
+	s.Approve(scene.Bob)
+	s.Approve(scene.Carol, "--decline")
+	s.pushEvidence()
+	held := s.ref(ref)
+	refused := func(name, remote string, args ...string) {
+		t.Helper()
+		a := s.push(args...)
+		s.refused(a, ref, held)
+		if got := a.remote(); !strings.HasPrefix(got, "sallyport: "+ref+": "+remote) || strings.Count(got, "\n") > 2 {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	refused("an older state", "2 of 3 attestations on the server would be lost", "--force", first+":"+ref)
+	refused("deletion", "evidence is not deleted", ":"+ref)
+	refused("a file that is no tree", "", "--force", s.Rev("HEAD:server.py")+":"+ref)
+	// A commit on top, in whose tree one file is missing.
+	all := s.Git("ls-tree", held)
+	tree, err := s.TryGit(scene.Who(scene.Alice), []byte(all[:strings.LastIndex(all, "\n")+1]), "mktree")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused("a file less", "1 of 3 attestations on the server would be lost", s.Git("commit-tree", "-p", held, "-m", "x", tree)+":"+ref)
+	// The same content with another history, as somebody makes who joins two states.
+	union := s.Git("commit-tree", "-m", "union", held+"^{tree}")
+	s.accepted(s.push("--force", union+":"+ref), ref, union)
+	s.refused(s.push("work:main"), "refs/heads/main", s.ref("refs/heads/main"), "approval-missing", "declined")
+}
