@@ -1,6 +1,7 @@
 package scene
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -32,6 +33,10 @@ const (
 	Mallory       Key = "mallory"      // a security key that the roster does not hold
 	Renovate      Key = "renovate-ordinary"
 
+	// Nobody's finger: Dave's and Carol's keys as software would use them, without a touch.
+	DaveUntouched  Key = "dave-untouched"
+	CarolUntouched Key = "carol-untouched"
+
 	Supervisor Key = "supervisor" // of agents' runs, named in trust.yaml
 	Rogue      Key = "rogue"      // named nowhere
 )
@@ -57,6 +62,16 @@ func newCast(tb testing.TB, s *Scene) *cast {
 	for _, k := range []Key{Alice, Bob, Carol, Dave, Erin, Mallory} {
 		out := s.Must("key", "generate", "--simulated-sk", c.path(k))
 		c.public[k] = lastLine(out)
+	}
+	for k, untouched := range map[Key]Key{Dave: DaveUntouched, Carol: CarolUntouched} {
+		b, err := os.ReadFile(c.path(k))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if err := os.WriteFile(c.path(untouched), bytes.Replace(b, []byte("Touch: yes\n"), nil, 1), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+		c.public[untouched] = c.public[k]
 	}
 	for _, k := range []Key{AliceOrdinary, Rob, Renovate} {
 		c.public[k] = makeOrdinary(tb, c.path(k))
@@ -110,8 +125,8 @@ func (s *Scene) KeyRef(k Key) string {
 	return "simulated-sk:" + s.cast.path(k)
 }
 
-// sign makes an SSH signature for git.
-func (s *Scene) sign(k Key, namespace string, message []byte) []byte {
+// SSHSigner opens a key of a person or a bot.
+func (s *Scene) SSHSigner(k Key) sshsig.Signer {
 	s.TB.Helper()
 	var signer sshsig.Signer
 	var err error
@@ -123,7 +138,13 @@ func (s *Scene) sign(k Key, namespace string, message []byte) []byte {
 	if err != nil {
 		s.TB.Fatal(err)
 	}
-	sig, err := signer.Sign(context.Background(), namespace, message)
+	return signer
+}
+
+// sign makes an SSH signature.
+func (s *Scene) sign(k Key, namespace string, message []byte) []byte {
+	s.TB.Helper()
+	sig, err := s.SSHSigner(k).Sign(context.Background(), namespace, message)
 	if err != nil {
 		s.TB.Fatal(err)
 	}

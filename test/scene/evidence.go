@@ -1,6 +1,7 @@
 package scene
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/evidence"
+	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
 
@@ -76,4 +79,132 @@ func (s *Scene) Approve(k Key, args ...string) sallyport.Digest {
 func (s *Scene) Revoke(k Key, attestation sallyport.Digest) {
 	s.TB.Helper()
 	s.Must(append(s.gate("approval", "revoke"), string(attestation), "--key", s.KeyRef(k))...)
+}
+
+// An Envelope is the part of a bundle that tests take apart.
+type Envelope struct {
+	Payload     []byte `json:"payload"`
+	PayloadType string `json:"payloadType"`
+	Signatures  []struct {
+		KeyID string `json:"keyid,omitempty"`
+		Sig   []byte `json:"sig"`
+	} `json:"signatures"`
+}
+
+// EditBundle returns a bundle with another envelope in it, and every other byte's meaning kept.
+func (s *Scene) EditBundle(bundle []byte, edit func(*Envelope)) []byte {
+	s.TB.Helper()
+	var doc map[string]json.RawMessage
+	var env Envelope
+	if err := json.Unmarshal(bundle, &doc); err != nil {
+		s.TB.Fatal(err)
+	}
+	if err := json.Unmarshal(doc["dsseEnvelope"], &env); err != nil {
+		s.TB.Fatal(err)
+	}
+	edit(&env)
+	var err error
+	if doc["dsseEnvelope"], err = json.Marshal(env); err != nil {
+		s.TB.Fatal(err)
+	}
+	out, err := json.Marshal(doc)
+	if err != nil {
+		s.TB.Fatal(err)
+	}
+	return out
+}
+
+// Kept returns the bundle with a digest from the state folder.
+func (s *Scene) Kept(d sallyport.Digest) []byte {
+	s.TB.Helper()
+	all, _, err := evidence.NewDir(s.State("evidence")).All(context.Background())
+	if err != nil {
+		s.TB.Fatal(err)
+	}
+	for _, a := range all {
+		if a.Digest() == d {
+			return a.Raw
+		}
+	}
+	s.TB.Fatalf("no attestation %s is kept", d)
+	return nil
+}
+
+// KeptOf returns every bundle in the state folder whose statement has the predicate type.
+func (s *Scene) KeptOf(predicateType string) [][]byte {
+	s.TB.Helper()
+	all, _, err := evidence.NewDir(s.State("evidence")).All(context.Background())
+	if err != nil {
+		s.TB.Fatal(err)
+	}
+	var out [][]byte
+	for _, a := range all {
+		if s.Statement(a.Raw).PredicateType == predicateType {
+			out = append(out, a.Raw)
+		}
+	}
+	return out
+}
+
+// Keep puts a bundle among the evidence, as whoever can write there might.
+func (s *Scene) Keep(bundle []byte) {
+	s.TB.Helper()
+	if _, err := evidence.NewDir(s.State("evidence")).Put(context.Background(), bundle); err != nil {
+		s.TB.Fatal(err)
+	}
+}
+
+// LoseEvidence removes all evidence from the state folder and the evidence ref.
+func (s *Scene) LoseEvidence() {
+	s.TB.Helper()
+	if err := os.RemoveAll(s.State("evidence")); err != nil {
+		s.TB.Fatal(err)
+	}
+	s.Git("update-ref", "-d", "refs/sallyport/evidence")
+}
+
+// Statement returns what a bundle says, not verified.
+func (s *Scene) Statement(bundle []byte) (st sallyport.Statement) {
+	s.TB.Helper()
+	s.EditBundle(bundle, func(e *Envelope) {
+		if err := json.Unmarshal(e.Payload, &st); err != nil {
+			s.TB.Fatal(err)
+		}
+	})
+	return st
+}
+
+// Forge signs what somebody else's approval says, edited, with another key.
+func (s *Scene) Forge(bundle []byte, k Key, edit func(*predicate.Approval)) []byte {
+	s.TB.Helper()
+	st := s.Statement(bundle)
+	p, err := predicate.DecodeApproval(st.Predicate)
+	if err != nil {
+		s.TB.Fatal(err)
+	}
+	edit(&p)
+	if st.Predicate, err = json.Marshal(p); err != nil {
+		s.TB.Fatal(err)
+	}
+	return s.Sign(st, k)
+}
+
+// Sign signs a statement with a key of any kind and returns the bundle.
+func (s *Scene) Sign(st sallyport.Statement, k Key) []byte {
+	s.TB.Helper()
+	ctx := context.Background()
+	var out []byte
+	var err error
+	if k == Supervisor || k == Rogue {
+		var signer *key.Key
+		if signer, err = key.Load(s.KeyRef(k), nil); err == nil {
+			out, err = evidence.Sign(ctx, st, signer)
+		}
+	} else {
+		out, err = evidence.SignSSH(ctx, st, s.SSHSigner(k))
+	}
+	if err != nil {
+		s.TB.Fatal(err)
+	}
+	return out
 }

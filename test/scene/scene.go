@@ -122,6 +122,10 @@ func copyTree(tb testing.TB, from, to string) {
 			}
 			return os.Symlink(target, at)
 		}
+		// git writes an object once and never again: a link will do.
+		if strings.Contains(filepath.ToSlash(rel), "/.git/objects/") && os.Link(path, at) == nil {
+			return nil
+		}
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return err

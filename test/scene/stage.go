@@ -67,7 +67,10 @@ func (s *Scene) stage(o Options) {
 	if format == "" {
 		format = "sha1"
 	}
-	s.Git("init", "-q", "-b", "main", "--object-format="+format)
+	s.Git("init", "-q", "-b", "main", "--template=", "--object-format="+format)
+	if err := os.MkdirAll(filepath.Join(s.Repo, ".git", "info"), 0o755); err != nil {
+		s.TB.Fatal(err)
+	}
 	files := map[string]string{}
 	for path, content := range Service {
 		files[path] = content
