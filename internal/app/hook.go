@@ -75,6 +75,10 @@ func readPushes(r io.Reader) ([]push, error) {
 	if err := sc.Err(); err != nil {
 		return nil, fmt.Errorf("read what is pushed: %w", err)
 	}
+	if len(pushes) == 0 {
+		// Git runs no hook for nothing: a script around this one has read the lines, or lost them.
+		return nil, withHint(errors.New("read what is pushed: standard input is empty"), "pass the hook's standard input on, as in: exec sallyport hook pre-receive ...")
+	}
 	return pushes, nil
 }
 

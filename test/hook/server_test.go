@@ -228,3 +228,25 @@ func TestEvidenceGrows(t *testing.T) {
 	s.accepted(s.push("--force", union+":"+ref), ref, union)
 	s.refused(s.push("work:main"), "refs/heads/main", s.ref("refs/heads/main"), "approval-missing", "declined")
 }
+
+// A script around the hook that reads what git says and does not pass it on has nothing judged. That
+// is no reason to accept.
+func TestLostInput(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, options{})
+	script := filepath.Join(s.server, "hooks", "pre-receive")
+	b, err := os.ReadFile(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(script, []byte(strings.Replace(string(b), "exec", "cat >/dev/null\nexec", 1)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	main := s.ref("refs/heads/main")
+	s.agentWork("work")
+	a := s.push("work:main")
+	s.refused(a, "refs/heads/main", main)
+	if got := a.remote(); !strings.HasPrefix(got, "sallyport: error: read what is pushed: ") || strings.Count(got, "\n") != 2 {
+		t.Errorf("want one line and a hint, got %q", got)
+	}
+}
