@@ -201,6 +201,12 @@ func (w *workspace) sign(ctx context.Context, st sallyport.Statement, signer ssh
 	if err != nil {
 		return Given{}, sallyport.Evidence{}, fmt.Errorf("what was just signed does not verify: %w", err)
 	}
+	// What takes something back is in the log before anybody hears that it was signed.
+	if kind := negativeKind(ev); kind != "" {
+		if err := w.logNegative(ctx, negative{kind, bundle}); err != nil {
+			return Given{}, sallyport.Evidence{}, err
+		}
+	}
 	d, err := w.keep(ctx, bundle)
 	if err != nil {
 		return Given{}, sallyport.Evidence{}, err
@@ -209,7 +215,7 @@ func (w *workspace) sign(ctx context.Context, st sallyport.Statement, signer ssh
 }
 
 // RevokeApproval signs that a reviewer takes an approval back. The revocation is evidence, and
-// an entry of the log, so that losing the file does not bring the approval back unnoticed.
+// an entry of the log, so that losing the file does not bring the approval back.
 func (a *App) RevokeApproval(ctx context.Context, o Options, attestation, keyRef string) (_ Given, err error) {
 	d, err := sallyport.ParseDigest(attestation)
 	if err != nil {
@@ -243,10 +249,7 @@ func (a *App) RevokeApproval(ctx context.Context, o Options, attestation, keyRef
 		return Given{}, err
 	}
 	g, _, err := w.sign(ctx, st, signer, reviewer)
-	if err != nil {
-		return Given{}, err
-	}
-	return g, w.logRevocation(ctx, g.Attestation)
+	return g, err
 }
 
 // kept returns the verified attestation with digest d.
@@ -261,18 +264,6 @@ func (w *workspace) kept(ctx context.Context, d sallyport.Digest) (sallyport.Evi
 		}
 	}
 	return sallyport.Evidence{}, fmt.Errorf("no approval %s: looked in %s", d.Short(), strings.Join(w.places(), " and "))
-}
-
-func (w *workspace) logRevocation(ctx context.Context, d sallyport.Digest) (err error) {
-	s, err := w.openState(ctx, true)
-	if err != nil {
-		return err
-	}
-	defer done(&err, s.Close)
-	if _, err := s.db.AddEntry(ctx, "revocation", []byte(d+"\n")); err != nil {
-		return err
-	}
-	return s.append(ctx)
 }
 
 // ApprovalRequest is what was asked for.

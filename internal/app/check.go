@@ -48,7 +48,8 @@ func (w *workspace) check(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	g.Engine.Recorder = rec
+	w.db, g.Engine.Recorder = rec.db, rec
+	defer func() { w.db = nil }()
 	p.Advice = append(p.Advice, rec.advice(w.trust)...)
 	res, err := g.check(ctx, p)
 	if cerr := rec.Close(); err == nil {
@@ -82,7 +83,7 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 	now := w.app.now()
 	g := &merge.Gate{
 		Engine: &engine.Engine{
-			Collector: w.collector(), Verifier: w.newVerifier(w.keys()), Evaluator: w.eval,
+			Collector: w.collector(), Verifier: listener{w.newVerifier(w.keys()), &w.heard}, Evaluator: w.eval,
 			Now: w.app.now,
 		},
 		Differ:     differ{known: c, diff: w.diff},

@@ -24,7 +24,8 @@ import (
 // believed, and what is missing from it is only missing.
 const EvidenceRef = "refs/sallyport/evidence"
 
-// collector finds attestations in the state folder and on the evidence ref.
+// collector finds attestations in the state folder and on the evidence ref, and the negative words
+// that the store remembers.
 type collector struct{ w *workspace }
 
 func (w *workspace) collector() engine.Collector { return collector{w} }
@@ -45,7 +46,11 @@ func (c collector) Collect(ctx context.Context, subjects []sallyport.Digest) ([]
 		return nil, nil, err
 	}
 	travelled, lost, err := c.w.travelled(ctx)
-	return append(found, travelled...), append(dropped, lost...), err
+	if err != nil {
+		return nil, nil, err
+	}
+	remembered, err := c.w.remembered(ctx)
+	return append(append(found, travelled...), remembered...), append(dropped, lost...), err
 }
 
 // Bounds of the evidence ref.

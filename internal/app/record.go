@@ -307,6 +307,7 @@ func (s *state) unnoted(ctx context.Context, l *tessera.Log) (map[sallyport.Dige
 // A recorder is engine.Recorder over the store and the log.
 type recorder struct {
 	*state
+	heard    *[]negative // logged before the decision that they went into
 	signer   *key.Key
 	sets     []policy.Set
 	settings []byte
@@ -322,7 +323,7 @@ func (w *workspace) recorder(ctx context.Context) (*recorder, error) {
 		s.Close()
 		return nil, err
 	}
-	return &recorder{state: s, signer: signer, sets: w.sets, settings: w.data.Encode()}, nil
+	return &recorder{state: s, heard: &w.heard, signer: signer, sets: w.sets, settings: w.data.Encode()}, nil
 }
 
 // verifierKey loads the key that signs decisions, and makes it at the first use.
@@ -375,6 +376,9 @@ func (r *recorder) Record(ctx context.Context, rec engine.Record) (engine.Receip
 	}
 	if row.ID != rec.ID {
 		return engine.Receipt{}, fmt.Errorf("the decision's digest is %s, not %s", row.ID, rec.ID)
+	}
+	if err := r.remember(ctx, *r.heard); err != nil {
+		return engine.Receipt{}, err
 	}
 	if err := r.db.Record(ctx, row); err != nil {
 		return engine.Receipt{}, err

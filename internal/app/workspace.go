@@ -35,6 +35,7 @@ type workspace struct {
 	repo  *git.Repo
 	dir   string // state folder; it may not exist yet
 	cache *sqlite.Cache
+	db    *sqlite.DB // the store, while a check has it open
 	diff  *change.Differ
 
 	target   Target
@@ -51,6 +52,7 @@ type workspace struct {
 	policies []sallyport.PolicySet
 	sets     []policy.Set
 	advice   []string
+	heard    []negative // what was verified and has to be remembered
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {

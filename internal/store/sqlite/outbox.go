@@ -62,6 +62,18 @@ func (db *DB) Entries(ctx context.Context, limit int) ([]store.Entry, error) {
 		 ORDER BY e.seq DESC LIMIT ?`, min(max(limit, 0), store.MaxList))
 }
 
+// EntriesOf returns all entries of a kind, oldest first. More than [store.MaxList] is an error and
+// not a part of them: what is left out might be what matters.
+func (db *DB) EntriesOf(ctx context.Context, kind string) ([]store.Entry, error) {
+	out, err := db.entries(ctx, "entries of kind "+kind,
+		`SELECT e.seq, e.kind, e.digest, l.log_index FROM entry AS e LEFT JOIN entry_logged AS l USING (seq)
+		 WHERE e.kind = ? ORDER BY e.seq LIMIT ?`, kind, store.MaxList+1)
+	if err == nil && len(out) > store.MaxList {
+		return nil, fmt.Errorf("entries of kind %s: there are more than %d", kind, store.MaxList)
+	}
+	return out, err
+}
+
 // Entry returns the entry of a kind for a digest.
 func (db *DB) Entry(ctx context.Context, kind string, d sallyport.Digest) (store.Entry, error) {
 	out, err := db.entries(ctx, "entry",

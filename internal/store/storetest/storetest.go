@@ -28,6 +28,7 @@ type Store interface {
 	Pending(ctx context.Context) ([]store.Entry, error)
 	Entries(ctx context.Context, limit int) ([]store.Entry, error)
 	Entry(ctx context.Context, kind string, d sallyport.Digest) (store.Entry, error)
+	EntriesOf(ctx context.Context, kind string) ([]store.Entry, error)
 	Integrated(ctx context.Context, seq int64, index uint64, head store.Head) error
 	Logged(ctx context.Context, size uint64) (uint64, error)
 	MarkLog(ctx context.Context, m store.Marker, head store.Head) error
@@ -299,6 +300,14 @@ func testOutbox(t *testing.T, open func(*testing.T, string) Store) {
 	}
 	_, err = s.Entry(ctx, store.KindDecision, revocation.Digest)
 	want(t, "another kind", err, store.ErrNotFound)
+	other, err := s.AddEntry(ctx, "revocation", []byte("another revocation"))
+	must(t, err)
+	if of, err := s.EntriesOf(ctx, "revocation"); err != nil || len(of) != 2 || of[0] != e || of[1] != other {
+		t.Errorf("entries of a kind %+v, %v, want both revocations, oldest first", of, err)
+	}
+	if of, err := s.EntriesOf(ctx, "decline"); err != nil || len(of) != 0 {
+		t.Errorf("entries of a kind that there is none of %+v, %v", of, err)
+	}
 	h, ok, err := s.KnownHead(ctx)
 	if err != nil || !ok || h.Size != 6 || !bytes.Equal(h.Root, Root(6)) {
 		t.Errorf("known head %+v, %v, %v", h, ok, err)

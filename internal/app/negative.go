@@ -1,0 +1,117 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/engine"
+	"github.com/sallyport-dev/sallyport/internal/store"
+	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
+	"github.com/sallyport-dev/sallyport/predicate"
+)
+
+// Evidence that shuts must not be deleted: whoever loses a revocation would bring the approval
+// back. So a reviewer's revocation or decline is an entry of the log as soon as it is given here,
+// or once a check has verified it, wherever it came from, and from then on every check finds it
+// in the store, whatever becomes of the evidence folder and the evidence ref.
+
+// A negative is a reviewer's word that takes something back.
+type negative struct {
+	kind string // of the log entry
+	raw  []byte // the bundle
+}
+
+// negativeKinds are the kinds of log entries that hold negative words, by verdict.
+var negativeKinds = map[predicate.Verdict]string{
+	predicate.VerdictRevoke:  "revocation",
+	predicate.VerdictDecline: "decline",
+}
+
+// negativeKind returns the kind of entry that ev is to be, and nothing if it is no negative word.
+func negativeKind(ev sallyport.Evidence) string {
+	if ev.Statement.PredicateType != predicate.ApprovalType {
+		return ""
+	}
+	p, err := predicate.DecodeApproval(ev.Statement.Predicate)
+	if err != nil {
+		return ""
+	}
+	return negativeKinds[p.Verdict]
+}
+
+// listener is an engine.Verifier that notes the negative words that it verifies.
+type listener struct {
+	engine.Verifier
+	heard *[]negative
+}
+
+func (l listener) Verify(ctx context.Context, a sallyport.Attestation) (sallyport.Evidence, error) {
+	ev, err := l.Verifier.Verify(ctx, a)
+	if err == nil {
+		if kind := negativeKind(ev); kind != "" {
+			*l.heard = append(*l.heard, negative{kind, a.Raw})
+		}
+	}
+	return ev, err
+}
+
+// remember puts negative words into the store and the log's outbox, each once.
+func (s *state) remember(ctx context.Context, words []negative) error {
+	for _, n := range words {
+		_, err := s.db.Entry(ctx, n.kind, sallyport.SHA256(n.raw))
+		if errors.Is(err, store.ErrNotFound) {
+			_, err = s.db.AddEntry(ctx, n.kind, n.raw)
+		}
+		if err != nil {
+			return fmt.Errorf("remember a %s: %w", n.kind, err)
+		}
+	}
+	return nil
+}
+
+// remembered returns the negative words in the store. One that is in the log and cannot be read
+// is an error: it might be what keeps the gate shut.
+func (w *workspace) remembered(ctx context.Context) (_ []sallyport.Attestation, err error) {
+	db := w.db
+	if db == nil {
+		if _, err := os.Lstat(w.path("state.db")); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if db, err = sqlite.Open(ctx, w.path("state.db")); err != nil {
+			return nil, err
+		}
+		defer done(&err, db.Close)
+	}
+	var found []sallyport.Attestation
+	for _, kind := range negativeKinds {
+		entries, err := db.EntriesOf(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			raw, err := db.Blob(ctx, e.Digest)
+			if err != nil {
+				return nil, fmt.Errorf("read the %s %s: %w", kind, e.Digest.Short(), err)
+			}
+			found = append(found, sallyport.Attestation{Raw: raw, Source: fmt.Sprintf("%s %d in %s", kind, e.Seq, w.path("state.db"))})
+		}
+	}
+	return found, nil
+}
+
+// logNegative remembers a word that was just given, and returns when the log holds it.
+func (w *workspace) logNegative(ctx context.Context, n negative) (err error) {
+	s, err := w.openState(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer done(&err, s.Close)
+	if err := s.remember(ctx, []negative{n}); err != nil {
+		return err
+	}
+	return s.append(ctx)
+}
