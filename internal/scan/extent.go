@@ -333,22 +333,24 @@ func wordsOf(re *syntax.Regexp) ([]string, bool) {
 }
 
 // probeOf returns an expression that matches at the start of at least one keyword of every
-// match of re, and the place of that keyword. It returns nil if there is none: a keyword may
-// stand inside its word.
-func probeOf(re *syntax.Regexp, keywords []string) (*syntax.Regexp, place) {
+// match of re, the place of that keyword, and whether the expression says all that the place's
+// right does. It returns nil if there is none: a keyword may stand inside its word.
+func probeOf(re *syntax.Regexp, keywords []string) (probe *syntax.Regexp, at place, whole bool) {
 	if re.Op == syntax.OpAlternate {
 		out := &syntax.Regexp{Op: syntax.OpAlternate, Flags: re.Flags}
 		at := place{&syntax.Regexp{Op: syntax.OpAlternate}, &syntax.Regexp{Op: syntax.OpAlternate}}
+		whole := true
 		for _, sub := range re.Sub {
-			p, q := probeOf(sub, keywords)
+			p, q, w := probeOf(sub, keywords)
 			if p == nil {
-				return nil, place{}
+				return nil, place{}, false
 			}
 			out.Sub = append(out.Sub, p)
 			at.left.Sub = append(at.left.Sub, q.left)
 			at.right.Sub = append(at.right.Sub, q.right)
+			whole = whole && w
 		}
-		return out, at
+		return out, at, whole
 	}
 	seq := flatten(re, nil)
 	for i := range seq {
@@ -358,19 +360,19 @@ func probeOf(re *syntax.Regexp, keywords []string) (*syntax.Regexp, place) {
 				break
 			}
 			if allContain(words, keywords, strings.HasPrefix) {
-				head, _ := shorten(concat(seq[i:]...))
-				return head, place{concat(seq[:j]...), concat(seq[i:]...)}
+				head, whole := shorten(concat(seq[i:]...))
+				return head, place{concat(seq[:j]...), concat(seq[i:]...)}, whole
 			}
 		}
 		if seq[i].Op == syntax.OpAlternate {
-			if p, at := probeOf(seq[i], keywords); p != nil {
+			if p, at, whole := probeOf(seq[i], keywords); p != nil {
 				before := append(slices.Clone(seq[:i]), at.left)
 				after := append([]*syntax.Regexp{at.right}, seq[i+1:]...)
-				return p, place{concat(before...), concat(after...)}
+				return p, place{concat(before...), concat(after...)}, whole && len(after) == 1
 			}
 		}
 	}
-	return nil, place{}
+	return nil, place{}, false
 }
 
 // flatten appends to seq the elements of re in sequence, looking through captures.

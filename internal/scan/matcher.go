@@ -186,12 +186,12 @@ func (m *windowMatcher) Find(path string, text []byte, ranges []Range) []Match {
 			if r.lead != nil && !r.lead.follows(text, end) {
 				continue
 			}
-			if r.probe != nil && !r.probe.Match(text[start:probeEnd(text, start, r.probeRunes)]) {
+			if r.probe != nil && !r.probe().Match(text[start:probeEnd(text, start, r.probeRunes)]) {
 				continue
 			}
-			if r.tail != "" && tails > 0 {
+			if r.tail != nil && tails > 0 {
 				edge := walkRight(text, start, r.right)
-				if tails -= edge - start; tails > 0 && !r.tailRE.match(r.tail, text[start:edge]) {
+				if tails -= edge - start; tails > 0 && !r.tail().Match(text[start:edge]) {
 					continue
 				}
 			}

@@ -196,9 +196,14 @@ func TestRules(t *testing.T) {
 		if err := r.prepare(); err != nil {
 			t.Error(err)
 		}
-		for _, expr := range []string{r.Regexp, r.Path, r.tail} {
+		for _, expr := range []string{r.Regexp, r.Path} {
 			if _, err := regexp.Compile(expr); err != nil {
 				t.Errorf("rule %s: %v", r.ID, err)
+			}
+		}
+		for _, compile := range []func() *regexp.Regexp{r.probe, r.tail} {
+			if compile != nil {
+				compile() // panics if it cannot
 			}
 		}
 		if r.everywhere {

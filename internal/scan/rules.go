@@ -54,11 +54,16 @@ type rule struct {
 	everywhere  bool
 	left, right reach
 
-	probe      *regexp.Regexp // nil if none
+	probe      func() *regexp.Regexp // nil if none
 	probeRunes int
-	lead       *lead  // nil if none
-	tail       string // what follows a keyword in a match, anchored; empty if the probe says as much
-	tailRE     lazyRegexp
+	lead       *lead                 // nil if none
+	tail       func() *regexp.Regexp // what follows a keyword in a match; nil if the probe says as much
+}
+
+// anchored compiles re when it is first needed: most keywords in ordinary text are rejected
+// before, and it costs as much as reading a page of text.
+func anchored(re *syntax.Regexp) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\A(?:` + re.String() + `)`) })
 }
 
 func (r *rule) expr() *regexp.Regexp { return r.re.get(r.Regexp) }
@@ -88,19 +93,16 @@ func (r *rule) derive() error {
 		return fmt.Errorf("rule %s: %w", r.ID, err)
 	}
 	tree = spread(tree)
-	probe, at := probeOf(tree, r.Keywords)
+	probe, at, whole := probeOf(tree, r.Keywords)
 	if probe != nil {
 		for _, s := range reachOf(probe, false) {
 			r.probeRunes += s.runes
 		}
 		r.probeRunes++
 		r.lead = leadOf(probe, r.Keywords)
-		anchored := `\A(?:` + probe.String() + `)`
-		if r.probe, err = regexp.Compile(anchored); err != nil {
-			return fmt.Errorf("rule %s: probe: %w", r.ID, err)
-		}
-		if tail := `\A(?:` + at.right.String() + `)`; tail != anchored {
-			r.tail = tail
+		r.probe = anchored(probe)
+		if !whole {
+			r.tail = anchored(at.right)
 		}
 	} else {
 		var ok bool
