@@ -61,6 +61,38 @@ type classIndex struct {
 	bases, exts map[string][]string
 	folders     *automaton
 	byFolder    []string // the class of each folder
+	paths       []classPattern
+	globs       []classPattern
+}
+
+// A classPattern is a path.Match pattern with what must stand at both ends of all that it
+// matches, since few names get further than that.
+type classPattern struct {
+	pattern, head, tail string
+	class               string
+}
+
+func newClassPattern(pattern, class string) classPattern {
+	p := classPattern{pattern: pattern, class: class}
+	const special = `*?[]\`
+	if i := strings.IndexAny(pattern, special); i >= 0 {
+		p.head = pattern[:i]
+		p.tail = pattern[strings.LastIndexAny(pattern, special)+1:]
+	} else {
+		p.head, p.tail = pattern, pattern
+	}
+	if strings.Contains(pattern, `\`) {
+		p.tail = "" // what follows a backslash stands for itself
+	}
+	return p
+}
+
+func (p *classPattern) match(name string) bool {
+	if !strings.HasPrefix(name, p.head) || !strings.HasSuffix(name, p.tail) {
+		return false
+	}
+	ok, _ := path.Match(p.pattern, name)
+	return ok
 }
 
 var classesBy = sync.OnceValue(func() *classIndex {
@@ -77,6 +109,12 @@ var classesBy = sync.OnceValue(func() *classIndex {
 			folders = append(folders, s)
 			x.byFolder = append(x.byFolder, t.class)
 		}
+		for _, s := range t.paths {
+			x.paths = append(x.paths, newClassPattern(s, t.class))
+		}
+		for _, s := range t.globs {
+			x.globs = append(x.globs, newClassPattern(s, t.class))
+		}
 	}
 	x.folders = newAutomaton(folders)
 	return x
@@ -89,27 +127,29 @@ func classesOf(name string) []string {
 	full := "/" + name
 	out := slices.Concat(x.bases[base], x.exts[path.Ext(base)])
 	x.folders.scan([]byte("/"+dirs), func(i, _ int) { out = append(out, x.byFolder[i]) })
-	for _, t := range classTable {
-		if slices.ContainsFunc(t.paths, func(s string) bool { return matchEnd(full, s) }) ||
-			slices.ContainsFunc(t.globs, func(g string) bool { ok, _ := path.Match(g, base); return ok }) {
-			out = append(out, t.class)
+	for i := range x.paths {
+		if p := &x.paths[i]; strings.HasSuffix(full, p.tail) && p.match(lastElements(full, strings.Count(p.pattern, "/"))) {
+			out = append(out, p.class)
+		}
+	}
+	for i := range x.globs {
+		if p := &x.globs[i]; p.match(base) {
+			out = append(out, p.class)
 		}
 	}
 	return out
 }
 
-// matchEnd reports whether full ends in the pattern s, which starts with a slash, counted in
-// whole path elements.
-func matchEnd(full, s string) bool {
-	n := strings.Count(s, "/")
+// lastElements returns the end of full from the n-th slash on, counted from the end, or "" if
+// there are not as many.
+func lastElements(full string, n int) string {
 	i := len(full)
 	for range n {
 		if i = strings.LastIndexByte(full[:i], '/'); i < 0 {
-			return false
+			return ""
 		}
 	}
-	ok, _ := path.Match(s, full[i:])
-	return ok
+	return full[i:]
 }
 
 // fold returns the form of a path in which it is matched.

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -226,4 +227,26 @@ func FuzzClassify(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestClassPatterns holds the shortcut by both ends to path.Match.
+func TestClassPatterns(t *testing.T) {
+	var patterns []string
+	for _, r := range classTable {
+		patterns = append(append(patterns, r.paths...), r.globs...)
+	}
+	patterns = append(patterns, `a\*`, `[ab]c`, `x?`, `ab*ab`, `*`)
+	for _, pattern := range patterns {
+		p := newClassPattern(pattern, "")
+		plain := strings.NewReplacer("*", "", "?", "q", `\`, "").Replace(pattern)
+		for _, name := range []string{plain, plain + "x", "x" + plain, strings.ReplaceAll(pattern, "*", "mid"), "ab", "abab", "a*", "bc", ""} {
+			want, err := path.Match(pattern, name)
+			if err != nil {
+				t.Fatalf("%s: %v", pattern, err)
+			}
+			if got := p.match(name); got != want {
+				t.Errorf("%s on %q: got %v, path.Match says %v", pattern, name, got, want)
+			}
+		}
+	}
 }
