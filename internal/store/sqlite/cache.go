@@ -54,6 +54,7 @@ type Cache struct {
 	mu       sync.Mutex
 	sql      *sql.DB   // nil if there is no usable file: every Get is a miss then
 	get      *sql.Stmt // by key
+	empty    bool      // there was nothing in the file, and nothing was written: it need not be asked
 	buffered map[string][]byte
 	bytes    int
 	damaged  bool // the file is to be removed
@@ -99,6 +100,8 @@ func (c *Cache) open(ctx context.Context) error {
 		return err
 	}
 	c.sql, c.get = h, get
+	var one int
+	c.empty = errors.Is(h.QueryRowContext(ctx, `SELECT 1 FROM cache LIMIT 1`).Scan(&one), sql.ErrNoRows)
 	return nil
 }
 
@@ -150,7 +153,7 @@ func (c *Cache) Get(ctx context.Context, key string) ([]byte, bool) {
 	if v, ok := c.buffered[key]; ok {
 		return v, true
 	}
-	if c.sql == nil {
+	if c.sql == nil || c.empty {
 		return nil, false
 	}
 	var sum, value []byte
@@ -203,6 +206,7 @@ func (c *Cache) flush(ctx context.Context) error {
 	if c.sql == nil || c.damaged || len(pending) == 0 {
 		return nil
 	}
+	c.empty = false
 	err := c.store(ctx, pending)
 	c.damaged = errors.Is(corruptIfSo(err), store.ErrCorrupt)
 	return err
