@@ -3,6 +3,7 @@ package crash
 import (
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -94,4 +95,35 @@ func (s *site) typical() time.Duration {
 	}
 	slices.Sort(times)
 	return times[1]
+}
+
+// TestKillBetweenLogAndStore hits one moment on purpose: the log holds the decision and the store
+// does not know yet. Nobody was told of it; it is listed as pending, the next check appends it
+// once more, and a log that holds an entry twice verifies.
+func TestKillBetweenLogAndStore(t *testing.T) {
+	s := newSite(t)
+	s.opens()
+	killed := s.head()
+	a := s.run(s.strace(s.check(killed), filepath.Join(s.Dir, "trace"), "-qq",
+		"-P", filepath.Join(s.state, "log", ".state"), "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL"))
+	if a.status != -1 || a.stdout != "" {
+		t.Fatalf("not killed: ended with %d: %s%s", a.status, a.stdout, a.stderr)
+	}
+	s.verify()
+	index := func() (index *uint64, found bool) {
+		for _, l := range s.log() {
+			if l.Subject == "gitCommit:"+killed {
+				return l.Index, true
+			}
+		}
+		return nil, false
+	}
+	if i, found := index(); !found || i != nil {
+		t.Errorf("the decision is listed: %v, at index %v; want it pending", found, i)
+	}
+	s.opens()
+	if i, found := index(); !found || i == nil {
+		t.Errorf("the decision is listed: %v, at index %v; want it logged", found, i)
+	}
+	s.verify()
 }
