@@ -64,7 +64,19 @@ func checkGit(ctx context.Context) Check {
 	if err != nil {
 		return Check{Name: "git", State: Broken, Text: "git does not run", Next: "install git 2.39 or newer"}
 	}
-	return Check{Name: "git", State: OK, Text: strings.TrimSpace(string(out))}
+	return gitIs(strings.TrimSpace(string(out)))
+}
+
+// gitIs judges what git says of itself, such as "git version 2.39.5 (Apple Git-154)".
+func gitIs(said string) Check {
+	var major, minor int
+	if _, err := fmt.Sscanf(said, "git version %d.%d", &major, &minor); err != nil {
+		return Check{Name: "git", State: Advice, Text: "its version cannot be read: " + said, Next: "sallyport needs git 2.39 or newer"}
+	}
+	if major < 2 || major == 2 && minor < 39 {
+		return Check{Name: "git", State: Broken, Text: said + " is too old", Next: "install git 2.39 or newer"}
+	}
+	return Check{Name: "git", State: OK, Text: said}
 }
 
 func checkSSHKeygen() Check {
