@@ -58,7 +58,7 @@ policy:
 #  person_grades: [present]    # how a commit must be known to be a person's
 #  run_grades: [observed]      # how an agent's run must have been seen
 #  approval_grades: [present]  # how an approval must have been given
-#  approvals_required: 1
+#  approvals_required: 2       # two at least, where nobody authenticated the pusher
 
 # Where decisions are recorded: local, or a log with its origin and its public key.
 log: local
