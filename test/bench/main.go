@@ -42,7 +42,7 @@ import (
 	"time"
 )
 
-// What the project aims at; DESIGN and README repeat these figures.
+// What the project aims at; docs/decisions/0001-libraries.md repeats those of start-up and size.
 const (
 	aimCold   = 300 * time.Millisecond // twenty commits
 	aimWarm   = 120 * time.Millisecond
