@@ -94,7 +94,13 @@ func newApprovalListCommand(a *app.App) *cobra.Command {
 			if opts.json {
 				return printJSON(a.Stdout, list)
 			}
-			return render.Approvals(a.Stdout, list.Approvals, list.Required, render.Options{Color: colour(a, a.Stdout), Width: width(a.Stdout)})
+			if err := render.Approvals(a.Stdout, list.Approvals, list.Required, render.Options{Color: colour(a, a.Stdout), Width: width(a.Stdout)}); err != nil {
+				return err
+			}
+			for _, r := range list.Requests {
+				fmt.Fprintf(a.Stdout, "asked %s for %s onto %s\n", render.Clean(r.Asked), r.Head, render.Clean(r.TargetRef))
+			}
+			return nil
 		},
 	}
 	opts.addRepoFlags(cmd.Flags())
