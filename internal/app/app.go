@@ -4,13 +4,15 @@
 //
 // A [workspace] is one repository with its state folder, under the governing files that its
 // target ref (or the pinned root) gives. The exported methods of [App] are the commands'
-// business: they return values, and print nothing but progress.
+// business. They return values and print nothing but progress, except for [App.PreReceive] and
+// [App.Demo], which answer as they go.
 //
 // Where state lives: the folder sallyport in the repository's common git directory, unless the
 // caller names another. It holds state.db (decisions and what they were derived from), log (the
-// transparency log), evidence (attestations), verifier.key and log.key (mode 0600, local: what
-// they sign is advice unless the pinned root names the verifier's key), and cache.db, which can
-// be deleted at any time.
+// transparency log), evidence (attestations; the ref [EvidenceRef] carries them elsewhere),
+// requests (approvals asked for), verifier.key and log.key (mode 0600, local: what they sign is
+// advice unless the trust file in force names the verifier's key), and cache.db, which can be
+// deleted at any time.
 package app
 
 import (
