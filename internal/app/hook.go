@@ -211,8 +211,14 @@ func (w *workspace) gated(ctx context.Context, h PreReceiveOptions, names ...str
 		}
 	}
 	cfg, err := w.serverConfig(ctx)
-	if err != nil || cfg == nil {
-		return false, err // without a configuration, only the hook's own --ref says what is gated
+	if err != nil {
+		return false, err
+	}
+	if cfg == nil { // then only the hook's own --ref says what is gated
+		if len(h.Refs) == 0 {
+			fmt.Fprintln(w.app.Stderr, "sallyport: warning: this hook gates nothing: it names no --ref, and the default branch holds no configuration")
+		}
+		return false, nil
 	}
 	return slices.ContainsFunc(names, cfg.Gated), nil
 }
