@@ -155,6 +155,7 @@ Exit status of every command that decides:
 		newApprovalCommand(a),
 		newAttestCommand(a),
 		newVerifyCommand(a),
+		newEvidenceCommand(a),
 		newPolicyCommand(a),
 		newRootTrustCommand(a),
 		newLogCommand(a),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,6 +124,29 @@ func (w *workspace) keep(ctx context.Context, bundle []byte) (sallyport.Digest, 
 	return d, err
 }
 
+// PublishEvidence puts every attestation of the state folder on the evidence ref, and returns how
+// many there are. It does not push.
+func (a *App) PublishEvidence(ctx context.Context, o Options) (n int, err error) {
+	w, err := a.open(ctx, o)
+	if err != nil {
+		return 0, err
+	}
+	defer done(&err, w.Close)
+	all, _, err := w.evidenceDir().All(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if len(all) == 0 {
+		return 0, withHint(fmt.Errorf("no attestation is kept in %s", w.path("evidence")), "sallyport approval give, or sallyport attest")
+	}
+	files := make(map[string][]byte, len(all))
+	for _, att := range all {
+		files[att.Digest().Hex()+".json"] = att.Raw
+	}
+	_, err = w.repo.Publish(ctx, EvidenceRef, files, fmt.Sprintf("Add %d attestation(s)", len(files)))
+	return len(files), err
+}
+
 // verifySSH is evidence.SSHVerifier.
 func verifySSH(sig, message []byte, namespace string) (evidence.SSHInfo, error) {
 	info, err := sshsig.Verify(sig, message, namespace)
@@ -182,6 +206,9 @@ func (a *App) Attest(ctx context.Context, o Options, at AttestOptions) (_ Attest
 	}
 	defer done(&err, w.Close)
 	st := sallyport.Statement{Type: sallyport.StatementType, PredicateType: predicateType(at.Type), Predicate: json.RawMessage(at.Predicate)}
+	if u, err := url.Parse(st.PredicateType); err != nil || u.Scheme == "" || strings.ContainsAny(st.PredicateType, " \t\r\n") {
+		return Attested{}, withHint(fmt.Errorf("%q is no predicate type", at.Type), "a type is a URI such as https://slsa.dev/provenance/v1, or agent-run or approval for ours")
+	}
 	if err := w.addSubjects(ctx, &st, at.Subjects); err != nil {
 		return Attested{}, err
 	}
