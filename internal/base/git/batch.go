@@ -2,6 +2,7 @@ package git
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -177,16 +178,23 @@ func (b *batch) info(ctx context.Context, names []string) ([]answer, error) {
 }
 
 // contents calls fn with the bytes of each object, which fn may keep. An object larger than
-// limit, of another kind than kind (where kind is not empty), or absent is an error.
+// limit, of another kind than kind (where kind is not empty), or absent is an error. Of one that
+// is refused no more crosses the pipe than it holds: the process is ended, and git streams what
+// is large.
 func (b *batch) contents(ctx context.Context, names []string, kind string, limit int64, fn func(i int, a answer, content []byte) error) error {
-	return b.exchange(ctx, len(names),
+	var absent error
+	err := b.exchange(ctx, len(names),
 		func(i int) string { return "contents " + names[i] },
 		func(i int, out *bufio.Reader) error {
 			a, err := readAnswer(out)
 			if err != nil {
 				return err
 			}
-			if err := a.check(names[i], kind, limit); err != nil {
+			switch err := a.check(names[i], kind, limit); {
+			case err != nil && a.state != "": // no content follows, and the process can go on
+				absent = cmp.Or(absent, err)
+				return nil
+			case err != nil:
 				return err
 			}
 			content := make([]byte, a.size)
@@ -201,6 +209,7 @@ func (b *batch) contents(ctx context.Context, names []string, kind string, limit
 			}
 			return fn(i, a, content)
 		})
+	return cmp.Or(err, absent)
 }
 
 func (a answer) check(name, kind string, limit int64) error {
