@@ -32,16 +32,18 @@ const (
 // A path is matched in every spelling that a file system may take for the same: without regard
 // to case, with the trailing dots and spaces that Windows drops, the ignorable code points that
 // macOS drops, full-width and compatibility forms of ASCII letters, and backslashes as slashes. A
-// symbolic link has the classes of its own path; it is also the class agent-config or policy if
-// its target is, since a reader follows it.
+// symbolic link or a submodule has the classes of its own path, and those of what a folder there
+// would hold, since whoever reads .claude/settings.json follows a link that is called .claude. A
+// link is also of the class agent-config or policy if its target is.
 func Classify(p sallyport.Path, mode string, head []byte) []string {
 	name := fold(string(p))
 	classes := classesOf(name)
 	switch mode {
 	case modeSymlink:
+		classes = append(classes, folderClasses(name)...)
 		if len(head) > 0 && len(head) < 4096 {
 			target := fold(path.Join(path.Dir(name), string(head)))
-			for _, c := range classesOf(target) {
+			for _, c := range append(classesOf(target), folderClasses(target)...) {
 				if c == ClassAgentConfig || c == ClassPolicy {
 					classes = append(classes, c)
 				}
@@ -49,6 +51,7 @@ func Classify(p sallyport.Path, mode string, head []byte) []string {
 		}
 	case modeSubmodule:
 		classes = append(classes, ClassDependency)
+		classes = append(classes, folderClasses(name)...)
 	default:
 		classes = append(classes, contentClasses(name, head)...)
 	}
@@ -138,6 +141,34 @@ func classesOf(name string) []string {
 		}
 	}
 	return out
+}
+
+// folderClasses returns the classes that anything in a folder of the folded name may have by its
+// folders, some perhaps twice: for .github, those of .github/workflows/ too.
+func folderClasses(name string) []string {
+	out := classesOf(name + "/")
+	full := "/" + name + "/"
+	for _, t := range classTable {
+		for _, patterns := range [][]string{t.dirs, t.paths} {
+			if slices.ContainsFunc(patterns, func(p string) bool { return leadsInto(full, p) }) {
+				out = append(out, t.class)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// leadsInto reports whether the last elements of folder, which is between slashes, are the first
+// ones of the pattern.
+func leadsInto(folder, pattern string) bool {
+	for i := len(folder) - 1; i > 0; {
+		i = strings.LastIndexByte(folder[:i], '/')
+		if len(folder)-i < len(pattern) && strings.HasPrefix(pattern, folder[i:]) {
+			return true
+		}
+	}
+	return false
 }
 
 // lastElements returns the end of full from the n-th slash on, counted from the end, or "" if

@@ -142,6 +142,19 @@ func TestClassify(t *testing.T) {
 		{"docs/owners-link", "120000", "../.github/CODEOWNERS", "policy"},
 		{"CLAUDE.md", "120000", "README", "agent-config"},
 		{"third_party/x", "160000", "", "dependency"},
+
+		// What stands where a folder is looked for is what the folder holds.
+		{".claude", "120000", "notes", "agent-config"},
+		{"a/.Claude", "120000", "notes", "agent-config"},
+		{".claude", "160000", "", "agent-config dependency"},
+		{".github", "120000", "notes", "agent-config ci policy"},
+		{".github/workflows", "120000", "../notes", "agent-config ci"},
+		{".vscode", "120000", "notes", "agent-config"},
+		{"deploy", "120000", "notes", "deploy"},
+		{"handy", "120000", ".claude", "agent-config"},
+		{"handy", "120000", "notes", ""},
+		{"claude", "120000", "notes", ""},
+		{".claude", "", "x\n", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.path, func(t *testing.T) {
