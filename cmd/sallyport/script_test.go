@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 //	exits STATUS CMD ARG... runs a command that must end with STATUS, and holds every answer of
 //	                        sallyport to the form that all of them have
 //	json FILE PATH [VALUE]  compares what stands at a path such as decision.reasons.0.code with
-//	                        VALUE; # is how many. "! json" says that it is not so, or not there
+//	                        VALUE; len is how many. "! json" says that it is not so, or not there
 //	let NAME FILE PATH      puts what stands there into the environment
 //	edit FILE OLD NEW       replaces every OLD by NEW in a file that holds it
 func TestScripts(t *testing.T) {
@@ -176,7 +176,7 @@ func at(doc any, path string) (any, error) {
 	for _, word := range strings.Split(path, ".") {
 		switch v := doc.(type) {
 		case map[string]any:
-			if word == "#" {
+			if word == "len" {
 				return len(v), nil
 			}
 			inner, ok := v[word]
@@ -185,7 +185,7 @@ func at(doc any, path string) (any, error) {
 			}
 			doc = inner
 		case []any:
-			if word == "#" {
+			if word == "len" {
 				return len(v), nil
 			}
 			i, err := strconv.Atoi(word)

@@ -47,7 +47,7 @@ type Refs interface {
 // ErrNoTarget says that no target ref could be found.
 var ErrNoTarget = errors.New("no target branch found")
 
-// ErrEmptyRange says that a CI job's range holds nothing to judge.
+// ErrEmptyRange says that a range that CI or the caller named holds nothing to judge.
 var ErrEmptyRange = errors.New("the range is empty: there is nothing to judge")
 
 // FindTarget finds what a check is about: from the options, else from the CI system's
@@ -74,7 +74,7 @@ func FindTarget(ctx context.Context, refs Refs, getenv func(string) string, o Ta
 	if err != nil {
 		return t, fmt.Errorf("compare the head with %s: %w", t.Ref, err)
 	}
-	if landed && t.CI != "" {
+	if landed && (t.CI != "" || o.Base != "") {
 		return t, fmt.Errorf("%w: %.12s is already in %s", ErrEmptyRange, t.Head, t.Ref)
 	}
 	if landed {

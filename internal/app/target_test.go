@@ -174,6 +174,7 @@ func TestFindTarget(t *testing.T) {
 			}(),
 			err: ErrNoTarget,
 		},
+		{name: "a range that the caller named and that is empty", refs: history(), opts: TargetOptions{Base: "tip", Head: "old"}, err: ErrEmptyRange},
 		{name: "no commit yet", refs: with(history(), "HEAD", ""), err: errNoRev, says: "find the head"},
 		{name: "a target that is not there", refs: history(), opts: TargetOptions{Ref: "nowhere"}, err: errNoRev, says: "find the tip of refs/heads/nowhere"},
 		{name: "a base that is not there", refs: history(), opts: TargetOptions{Base: "gone"}, err: errNoRev, says: "find the tip of refs/heads/main"},

@@ -148,6 +148,8 @@ func arrow(from importer, dir string) string {
 		return no("a suite is for the tests of its service and of its backends")
 	case a.Path == "internal/layout":
 		return no("the judge of the layout is no part of it")
+	case a.Kind == Command && from.test && b.Path == "test":
+		return "" // a command's scripts stage what the product's tests stage
 	case b.Kind == Whole:
 		return no("nothing imports %s", b.Path)
 	case a.Kind == Whole, a.Kind == Command && from.test && b.Kind != Command:

@@ -26,7 +26,8 @@
 // Test files obey rules 1, 2 and 6. For them rule 3 asks only that the table knows the library,
 // rule 4 is waived, and a backend's tests may import the suite that its service keeps beside it
 // (internal/store/storetest). Tests of commands, and packages under test/, may import anything
-// that the module holds, since they look at the product as a whole.
+// that the module holds, the helpers under test/ included, since they look at the product as a
+// whole.
 //
 // A file whose build constraint needs the tag "ignore" is a program run by hand: rules 3, 4 and
 // 5 do not bind it. Folders named testdata, folders whose name starts with a dot or an
