@@ -32,6 +32,7 @@ func (a *App) CheckMerge(ctx context.Context, o Options) (_ Report, err error) {
 		return Report{}, err
 	}
 	defer done(&err, w.Close)
+	w.compileAhead(ctx)
 	if err := w.find(ctx); err != nil {
 		return Report{}, err
 	}
