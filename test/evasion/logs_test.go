@@ -2,6 +2,7 @@ package evasion
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 
@@ -62,6 +63,29 @@ var logs = []row{
 			return s.Check()
 		},
 		status: sallyport.ExitUndecided, says: "log-foreign",
+	},
+	{
+		name: "log that the configuration names", attack: "the whole state folder is deleted, so that nothing here remembers anything", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s.Must("log", "init", "--repo", s.Repo, "--origin", "example.com/log")
+			var st struct{ Key string }
+			if err := json.Unmarshal([]byte(s.Must("log", "status", "--repo", s.Repo, "--json")), &st); err != nil {
+				s.TB.Fatal(err)
+			}
+			kept := s.State()
+			s = s.Restage(s.TB, scene.Options{Files: map[string]string{
+				".sallyport/sallyport.yaml": scene.Config + "log:\n  origin: example.com/log\n  key: " + st.Key + "\n",
+			}})
+			s.CopyFolder(kept, s.State())
+			s.Git("switch", "-q", "-c", "work")
+			addFeature(s)
+			s.AttestRun("main", "HEAD")
+			if attack {
+				remove(s, s.State())
+			}
+			return s.Check()
+		},
+		status: sallyport.ExitUndecided, says: "log-missing",
 	},
 	{
 		name: "log entry changed", attack: "the digest of a decision is changed in the log", from: attested,

@@ -118,6 +118,18 @@ var repositories = []row{
 		status: sallyport.ExitWaiting, codes: []string{"unattributed"},
 	},
 	{
+		name: "history cut short", attack: "the list of shallow commits hides where the harmful commit comes from", from: attested,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			if attack {
+				if err := os.WriteFile(filepath.Join(s.Repo, ".git", "shallow"), []byte(s.Rev("HEAD")+"\n"), 0o644); err != nil {
+					s.TB.Fatal(err)
+				}
+			}
+			return s.Check()
+		},
+		status: sallyport.ExitUndecided, says: "shallow",
+	},
+	{
 		name: "environment of git", attack: "git's environment variables point elsewhere", from: attested,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			canary, ran := trap(s)

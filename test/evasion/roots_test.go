@@ -90,6 +90,11 @@ var roots = []row{
 		status: sallyport.ExitWaiting, codes: []string{"approval-missing", "policy-changed"},
 	},
 	{
+		name: "rules in another case", attack: "a file system that folds case checks out the branch's roster over the real one", from: attested,
+		do:     attest(".Sallyport/roster.yaml", "version: 1\n", ""),
+		status: sallyport.ExitWaiting, codes: []string{"approval-missing", "policy-changed"},
+	},
+	{
 		name: "roster landed while in observe mode", attack: "somebody pushed a roster of their own to the target past an observing gate", from: plain,
 		do:     landed(func(s *scene.Scene) { s.Write(rosterFile, s.Read(rosterFile)+"# mine\n") }),
 		status: sallyport.ExitShut, codes: []string{"root-changed"},

@@ -172,7 +172,6 @@ var runs = []row{
 	{
 		name: "evidence replayed by digest", attack: "the evidence for the approved head is filed under another head", from: attested,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
-			old := s.Rev("HEAD")
 			if attack {
 				s.Append("util.py", helper)
 			}
@@ -185,7 +184,6 @@ var runs = []row{
 				s.TB.Fatal(err)
 			}
 			b2 := s.EditBundle(b, func(e *scene.Envelope) { e.Payload = payload })
-			_ = old
 			return s.Check("--bundle", file(s, b2))
 		},
 		status: sallyport.ExitShut, codes: missing,

@@ -203,6 +203,34 @@ var shapes = []row{
 		status: sallyport.ExitWaiting, codes: []string{"unattributed"},
 	},
 	{
+		name: "merge signed by a person", attack: "a person's signed merge brings in a commit that nobody accounts for", from: attested,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s.Git("switch", "-q", "-c", "side", "main")
+			s.Append("util.py", helper)
+			id := s.CommitAs(scene.Who(scene.Dave), "Halve")
+			if !attack {
+				s.Resign(id, scene.Dave)
+			}
+			s.Git("switch", "-q", "work")
+			s.GitAs(scene.Who(scene.Dave), "merge", "-q", "--no-ff", "-m", "Merge side", "side")
+			s.Resign("HEAD", scene.Dave)
+			return s.Check()
+		},
+		status: sallyport.ExitWaiting, codes: []string{"unattributed"},
+	},
+	{
+		name: "unrelated history", attack: "a branch that shares no commit with main brings a file", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			if attack {
+				s.Git("switch", "-q", "--orphan", "other")
+			}
+			s.Write("extra.py", "print(1)\n")
+			s.SignedCommit(scene.Who(scene.Dave), scene.Dave, "Print")
+			return s.Check()
+		},
+		status: sallyport.ExitUndecided, says: "unrelated",
+	},
+	{
 		name: "conflict", attack: "the branch conflicts with main, so that whoever resolves it writes what lands", from: approved,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s.Git("switch", "-q", "main")
