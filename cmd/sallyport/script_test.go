@@ -33,11 +33,7 @@ func TestMain(m *testing.M) {
 //	let NAME FILE PATH      puts what stands there into the environment
 //	edit FILE OLD NEW       replaces every OLD by NEW in a file that holds it
 func TestScripts(t *testing.T) {
-	path, err := exec.LookPath("sallyport")
-	if err != nil {
-		t.Fatal(err)
-	}
-	scene.Use(path)
+	scene.Use(sallyportPath(t))
 	staged := states(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -58,6 +54,16 @@ func TestScripts(t *testing.T) {
 			"edit":  edit,
 		},
 	})
+}
+
+// sallyportPath returns where testscript put this program.
+func sallyportPath(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("sallyport")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // states stages what scripts start from: plain (no policy), guarded (main and its pinned root),
