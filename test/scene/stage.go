@@ -171,7 +171,7 @@ func (s *Scene) GitAs(who Ident, args ...string) string {
 // TryGit is GitAs for what may fail, with standard input.
 func (s *Scene) TryGit(who Ident, stdin []byte, args ...string) (string, error) {
 	cmd, cancel := s.Command("git", append([]string{
-		"-C", s.Repo, "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "advice.detachedHead=false",
+		"-C", s.Repo, "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "maintenance.auto=false", "-c", "core.fsync=none", "-c", "advice.detachedHead=false",
 	}, args...)...)
 	defer cancel()
 	cmd.Env = append(cmd.Env,
