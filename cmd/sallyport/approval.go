@@ -65,6 +65,10 @@ func newApprovalRequestCommand(a *app.App) *cobra.Command {
 			if opts.json {
 				return printJSON(a.Stdout, req)
 			}
+			if req.Missing == 0 {
+				fmt.Fprintf(a.Stdout, "%s has the approvals that it needs for %s: nothing was asked for\n", req.Head, req.TargetRef)
+				return nil
+			}
 			fmt.Fprintf(a.Stdout, "asked for %d approval(s) of %s onto %s\n", req.Missing, req.Head, req.TargetRef)
 			fmt.Fprintf(a.Stdout, "eligible: %s\n", orNone(req.Eligible))
 			fmt.Fprintf(a.Stdout, "next: a reviewer runs sallyport approval give %s --target %s --key KEY\n", req.Head, req.TargetRef)

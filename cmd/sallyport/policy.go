@@ -49,7 +49,7 @@ func newPolicyShowCommand(a *app.App) *cobra.Command {
 			}
 			fmt.Fprintln(a.Stdout)
 			for _, r := range show.Rules {
-				fmt.Fprintf(a.Stdout, "\n%s  (%s, %s)\n  %s\n  why: %s\n  next: %s\n", r.Code, r.Outcome, r.Severity, r.Title, r.Why, r.Remedy)
+				fmt.Fprintf(a.Stdout, "\n%s  (%s, %s)\n  %s\n  why: %s\n  next: %s\n", r.Code, r.Outcome, r.Severity, r.Title, r.Why, strings.ReplaceAll(r.Remedy, "{head}", "COMMIT"))
 				if len(r.Labels) > 0 {
 					fmt.Fprintf(a.Stdout, "  %s\n", strings.Join(r.Labels, " · "))
 				}

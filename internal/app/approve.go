@@ -273,7 +273,8 @@ type ApprovalRequest struct {
 	Eligible []string `json:"eligible"`
 }
 
-// RequestApproval leaves a request for the reviewers in the state folder.
+// RequestApproval leaves a request for the reviewers in the state folder, if approvals are
+// missing.
 func (a *App) RequestApproval(ctx context.Context, o Options) (_ ApprovalRequest, err error) {
 	r, err := a.rehearse(ctx, o)
 	if err != nil {
@@ -288,6 +289,9 @@ func (a *App) RequestApproval(ctx context.Context, o Options) (_ ApprovalRequest
 		},
 		Missing:  max(0, r.Input.Change.ApprovalsRequired-r.Input.Change.ApprovalsCounting),
 		Eligible: r.eligible(),
+	}
+	if req.Missing == 0 {
+		return req, nil // nobody has anything to do
 	}
 	b, err := approval.EncodeRequest(req.Request)
 	if err != nil {

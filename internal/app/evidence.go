@@ -180,6 +180,30 @@ func gradeOf(k identity.Key) sallyport.Grade {
 	return sallyport.Declared
 }
 
+// verifiedAbout returns what is kept or presented about subjects and verifies, each once.
+func (w *workspace) verifiedAbout(ctx context.Context, subjects []sallyport.Digest) ([]sallyport.Evidence, error) {
+	presented, err := readBundles(w.opts.Bundles)
+	if err != nil {
+		return nil, err
+	}
+	found, _, err := w.collector().Collect(ctx, subjects)
+	if err != nil {
+		return nil, err
+	}
+	v := w.newVerifier(w.keys())
+	seen := map[sallyport.Digest]bool{}
+	var evidence []sallyport.Evidence
+	for _, att := range append(presented, found...) {
+		if d := att.Digest(); !seen[d] {
+			seen[d] = true
+			if ev, err := v.Verify(ctx, att); err == nil {
+				evidence = append(evidence, ev)
+			}
+		}
+	}
+	return evidence, nil
+}
+
 // AttestOptions say what to sign.
 type AttestOptions struct {
 	Subjects      []string

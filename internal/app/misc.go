@@ -31,6 +31,14 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	if err := w.find(ctx); err != nil {
 		return r, "", err
 	}
+	if rangeSpec != "" {
+		// Who is who is asked at the target's tip: a range may begin before anybody was named.
+		tip, err := FindTip(ctx, refs{w.repo, w.diff}, a.Getenv, TargetOptions{Ref: o.Target.Ref})
+		if err != nil {
+			return r, "", w.targetHint(err, tip)
+		}
+		w.policyAt = tip.Base
+	}
 	if err := w.governed(ctx, ""); err != nil {
 		return r, "", err
 	}
@@ -38,7 +46,8 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 		Differ:     differ{diff: w.diff},
 		Identifier: identifier{identity.New(w.roster, a.now()), w.roster},
 		Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
-		Accepted:   merge.Accepted{PersonGrades: w.data.PersonGrades},
+		Repository: w.repository(),
+		Accepted:   merge.Accepted{PersonGrades: w.data.PersonGrades, RunGrades: w.data.RunGrades},
 		Progress:   o.Progress,
 	}
 	t := w.target
@@ -46,8 +55,12 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	if err != nil {
 		return r, "", err
 	}
+	evidence, err := w.verifiedAbout(ctx, x.Subjects())
+	if err != nil {
+		return r, "", err
+	}
 	r.Range = shortID(t.Base) + ".." + shortID(t.Head)
-	r.Commits, r.Files, r.Coverage = g.Detect(x)
+	r.Commits, r.Files, r.Coverage = g.Detect(x, evidence)
 	for _, f := range x.Findings {
 		if f.Kind == "identity" {
 			r.Findings = append(r.Findings, f)

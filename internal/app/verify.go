@@ -71,8 +71,14 @@ func (a *App) Verify(ctx context.Context, o Options, vo VerifyOptions) (_ Verifi
 	}
 	res := Verification{Subject: vo.Subject, Verified: []Verified{}, Dropped: append([]sallyport.Dropped{}, dropped...), Looked: append(w.places(), o.Bundles...)}
 	v := w.newVerifier(keys)
+	seen := map[sallyport.Digest]bool{} // the same bytes may be kept and have travelled
 	for i, att := range append(presented, found...) {
 		named := i < len(presented)
+		if d := att.Digest(); seen[d] && !named {
+			continue
+		} else {
+			seen[d] = true
+		}
 		ev, err := v.Verify(ctx, att)
 		if err == nil && named && !aboutAny(ev, subjects) {
 			err = fmt.Errorf("it is about something else than %s", vo.Subject)

@@ -240,9 +240,13 @@ func subjects(c *sallyport.Change) []sallyport.Digest {
 	return ds
 }
 
-// Detect says who wrote what: the change's commits and files with their attribution, before any
-// evidence. It decides nothing.
-func (g *Gate) Detect(x *Examined) ([]sallyport.CommitInput, []sallyport.FileInput, sallyport.Coverage) {
-	cov := g.cover(x, nil)
+// Subjects lists every digest under which evidence about the change may be filed.
+func (x *Examined) Subjects() []sallyport.Digest { return subjects(&x.Change) }
+
+// Detect says who wrote what: the change's commits and files with their attribution, and how much
+// of it the evidence accounts for. It decides nothing.
+func (g *Gate) Detect(x *Examined, evidence []sallyport.Evidence) ([]sallyport.CommitInput, []sallyport.FileInput, sallyport.Coverage) {
+	runs, _ := g.runs(evidence)
+	cov := g.cover(x, runs)
 	return commits(x), cov.files, cov.total
 }
