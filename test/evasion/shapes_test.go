@@ -243,7 +243,7 @@ var shapes = []row{
 			s.Git("switch", "-q", "work")
 			return s.Check()
 		},
-		status: sallyport.ExitShut, codes: []string{"attestation-missing", "merge-conflict"},
+		status: sallyport.ExitShut, codes: []string{"merge-conflict"},
 	},
 }
 
