@@ -28,10 +28,14 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 		return r, "", err
 	}
 	defer done(&err, w.Close)
-	if err := w.find(ctx); err != nil {
+	if err := w.locate(ctx); err != nil {
 		return r, "", err
 	}
-	if rangeSpec != "" {
+	if rangeSpec == "" {
+		if err := w.stand(ctx); err != nil {
+			return r, "", err
+		}
+	} else {
 		// Who is who is asked at the target's tip: a range may begin before anybody was named.
 		tip, err := FindTip(ctx, refs{w.repo, w.diff}, a.Getenv, TargetOptions{Ref: o.Target.Ref})
 		if err != nil {

@@ -23,6 +23,8 @@ type Target struct {
 	CI     string // github, gitlab or empty
 
 	pushed   bool   // the ref has moved already, and CI says from where
+	queued   bool   // the base may be another entry of a merge queue
+	only     bool   // the base is the head's parent, whatever the tip is
 	branched string // where CI says that a created ref came from: the default branch
 }
 
@@ -123,7 +125,7 @@ func namedTarget(getenv func(string) string, o TargetOptions) (Target, error) {
 	}
 	// What CI says about one range must not be mixed with another.
 	if o.Ref != "" && qualify(o.Ref) != t.Ref {
-		t.Ref, t.Base, t.Action, t.pushed, t.branched = qualify(o.Ref), "", "update", false, ""
+		t.Ref, t.Base, t.Action, t.pushed, t.queued, t.branched = qualify(o.Ref), "", "update", false, false, ""
 	}
 	if head := orDefault(o.Commit, o.Head); head != "" {
 		t.Head = head
@@ -131,7 +133,7 @@ func namedTarget(getenv func(string) string, o TargetOptions) (Target, error) {
 	}
 	if o.Base != "" {
 		t.Base = o.Base
-		t.Action, t.pushed = "update", false
+		t.Action, t.pushed, t.queued = "update", false, false
 	}
 	return t, nil
 }
@@ -165,6 +167,7 @@ func findBase(ctx context.Context, refs Refs, t Target) (Target, error) {
 // onlyHead narrows t to its head against the head's first parent. A commit without a parent is
 // judged whole.
 func onlyHead(ctx context.Context, refs Refs, t Target) Target {
+	t.only = true
 	parent, err := refs.Resolve(ctx, t.Head+"^1")
 	if err != nil {
 		t.Action, t.Base = "create", ""
@@ -261,6 +264,7 @@ func fromGitHub(getenv func(string) string, t *Target) error {
 	case ev.MergeGroup != nil:
 		mg := ev.MergeGroup
 		t.Ref, t.Base, t.Head, t.Branch = qualify(mg.BaseRef), mg.BaseSHA, mg.HeadSHA, mg.HeadRef
+		t.queued = true
 	case ev.Ref != "" && ev.After != "":
 		pushedTo(t, ev.Ref, ev.Before, ev.After, ev.Repository.DefaultBranch)
 	case ev.Ref != "":

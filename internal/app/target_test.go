@@ -3,10 +3,13 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sallyport-dev/sallyport/internal/base/git"
 )
 
 // fakeRefs is a history without git: names of commits, and the parents of each. A commit's name
@@ -18,7 +21,7 @@ type fakeRefs struct {
 	remote  string              // the remote's default branch
 }
 
-var errNoRev = errors.New("not found")
+var errNoRev = fmt.Errorf("no such revision: %w", git.ErrNotFound)
 
 func (f fakeRefs) Resolve(_ context.Context, rev string) (string, error) {
 	if base, ok := strings.CutSuffix(rev, "^1"); ok {
@@ -290,9 +293,55 @@ func TestFindTarget(t *testing.T) {
 			if !strings.Contains(got.Note, c.says) || (c.says == "" && got.Note != "") {
 				t.Errorf("note %q, want one that says %q", got.Note, c.says)
 			}
-			got.Note, got.pushed = "", false
+			got.Note, got.pushed, got.queued, got.only = "", false, false, false
 			if got != c.want {
 				t.Errorf("got\n%+v\nwant\n%+v", got, c.want)
+			}
+		})
+	}
+}
+
+// A base says what is compared. It neither chooses the rules nor hides what has not landed.
+func TestStand(t *testing.T) {
+	const below, landed = "what lies below it was not judged", "has landed already"
+	for _, c := range []struct {
+		name   string
+		refs   fakeRefs
+		target Target
+		at     string // policy's commit
+		base   string // if it moves
+		says   string // the advice
+		err    error
+	}{
+		{name: "from the tip", refs: history(), target: Target{Base: "tip", Head: "head"}},
+		{name: "from below the tip", refs: history(), target: Target{Base: "old", Head: "head"}, at: "tip", says: below},
+		{name: "from the middle of the branch", refs: history(), target: Target{Base: "work", Head: "head"}, err: ErrNotBelow},
+		{name: "a queue's entry upon another", refs: history(), target: Target{Base: "work", Head: "head", queued: true}, base: "tip"},
+		{name: "the remote's tip goes before a branch of that name", refs: with(history(), "refs/remotes/origin/main", "old"), target: Target{Base: "tip", Head: "head"}, err: ErrNotBelow},
+		{name: "one commit that has landed", refs: history(), target: Target{Base: "root", Head: "old", only: true}, says: landed},
+		{name: "a first commit that has landed", refs: history(), target: Target{Action: "create", Head: "root", only: true}, says: landed},
+		{name: "a range that has landed", refs: history(), target: Target{Base: "root", Head: "tip"}, says: landed},
+		{name: "a push that has landed", refs: history(), target: Target{Base: "old", Head: "tip", pushed: true}},
+		{name: "a push that is not there", refs: history(), target: Target{Base: "old", Head: "head", pushed: true}, at: "tip", says: below},
+		{name: "a push that rewrote", refs: history(), target: Target{Action: "rewrite", Base: "work", Head: "head", pushed: true}, at: "tip"},
+		{name: "a ref that is created", refs: history(), target: Target{Action: "create", Head: "head"}},
+		{name: "a tip that is not here", refs: with(history(), "refs/heads/main", ""), target: Target{Base: "old", Head: "head"}, says: "not known here"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			target := c.target
+			target.Ref = "refs/heads/main"
+			got, err := Stand(t.Context(), c.refs, &target)
+			if !errors.Is(err, c.err) {
+				t.Fatalf("got %+v and the error %v, want the error %v", got, err, c.err)
+			}
+			if advice := strings.Join(got.Advice, "; "); got.PolicyAt != c.at || !strings.Contains(advice, c.says) || (c.says == "" && advice != "") {
+				t.Errorf("got %+v, want policy of %q and advice that says %q", got, c.at, c.says)
+			}
+			if c.base == "" {
+				c.base = c.target.Base
+			}
+			if target.Base != c.base {
+				t.Errorf("the base is %s, want %s", target.Base, c.base)
 			}
 		})
 	}

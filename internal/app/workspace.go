@@ -97,8 +97,16 @@ func (w *workspace) differ(ctx context.Context) *change.Differ {
 	return w.diff
 }
 
-// find settles what the check is about.
+// find settles what the check is about, and by which policy it is judged.
 func (w *workspace) find(ctx context.Context) error {
+	if err := w.locate(ctx); err != nil || w.policyAt != "" {
+		return err
+	}
+	return w.stand(ctx)
+}
+
+// locate settles what the check is about.
+func (w *workspace) locate(ctx context.Context) error {
 	t, err := FindTarget(ctx, refs{w.repo, w.differ(ctx)}, w.app.Getenv, w.opts.Target)
 	if err != nil {
 		return w.targetHint(err, t)
