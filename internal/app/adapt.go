@@ -143,6 +143,10 @@ func (d differ) Change(ctx context.Context, targetRef, action, base, head string
 	return d.diff.Change(ctx, change.Request{TargetRef: targetRef, Action: action, Base: base, Head: head})
 }
 
+func (d differ) Held(ctx context.Context, base string, paths []sallyport.Path) (map[sallyport.Path]map[string]bool, error) {
+	return d.diff.Held(ctx, base, paths)
+}
+
 // identifier is merge.Identifier over the roster and the marker table.
 type identifier struct {
 	id     *identity.Identifier
@@ -209,6 +213,7 @@ func (a approver) Judge(ctx context.Context, evidence []sallyport.Evidence, c *s
 			ok, err := w.diff.IsAncestor(ctx, ancestor, commit)
 			return ok, missing(err)
 		},
+		Landed:  w.diff.Landed,
 		Residue: w.diff.Residue,
 		Authors: a.authors,
 	})

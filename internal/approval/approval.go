@@ -22,6 +22,8 @@
 //   - nobody approves their own: the reviewer did not operate a run, push, author, co-author or
 //     sign, neither in this change nor in the commits of the head that was approved;
 //   - it is fresh;
+//   - it is not spent: what it approved was not on the target at some time between the tip that
+//     was seen and the tip at hand, whatever became of it there;
 //   - its reviewer has not since declined the same content, and no other person who could
 //     approve objects to it.
 //
@@ -30,8 +32,8 @@
 // wear off. It must still be signed by the person it names, and a decline holds up only its
 // signer's own approvals unless its signer could have approved.
 //
-// What is not covered: content that was approved, landed, was reverted and is landed again
-// within the approval's life is still approved. A reviewer who means the revert revokes.
+// What is not covered: content that landed in another form than a merge of the approved head, was
+// reverted, and is landed again as it was approved. A reviewer who means the revert revokes.
 //
 // The package reads no clock, no file and no git; its caller hands it what it needs.
 package approval

@@ -43,6 +43,11 @@ type Context struct {
 	// Ancestor reports whether a commit is an ancestor of another; both are object ids.
 	Ancestor func(ctx context.Context, ancestor, commit string) (bool, error)
 
+	// Landed reports whether what head brings was on the target already, at some time since its
+	// tip was base and up to tip; all are object ids of commits. It is asked about tips that
+	// differ, of which base is an ancestor.
+	Landed func(ctx context.Context, base, tip, head string) (bool, error)
+
 	// Residue returns the files, cut into units, in which the tree got differs from want.
 	Residue func(ctx context.Context, want, got string) ([]sallyport.File, error)
 
@@ -75,6 +80,7 @@ type Judgement struct {
 const (
 	maxWords   = 10_000 // verdicts, of any kind
 	maxReplays = 32     // heads other than the change's own, newest words first
+	maxWalks   = 64     // bases other than the change's own, whose history since is looked through
 )
 
 // Judge judges all statements of type [predicate.ApprovalType] among evs. Its errors mean that
@@ -83,7 +89,7 @@ func Judge(ctx context.Context, evs []sallyport.Evidence, c Context) (Judgement,
 	if err := c.check(); err != nil {
 		return Judgement{}, err
 	}
-	j := judge{c: c, replays: map[string]replay{}, merges: map[[2]sallyport.Digest]replay{}, authors: map[string]authors{}}
+	j := judge{c: c, replays: map[string]replay{}, merges: map[[2]sallyport.Digest]replay{}, authors: map[string]authors{}, landed: map[[2]string]string{}}
 	if err := j.read(evs); err != nil {
 		return Judgement{}, err
 	}
@@ -103,8 +109,8 @@ func (c *Context) check() error {
 		return fmt.Errorf("%w: the change is about %q, not %q", ErrContext, c.Change.TargetRef, c.TargetRef)
 	case c.Now.IsZero():
 		return missing("the time is")
-	case c.Reviewer == nil || c.Replay == nil || c.Ancestor == nil || c.Residue == nil:
-		return missing("a way to look up reviewers, to replay, to compare histories or to find residue is")
+	case c.Reviewer == nil || c.Replay == nil || c.Ancestor == nil || c.Landed == nil || c.Residue == nil:
+		return missing("a way to look up reviewers, to replay, to compare histories, to see what landed or to find residue is")
 	}
 	return nil
 }
@@ -124,6 +130,7 @@ type judge struct {
 	replays map[string]replay              // onto the change's base, by head
 	merges  map[[2]sallyport.Digest]replay // all that were made, by base and head
 	authors map[string]authors
+	landed  map[[2]string]string // why an approval is spent, by its base and head
 	revoked map[sallyport.Digest]bool
 }
 
@@ -269,6 +276,17 @@ func (j *judge) approval(ctx context.Context, w *word) (sallyport.Approval, erro
 	for _, s := range []string{j.outOfTime(w), j.gradeFault(w), revoked, why, stale} {
 		if s != "" {
 			refuse(&a, "%s", s)
+		}
+	}
+	if a.Why == "" {
+		// Asked last: only an approval that would count may cost the walk through history.
+		spent, err := j.spent(ctx, w)
+		if err != nil {
+			return a, err
+		}
+		if spent != "" {
+			refuse(&a, "%s", spent)
+			a.Fresh, a.Replayed = false, false
 		}
 	}
 	a.Counts = a.Why == ""

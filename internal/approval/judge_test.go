@@ -31,7 +31,9 @@ type world struct {
 	missing map[string]bool
 	residue map[[2]string]int // want, got: units
 	authors map[string]map[string]string
+	landed  map[[3]string]bool // base, tip, head
 	asked   int
+	walks   int
 }
 
 func (w *world) replay(_ context.Context, onto, head string) (string, []sallyport.Path, error) {
@@ -50,6 +52,11 @@ func (w *world) ancestor(_ context.Context, ancestor, commit string) (bool, erro
 		return false, fmt.Errorf("read commit: %w", ErrMissing)
 	}
 	return ancestor == oid("B") && commit == oid("B2"), nil
+}
+
+func (w *world) hasLanded(_ context.Context, base, tip, head string) (bool, error) {
+	w.walks++
+	return w.landed[[3]string{base, tip, head}], nil
 }
 
 func (w *world) diff(_ context.Context, want, got string) ([]sallyport.File, error) {
@@ -81,6 +88,7 @@ func newScene() *scene {
 	w := &world{
 		merges:  map[[2]string]string{{oid("B"), oid("H")}: oid("B+H"), {oid("B2"), oid("H")}: oid("B2+H")},
 		missing: map[string]bool{}, residue: map[[2]string]int{}, authors: map[string]map[string]string{},
+		landed: map[[3]string]bool{},
 	}
 	change := &sallyport.Change{
 		TargetRef: "refs/heads/main", RefAction: "update", Base: commit("B"), Head: commit("H"),
@@ -91,7 +99,7 @@ func newScene() *scene {
 		Grades:     []sallyport.Grade{sallyport.Present},
 		Reviewer:   func(p string) bool { return p == "bob" || p == "carol" || p == "alice" },
 		Ineligible: map[string]string{"alice": "operated claude-code in run 7"},
-		Replay:     w.replay, Ancestor: w.ancestor, Residue: w.diff, Authors: w.who,
+		Replay:     w.replay, Ancestor: w.ancestor, Landed: w.hasLanded, Residue: w.diff, Authors: w.who,
 	}}
 	s.a = approve("bob", change)
 	s.ev = sallyport.Evidence{Signer: sallyport.Principal{Kind: sallyport.Person, Name: "bob"}, Grade: sallyport.Present}
@@ -226,6 +234,16 @@ func TestJudge(t *testing.T) {
 		{"base moved and histories cannot be compared", baseMoved, func(s *scene) {
 			s.c.Ancestor = func(context.Context, string, string) (bool, error) { return false, errors.New("boom") }
 		}, "could not be compared: boom"},
+		{"landed since", baseMoved, (*scene).land, "has landed already; landing it again needs a new approval"},
+		{"landed since, and asked for as a squash", func(s *scene) { baseMoved(s); s.squash() }, (*scene).land, "has landed already"},
+		{"landed since, and its reviewer was shown the moved base", func(s *scene) {
+			baseMoved(s)
+			s.a = approve("bob", s.c.Change)
+			s.land()
+		}, func(s *scene) { s.a = approve("bob", newScene().c.Change) }, "has landed already"},
+		{"what landed since cannot be found out", baseMoved, func(s *scene) {
+			s.c.Landed = func(context.Context, string, string, string) (bool, error) { return false, errors.New("boom") }
+		}, "could not be found out: boom"},
 		{"of the difference to a base that the target does not hold", none, func(s *scene) { s.a.Base = string(commit("X")) }, "which the target does not hold"},
 		{"of the difference to a newer base", none, func(s *scene) { s.a.Base = string(commit("B2")) }, "which the target does not hold"},
 		{"of the difference to a base that is not here", none, func(s *scene) {
@@ -280,6 +298,27 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// History is looked through once per base and head, for what would count, and not without end.
+func TestJudgeWalks(t *testing.T) {
+	s := newScene()
+	baseMoved(s)
+	s.evs = append(s.evs, seal(approve("carol", newScene().c.Change)), seal(approve("alice", newScene().c.Change)))
+	if j := s.judge(t); s.w.walks != 1 || !slices.Equal(j.Counting, []string{"bob", "carol"}) {
+		t.Errorf("one base: %d walks, %v count", s.w.walks, j.Counting)
+	}
+
+	s = newScene()
+	s.c.Ancestor = func(context.Context, string, string) (bool, error) { return true, nil }
+	for i := range maxWalks + 10 {
+		c := *newScene().c.Change
+		c.Base = commit(fmt.Sprint("older ", i))
+		s.evs = append(s.evs, seal(approve("carol", &c)))
+	}
+	if j := s.judge(t); s.w.walks != maxWalks || !slices.Contains(j.Counting, "bob") {
+		t.Errorf("many bases: %d walks, want %d; %v count", s.w.walks, maxWalks, j.Counting)
+	}
+}
+
 func sibling(s *scene) *sallyport.Change {
 	c := *s.c.Change
 	c.Head, c.HeadTree, c.MergeTree = commit("S"), tree("S"), tree("B+S")
@@ -289,6 +328,9 @@ func sibling(s *scene) *sallyport.Change {
 func baseMoved(s *scene) {
 	s.c.Change.Base, s.c.Change.MergeTree = commit("B2"), tree("B2+H")
 }
+
+// land makes the approved head one that landed after B was the tip, and was taken out by B2.
+func (s *scene) land() { s.w.landed[[3]string{oid("B"), oid("B2"), oid("H")}] = true }
 
 func replaceIn(p predicate.Approval, old, new string) []byte {
 	b, _ := sallyport.EncodeJSON(p)

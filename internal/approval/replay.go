@@ -163,6 +163,34 @@ func (j *judge) unseen(ctx context.Context, w *word) (string, error) {
 	return "", nil
 }
 
+// spent says why an approval that is fresh was used already: what it is about landed since its
+// reviewer looked, and would land again because it was taken out. It is empty if it was not.
+func (j *judge) spent(ctx context.Context, w *word) (string, error) {
+	base, tip := sallyport.Digest(w.p.Base), j.c.Change.Base
+	if base == tip {
+		return "", nil // the target has not moved
+	}
+	key := [2]string{w.p.Base, w.p.Head}
+	if why, done := j.landed[key]; done {
+		return why, nil
+	}
+	if len(j.landed) == maxWalks {
+		return fmt.Sprintf("whether it was used was not examined: there are approvals for more than %d other bases", maxWalks), nil
+	}
+	landed, err := j.c.Landed(ctx, base.Hex(), tip.Hex(), sallyport.Digest(w.p.Head).Hex())
+	why := ""
+	switch {
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("see what has landed: %w", ctx.Err())
+	case err != nil:
+		why = "whether what it approved has landed already could not be found out: " + oneLine(err)
+	case landed:
+		why = "what it approved has landed already; landing it again needs a new approval"
+	}
+	j.landed[key] = why
+	return why, nil
+}
+
 // revocations returns the attestations that were taken back. A revocation counts if it is
 // signed by the person whose word it takes back; it stands whatever its age, grade and policy.
 func (j *judge) revocations() map[sallyport.Digest]bool {

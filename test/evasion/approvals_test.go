@@ -185,6 +185,22 @@ var approvals = []row{
 		status: sallyport.ExitWaiting, codes: waits,
 	},
 	{
+		name: "approval reused after the change was backed out", attack: "what two persons approved landed and was reverted, and their approvals are to land it again", from: approved,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			if !attack {
+				moveMain(s)
+				return s.Check()
+			}
+			s.Git("switch", "-q", "main")
+			s.Git("merge", "-q", "--squash", "work")
+			s.Commit("Say which version this is (#1)")
+			s.Git("revert", "--no-edit", "HEAD")
+			s.Git("switch", "-q", "work")
+			return s.Check()
+		},
+		status: sallyport.ExitWaiting, codes: waits,
+	},
+	{
 		name: "revoked approval", attack: "an approval is used that its reviewer took back", from: half,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			d := s.Approve(scene.Carol)
