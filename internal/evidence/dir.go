@@ -202,6 +202,13 @@ func errorOnly(err error) error {
 	return err
 }
 
+// Check reports whether raw is a bundle around a statement that can be read. It verifies nothing:
+// an error says that no key could make it count.
+func Check(raw []byte) error {
+	_, err := subjectsOf(raw)
+	return err
+}
+
 // subjectsOf returns what the statement in a bundle is filed under: its subjects and its type. It reads by the rules of Verify, so
 // that nothing which would verify is filed wrongly.
 func subjectsOf(raw []byte) ([]sallyport.Digest, error) {
