@@ -59,7 +59,10 @@ type ChangeInput struct {
 	Commits   []CommitInput `json:"commits"`
 	Files     []FileInput   `json:"files"`
 	Coverage  Coverage      `json:"coverage"`
-	Residue   []FileInput   `json:"residue"` // what the closest approval does not cover
+	// Unaccounted are the commits that no accepted person, bot or run accounts for. While there
+	// is one, no unit is accounted for by the commits that made it.
+	Unaccounted []Digest    `json:"unaccounted"`
+	Residue     []FileInput `json:"residue"` // what the closest approval does not cover
 	// ApprovalsRequired is how many different eligible persons must approve: two where no
 	// pusher is authenticated, else one.
 	ApprovalsRequired int `json:"approvals_required"`

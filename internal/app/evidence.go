@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
+	"github.com/sallyport-dev/sallyport/internal/change"
 	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
@@ -212,6 +213,7 @@ type AttestOptions struct {
 	Predicate     []byte
 	Key           string
 	Output        string // a file for the bundle, - for standard output, empty to keep it
+	Changes       string // BASE..HEAD: what an agent run changed, added to its predicate
 }
 
 // Attested is a signed statement.
@@ -229,6 +231,11 @@ func (a *App) Attest(ctx context.Context, o Options, at AttestOptions) (_ Attest
 		return Attested{}, err
 	}
 	defer done(&err, w.Close)
+	if at.Changes != "" {
+		if at.Predicate, err = w.withChanges(ctx, predicateType(at.Type), at.Predicate, at.Changes); err != nil {
+			return Attested{}, err
+		}
+	}
 	st := sallyport.Statement{Type: sallyport.StatementType, PredicateType: predicateType(at.Type), Predicate: json.RawMessage(at.Predicate)}
 	if u, err := url.Parse(st.PredicateType); err != nil || u.Scheme == "" || strings.ContainsAny(st.PredicateType, " \t\r\n") {
 		return Attested{}, withHint(fmt.Errorf("%q is no predicate type", at.Type), "a type is a URI such as https://slsa.dev/provenance/v1, or agent-run or approval for ours")
@@ -299,6 +306,45 @@ func (w *workspace) addSubjects(ctx context.Context, st *sallyport.Statement, su
 		add(sallyport.Digest("sha256:"+h), "")
 	}
 	return nil
+}
+
+// withChanges adds to an agent run's predicate what the commits of a range changed: the commits,
+// the hunks, and the files by content.
+func (w *workspace) withChanges(ctx context.Context, typ string, body []byte, rangeSpec string) ([]byte, error) {
+	base, head, ok := strings.Cut(rangeSpec, "..")
+	if !ok || typ != predicate.AgentRunType {
+		return nil, withHint(errors.New("changes are a range, BASE..HEAD, of an agent run"), "sallyport attest --type agent-run --changes main..HEAD …")
+	}
+	run, err := predicate.DecodeAgentRun(body)
+	if err != nil {
+		return nil, fmt.Errorf("read the predicate: %w", err)
+	}
+	var ends [2]string
+	for i, rev := range []string{base, orDefault(head, "HEAD")} {
+		if ends[i], err = w.repo.Resolve(ctx, rev); err != nil {
+			return nil, fmt.Errorf("find %s: %w", rev, err)
+		}
+	}
+	c, err := w.differ(ctx).Change(ctx, change.Request{TargetRef: "refs/heads/run", Action: "update", Base: ends[0], Head: ends[1]})
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range c.Commits {
+		run.Changes.Commits = append(run.Changes.Commits, k.ID.Hex())
+	}
+	for i := range c.Files {
+		f := &c.Files[i]
+		if !isZeroID(f.NewBlob) {
+			run.Changes.Blobs = append(run.Changes.Blobs, predicate.Blob{Path: string(f.Path), Mode: f.NewMode, GitBlob: f.NewBlob})
+		}
+		for n, u := range f.Units {
+			// The units of one hunk follow each other.
+			if n == 0 || u.Place != f.Units[n-1].Place || u.Hunk != f.Units[n-1].Hunk {
+				run.Changes.Hunks = append(run.Changes.Hunks, u.Hunk.Hex())
+			}
+		}
+	}
+	return sallyport.EncodeJSON(run)
 }
 
 // subject returns the digests that a subject on the command line stands for.

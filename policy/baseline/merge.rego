@@ -102,10 +102,19 @@ deny contains {
 	not data.unattributed == "vouchable"
 }
 
-unattributed_text := sprintf("nobody accounts for %d changed lines: %s", [
+unattributed_text := sprintf("nobody accounts for %d changed lines: %s%s", [
 	sum([file.uncovered.unattributed | some file in uncovered_nobody]),
 	places(uncovered_nobody),
+	beside,
 ])
+
+# A signature beside a commit that nobody accounts for proves nothing of the whole.
+default beside := ""
+
+beside := sprintf(", since nobody accounts for commit %s", [input.change.unaccounted[0]]) if {
+	count(input.change.unaccounted) > 0
+	count(input.change.unaccounted) < count(input.change.commits)
+}
 
 deny contains {
 	"code": "agent-not-approved", "outcome": "shut", "place": agent.name,

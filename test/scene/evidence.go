@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/git"
+	"github.com/sallyport-dev/sallyport/internal/change"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/predicate"
@@ -37,7 +39,34 @@ func (s *Scene) Run(base, head string) predicate.AgentRun {
 			run.Changes.Blobs = append(run.Changes.Blobs, predicate.Blob{Path: fields[i+1], Mode: meta[1], GitBlob: meta[3]})
 		}
 	}
+	run.Changes.Hunks = s.hunks(base, head)
 	return run
+}
+
+// hunks returns the digests of the hunks between two revisions.
+func (s *Scene) hunks(base, head string) []string {
+	s.TB.Helper()
+	repo, err := git.Open(s.TB.Context(), s.Repo)
+	if err != nil {
+		s.TB.Fatal(err)
+	}
+	defer repo.Close()
+	c, err := change.New(repo, nil).Change(s.TB.Context(), change.Request{
+		TargetRef: "refs/heads/main", Action: change.ActionUpdate, Base: s.Git("rev-parse", base+"^{commit}"), Head: s.Git("rev-parse", head+"^{commit}"),
+	})
+	if err != nil {
+		s.TB.Fatal(err)
+	}
+	hunks := []string{}
+	for i := range c.Files {
+		units := c.Files[i].Units
+		for n, u := range units {
+			if n == 0 || u.Place != units[n-1].Place || u.Hunk != units[n-1].Hunk {
+				hunks = append(hunks, u.Hunk.Hex())
+			}
+		}
+	}
+	return hunks
 }
 
 // Attest signs a run with a key, about HEAD and all that the run names, and keeps it as

@@ -180,20 +180,9 @@ func (d *demo) attestRun(base string) error {
 		Models: []predicate.Model{{Name: "claude-opus-4-6"}}, Repository: "example.com/acme/service",
 		StartedAt: predicate.FormatTime(d.start), EndedAt: predicate.FormatTime(time.Now()),
 		Supervisor: predicate.Supervisor{Version: "demo", Separation: predicate.SeparationHost},
-		Changes:    predicate.Changes{Commits: commits, Hunks: []string{}, Blobs: []predicate.Blob{}},
+		Changes:    predicate.Changes{Commits: []string{}, Hunks: []string{}, Blobs: []predicate.Blob{}},
 		Sealed:     true, Records: int64(len(commits)), RecordHead: string(chain(commits)),
 		Conclusion: predicate.ConclusionSuccess,
-	}
-	diff, err := d.git("diff", "--raw", "--no-abbrev", "--no-renames", "-z", base, "HEAD")
-	if err != nil {
-		return err
-	}
-	fields := strings.Split(strings.TrimRight(diff, "\x00"), "\x00")
-	for i := 0; i+1 < len(fields); i += 2 {
-		meta := strings.Fields(fields[i]) // :oldmode newmode oldblob newblob status
-		if len(meta) == 5 && meta[4] != "D" {
-			run.Changes.Blobs = append(run.Changes.Blobs, predicate.Blob{Path: fields[i+1], Mode: meta[1], GitBlob: meta[3]})
-		}
 	}
 	body, err := json.Marshal(run)
 	if err != nil {
@@ -203,7 +192,8 @@ func (d *demo) attestRun(base string) error {
 	if err := os.WriteFile(file, body, 0o644); err != nil {
 		return err
 	}
-	args := []string{"attest", "--repo", d.repo, "--type", "agent-run", "--predicate", file, "--key", d.key("supervisor")}
+	args := []string{"attest", "--repo", d.repo, "--type", "agent-run", "--predicate", file, "--key", d.key("supervisor"),
+		"--changes", base + "..HEAD"}
 	_, err = d.sallyport(0, append(args, "git:HEAD")...)
 	return err
 }

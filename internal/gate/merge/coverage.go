@@ -1,7 +1,7 @@
 package merge
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"slices"
 
@@ -28,48 +28,48 @@ type hunkPlace struct {
 	place  int
 }
 
-// runs returns the run evidence that policy accepts, and why the rest is not accepted.
-func (g *Gate) runs(evidence []sallyport.Evidence) ([]*run, []string) {
-	var rs []*run
-	var why []string
+// runs returns the runs that policy accepts, those that it does not, and why not.
+func (g *Gate) runs(evidence []sallyport.Evidence) (accepted, others []*run, why []string) {
 	for _, ev := range evidence {
 		if ev.Statement.PredicateType != predicate.AgentRunType {
 			continue
 		}
-		r, err := g.run(ev)
-		if err != nil {
-			why = append(why, fmt.Sprintf("run evidence %s: %v", ev.Attestation.Short(), err))
-			continue
+		p, err := predicate.DecodeAgentRun(ev.Statement.Predicate)
+		if err == nil {
+			r := newRun(p)
+			if err = g.accept(ev, p); err == nil {
+				accepted = append(accepted, r)
+				continue
+			}
+			others = append(others, r)
 		}
-		rs = append(rs, r)
+		why = append(why, fmt.Sprintf("run evidence %s: %v", ev.Attestation.Short(), err))
 	}
-	return rs, why
+	return accepted, others, why
 }
 
-func (g *Gate) run(ev sallyport.Evidence) (*run, error) {
-	var p predicate.AgentRun
-	if err := json.Unmarshal(ev.Statement.Predicate, &p); err != nil {
-		return nil, fmt.Errorf("its predicate cannot be read: %w", err)
-	}
-	if err := p.Validate(); err != nil {
-		return nil, err
-	}
+// accept says why policy does not accept the record of a run, or nil.
+func (g *Gate) accept(ev sallyport.Evidence, p predicate.AgentRun) error {
 	grade := ev.Grade
 	if p.Supervisor.Separation == predicate.SeparationNone {
 		grade = sallyport.Declared // the agent could reach its supervisor, whatever key signed
 	}
 	switch {
 	case !slices.Contains(g.Accepted.RunGrades, grade):
-		return nil, fmt.Errorf("its grade is %q and policy accepts %v", grade, g.Accepted.RunGrades)
+		return fmt.Errorf("its grade is %q and policy accepts %v", grade, g.Accepted.RunGrades)
 	case p.Repository != g.Repository:
-		return nil, fmt.Errorf("it is about repository %q, not %q", p.Repository, g.Repository)
+		return fmt.Errorf("it is about repository %q, not %q", p.Repository, g.Repository)
 	case !p.Sealed:
-		return nil, fmt.Errorf("the run is not sealed, so its record may have been cut short")
+		return fmt.Errorf("the run is not sealed, so its record may have been cut short")
 	case p.Conclusion != predicate.ConclusionSuccess:
-		return nil, fmt.Errorf("the run ended with %q", p.Conclusion)
+		return fmt.Errorf("the run ended with %q", p.Conclusion)
 	case !g.Identifier.Person(p.Operator):
-		return nil, fmt.Errorf("its operator %q is not in the roster", p.Operator)
+		return fmt.Errorf("its operator %q is not in the roster", p.Operator)
 	}
+	return nil
+}
+
+func newRun(p predicate.AgentRun) *run {
 	r := &run{id: p.RunID, agent: p.Agent.Name, operator: p.Operator,
 		commits: map[string]bool{}, blobs: map[blobKey]bool{}, hunks: map[string]int{}}
 	for _, c := range p.Changes.Commits {
@@ -81,7 +81,31 @@ func (g *Gate) run(ev sallyport.Evidence) (*run, error) {
 	for _, h := range p.Changes.Hunks {
 		r.hunks[h]++
 	}
-	return r, nil
+	return r
+}
+
+// names reports whether the run says that it made any part of the change.
+func (r *run) names(c *sallyport.Change) bool {
+	if r.used {
+		return true
+	}
+	for i := range c.Commits {
+		if r.commits[c.Commits[i].ID.Hex()] {
+			return true
+		}
+	}
+	for i := range c.Files {
+		if r.wrote(&c.Files[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// wrote reports whether the run names the file's content, or one of its hunks.
+func (r *run) wrote(f *sallyport.File) bool {
+	return r.blobs[blobKey{string(f.Path), f.NewMode, f.NewBlob}] ||
+		slices.ContainsFunc(f.Units, func(u sallyport.Unit) bool { return r.hunks[u.Hunk.Hex()] > 0 })
 }
 
 // coverage attributes units and works out which of them run evidence covers.
@@ -91,19 +115,73 @@ type coverage struct {
 	runs    []*run
 	grades  []sallyport.Grade
 	claimed map[hunkPlace]*run // hunks of the file at hand that a run has accounted for
+	held    Held
+
+	// unaccounted are the commits of the range that no accepted person, no bot and no run
+	// accounts for. While there is one, nothing is accounted for by commit; see [Gate.cover].
+	unaccounted []sallyport.Digest
 
 	files  []sallyport.FileInput
 	total  sallyport.Coverage
 	agents map[string]int // weight by agent named
 }
 
-func (g *Gate) cover(x *Examined, runs []*run) *coverage {
-	c := &coverage{gate: g, x: x, runs: runs, grades: g.Accepted.PersonGrades, agents: map[string]int{}}
+// cover attributes every unit of x and works out what runs account for. Units are attributed to
+// the commits that made their lines, and a commit that takes away what another one made leaves no
+// line of its own. So what is accounted for by commit (a person's or bot's signature, a run's list
+// of commits) counts only where every commit of the range is accounted for in one of these ways:
+// else a signed guard could be deleted by an unsigned commit, and what remains be the signer's.
+func (g *Gate) cover(x *Examined, runs []*run, held Held) *coverage {
+	c := &coverage{gate: g, x: x, runs: runs, grades: g.Accepted.PersonGrades, held: held, agents: map[string]int{}}
+	for i := range x.Change.Commits {
+		if !c.accounted(i) {
+			c.unaccounted = append(c.unaccounted, x.Change.Commits[i].ID)
+		}
+	}
+	if len(c.unaccounted) == 0 { // every run that names a commit is relied on
+		for _, r := range runs {
+			for i := range x.Change.Commits {
+				if r.commits[x.Change.Commits[i].ID.Hex()] {
+					r.used = true
+					c.agents[r.agent] += 0
+				}
+			}
+		}
+	}
 	c.files = make([]sallyport.FileInput, 0, len(x.Change.Files))
 	for i := range x.Change.Files {
 		c.files = append(c.files, c.file(&x.Change.Files[i]))
 	}
 	return c
+}
+
+// accounted reports whether somebody accounts for commit i as a whole.
+func (c *coverage) accounted(i int) bool {
+	a := c.x.Authors[i].Attribution
+	switch a.Principal.Kind {
+	case sallyport.Person:
+		if slices.Contains(c.grades, a.Grade) {
+			return true
+		}
+	case sallyport.Bot:
+		// A bot's scope is checked where its lines are. Where it takes away what others made in
+		// this range there are none, so a bot accounts only for a range that is all its own.
+		alone := func(o Author) bool { return o.Attribution.Principal == a.Principal }
+		if !slices.ContainsFunc(c.x.Authors, func(o Author) bool { return !alone(o) }) {
+			return true
+		}
+	}
+	for _, r := range c.runs {
+		if r.commits[c.x.Change.Commits[i].ID.Hex()] && !contradicts(a, r) {
+			return true
+		}
+	}
+	return false
+}
+
+// contradicts reports whether an attribution names another agent than the run.
+func contradicts(a sallyport.Attribution, r *run) bool {
+	return a.Principal.Kind == sallyport.Agent && a.Principal.Name != r.agent
 }
 
 func (c *coverage) file(f *sallyport.File) sallyport.FileInput {
@@ -137,13 +215,18 @@ func (c *coverage) file(f *sallyport.File) sallyport.FileInput {
 // bucket says under whom a unit counts. A person at a grade that policy does not accept counts
 // under nobody: a name and an ordinary key are things that an agent has too.
 func (c *coverage) bucket(a sallyport.Attribution) sallyport.PrincipalKind {
+	whole := len(c.unaccounted) == 0
 	switch a.Principal.Kind {
 	case sallyport.Person:
-		if slices.Contains(c.grades, a.Grade) {
+		if whole && slices.Contains(c.grades, a.Grade) {
 			return sallyport.Person
 		}
-	case sallyport.Agent, sallyport.Bot:
-		return a.Principal.Kind
+	case sallyport.Bot:
+		if whole {
+			return sallyport.Bot
+		}
+	case sallyport.Agent:
+		return sallyport.Agent
 	}
 	return sallyport.Nobody
 }
@@ -151,10 +234,16 @@ func (c *coverage) bucket(a sallyport.Attribution) sallyport.PrincipalKind {
 // coveringRun returns the run that accounts for u, or nil.
 func (c *coverage) coveringRun(f *sallyport.File, u sallyport.Unit, a sallyport.Attribution) *run {
 	for _, r := range c.runs {
-		if a.Principal.Kind == sallyport.Agent && a.Principal.Name != r.agent {
-			continue // the commits name another agent: a contradiction covers nothing
+		if contradicts(a, r) {
+			continue // a contradiction covers nothing
 		}
-		if r.madeCommits(c.x, u) || r.blobs[blobKey{string(f.Path), f.NewMode, f.NewBlob}] {
+		if c.madeCommits(r, u) {
+			return r
+		}
+		if c.held[f.Path][f.NewBlob] {
+			continue // the target has held just this before: old work brought back is not the run's
+		}
+		if c.madeBlob(r, f, u) {
 			return r
 		}
 		// A hunk may hold several units; it is used up by the first of them, once for each time
@@ -172,13 +261,41 @@ func (c *coverage) coveringRun(f *sallyport.File, u sallyport.Unit, a sallyport.
 	return nil
 }
 
-func (r *run) madeCommits(x *Examined, u sallyport.Unit) bool {
-	for _, i := range u.Commits {
-		if !r.commits[x.Change.Commits[i].ID.Hex()] {
-			return false
+// heldBefore asks what the target has held at the paths that a run's blobs are about.
+func (g *Gate) heldBefore(ctx context.Context, x *Examined, runs []*run) (Held, error) {
+	var paths []sallyport.Path
+	for i := range x.Change.Files {
+		f := &x.Change.Files[i]
+		if slices.ContainsFunc(runs, func(r *run) bool { return r.wrote(f) }) {
+			paths = append(paths, f.Path)
 		}
 	}
-	return len(u.Commits) > 0
+	if len(paths) == 0 || x.Change.Base.Zero() {
+		return nil, nil
+	}
+	held, err := g.Differ.Held(ctx, x.Change.Base.Hex(), paths)
+	if err != nil {
+		return nil, fmt.Errorf("read what the target has held: %w", err)
+	}
+	return held, nil
+}
+
+// madeCommits reports whether the run made one of the unit's commits, where all of the range is
+// accounted for, and so the unit's other commits are too.
+func (c *coverage) madeCommits(r *run, u sallyport.Unit) bool {
+	return len(c.unaccounted) == 0 && slices.ContainsFunc(u.Commits, func(i int) bool {
+		return r.commits[c.x.Change.Commits[i].ID.Hex()]
+	})
+}
+
+// madeBlob reports whether the run wrote what the unit is. A blob says what a file came to, and
+// not from what: it accounts for a file that is new, and for content that has no lines. Of a file
+// that was there before, the lines are the hunks' business, which hold what was taken away too.
+func (c *coverage) madeBlob(r *run, f *sallyport.File, u sallyport.Unit) bool {
+	if u.Kind == sallyport.UnitLines && f.Status != "added" {
+		return false
+	}
+	return r.blobs[blobKey{string(f.Path), f.NewMode, f.NewBlob}]
 }
 
 func fileInput(f *sallyport.File) sallyport.FileInput {

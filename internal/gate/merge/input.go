@@ -13,9 +13,13 @@ import (
 
 // input builds the document that policy sees.
 func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, evidence []sallyport.Evidence) (sallyport.Input, error) {
-	runs, notAccepted := g.runs(evidence)
-	cov := g.cover(x, runs)
-	x.Evidence, x.Ineligible = evidence, ineligible(p, x, runs)
+	runs, others, notAccepted := g.runs(evidence)
+	held, err := g.heldBefore(ctx, x, runs)
+	if err != nil {
+		return sallyport.Input{}, err
+	}
+	cov := g.cover(x, runs, held)
+	x.Evidence, x.Ineligible = evidence, ineligible(p, x, slices.Concat(runs, others))
 	judged, err := g.Approver.Judge(ctx, evidence, &x.Change, x.Ineligible, at)
 	if err != nil {
 		return sallyport.Input{}, fmt.Errorf("judge approvals: %w", err)
@@ -30,7 +34,7 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 		Change: sallyport.ChangeInput{
 			TargetRef: c.TargetRef, RefAction: c.RefAction, Base: c.Base, Head: c.Head, MergeTree: c.MergeTree,
 			Conflicts: append([]sallyport.Path{}, c.Conflicts...), Commits: commits(x), Files: cov.files,
-			Coverage: cov.total, Residue: []sallyport.FileInput{},
+			Coverage: cov.total, Unaccounted: append([]sallyport.Digest{}, cov.unaccounted...), Residue: []sallyport.FileInput{},
 			ApprovalsRequired: g.required(p), ApprovalsCounting: counting(judged.Approvals),
 			Declined: append([]string{}, judged.Declined...),
 		},
@@ -104,7 +108,7 @@ func ineligible(p Params, x *Examined, runs []*run) map[string]string {
 	put(p.Pusher, "pushed the change")
 	put(p.Author, "opened the pull request")
 	for _, r := range runs {
-		if r.used {
+		if r.names(&x.Change) { // accepted or not, needed or not
 			put(r.operator, "operated "+r.agent+" in run "+r.id)
 		}
 	}

@@ -132,8 +132,13 @@ func TestSimpleFacts(t *testing.T) {
 				s.change.Files = append(s.change.Files, file(string(rune('a'+i)), lines(1, hunk1, 0, 0)))
 			}
 			s.unit = func(f *sallyport.File, _ sallyport.Unit) sallyport.Attribution { return c.by[f.Path[0]-'a'] }
+			for i := range s.authors {
+				if len(c.by) > 0 {
+					s.authors[i].Attribution = c.by[min(i, len(c.by)-1)]
+				}
+			}
 			if c.attested {
-				s.evidence = []sallyport.Evidence{aRun(madeBy(commit1))}
+				s.evidence = []sallyport.Evidence{aRun(madeBy(commit1, commit2))}
 			}
 			if c.approved {
 				s.approvals.Approvals = []sallyport.Approval{{Reviewer: "bob", Counts: true}, {Reviewer: "carol", Counts: true}}
@@ -154,9 +159,9 @@ func TestSimpleFacts(t *testing.T) {
 }
 
 func TestAgents(t *testing.T) {
-	run := func(agent, operator, commit string) sallyport.Evidence {
+	run := func(agent, operator string, commits ...string) sallyport.Evidence {
 		return aRun(func(r *predicate.AgentRun) {
-			r.Agent.Name, r.Operator, r.Changes.Commits = agent, operator, []string{commit}
+			r.Agent.Name, r.Operator, r.Changes.Commits = agent, operator, commits
 		})
 	}
 	two := []sallyport.File{file("a", lines(2, hunk1, 0, 0)), file("b", lines(3, hunk2, 0, 1))}
@@ -174,11 +179,11 @@ func TestAgents(t *testing.T) {
 			want: []sallyport.AgentInput{{Name: "wildcat", Weight: 5}},
 		}, {
 			name: "its operator is who may be", by: by(sallyport.Agent, "claude-code", sallyport.Declared),
-			evidence: []sallyport.Evidence{run("claude-code", "alice", commit1)},
+			evidence: []sallyport.Evidence{run("claude-code", "alice", commit1, commit2)},
 			want:     []sallyport.AgentInput{{Name: "claude-code", Approved: true, Operator: "alice", Weight: 5}},
 		}, {
 			name: "a person who may not operate it", by: by(sallyport.Agent, "claude-code", sallyport.Declared),
-			evidence: []sallyport.Evidence{run("claude-code", "bob", commit1)},
+			evidence: []sallyport.Evidence{run("claude-code", "bob", commit1, commit2)},
 			want:     []sallyport.AgentInput{{Name: "claude-code", Operator: "bob", Weight: 5}},
 		}, {
 			name: "one of two who may not, told first", by: by(sallyport.Agent, "claude-code", sallyport.Declared),
@@ -190,7 +195,7 @@ func TestAgents(t *testing.T) {
 			want:     []sallyport.AgentInput{{Name: "claude-code", Operator: "bob", Weight: 5}},
 		}, {
 			name: "an agent that no commit names, but evidence does", by: by(sallyport.Nobody, "", ""),
-			evidence: []sallyport.Evidence{run("claude-code", "alice", commit1)},
+			evidence: []sallyport.Evidence{run("claude-code", "alice", commit1, commit2)},
 			want:     []sallyport.AgentInput{{Name: "claude-code", Approved: true, Operator: "alice"}},
 		}, {
 			name: "no agent", by: by(sallyport.Person, "bob", sallyport.Present), want: []sallyport.AgentInput{},
@@ -198,7 +203,8 @@ func TestAgents(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(two...)
-			s.unit, s.evidence = always(c.by), c.evidence
+			s.everything(c.by)
+			s.evidence = c.evidence
 			if in := s.check(t, Params{}); !slices.Equal(in.Agents, c.want) {
 				t.Errorf("got %+v, want %+v", in.Agents, c.want)
 			}

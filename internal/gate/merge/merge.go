@@ -12,10 +12,15 @@
 //
 // Who accounts for a unit: a person whose signature is at an accepted grade, a verified bot
 // within its scope, or accepted run evidence. What is left is judged as an agent's. Run
-// evidence covers a unit in one of three ways: it names every commit that made the unit; it
-// names the blob that the file now is, at its path and mode; or it names the unit's hunk, once
-// for each time that the hunk occurs. The last two survive squash and rebase. Evidence whose
-// agent is not the one that the commits name contradicts them and covers nothing.
+// evidence covers a unit in one of three ways: it names a commit that made the unit; it names
+// the blob that a new file, or one without lines, now is, at its path and mode; or it names the
+// unit's hunk, once for each time that the hunk occurs. The last two survive squash and rebase, and
+// cover no file that the target has held just so before. Evidence whose agent is not the one that the commits name
+// contradicts them and covers nothing.
+//
+// What goes by commit (signatures, and runs that name commits) counts only where every commit of
+// the range is accounted for, clean merges included: an unsigned commit that takes a line away
+// again leaves nothing in the result that tells of it.
 //
 // Nobody approves their own: the operators of the runs involved, the authenticated pusher, the
 // forge's author and every commit author, co-author, committer and signer are not eligible.
@@ -38,7 +43,12 @@ import (
 // A Differ recomputes changes from git.
 type Differ interface {
 	Change(ctx context.Context, targetRef, action, base, head string) (sallyport.Change, error)
+	// Held returns which blobs the first-parent history of base has held at each of paths.
+	Held(ctx context.Context, base string, paths []sallyport.Path) (map[sallyport.Path]map[string]bool, error)
 }
+
+// Held is which blobs the target has held at a path.
+type Held = map[sallyport.Path]map[string]bool
 
 // An Identifier says who acted.
 type Identifier interface {
@@ -246,7 +256,7 @@ func (x *Examined) Subjects() []sallyport.Digest { return subjects(&x.Change) }
 // Detect says who wrote what: the change's commits and files with their attribution, and how much
 // of it the evidence accounts for. It decides nothing.
 func (g *Gate) Detect(x *Examined, evidence []sallyport.Evidence) ([]sallyport.CommitInput, []sallyport.FileInput, sallyport.Coverage) {
-	runs, _ := g.runs(evidence)
-	cov := g.cover(x, runs)
+	runs, _, _ := g.runs(evidence)
+	cov := g.cover(x, runs, nil)
 	return commits(x), cov.files, cov.total
 }

@@ -17,6 +17,7 @@ import (
 
 // scene is every interface of the gate: a change, who made it, what is known of it.
 type scene struct {
+	held      Held
 	change    sallyport.Change
 	authors   []Author
 	unit      func(f *sallyport.File, u sallyport.Unit) sallyport.Attribution
@@ -56,6 +57,10 @@ func (s *scene) Scan(context.Context, *sallyport.Change) ([]sallyport.Finding, e
 func (s *scene) Judge(_ context.Context, _ []sallyport.Evidence, _ *sallyport.Change, ineligible map[string]string, _ time.Time) (Judged, error) {
 	s.ineligible = maps.Clone(ineligible)
 	return s.approvals, s.judgeErr
+}
+
+func (s *scene) Held(context.Context, string, []sallyport.Path) (map[sallyport.Path]map[string]bool, error) {
+	return s.held, nil
 }
 
 func (s *scene) Collect(_ context.Context, subjects []sallyport.Digest) ([]sallyport.Attestation, []sallyport.Dropped, error) {
@@ -117,6 +122,14 @@ func by(kind sallyport.PrincipalKind, name string, grade sallyport.Grade) sallyp
 // always attributes every unit to a.
 func always(a sallyport.Attribution) func(*sallyport.File, sallyport.Unit) sallyport.Attribution {
 	return func(*sallyport.File, sallyport.Unit) sallyport.Attribution { return a }
+}
+
+// everything attributes all commits and units to a.
+func (s *scene) everything(a sallyport.Attribution) {
+	s.unit = always(a)
+	for i := range s.authors {
+		s.authors[i].Attribution = a
+	}
 }
 
 // newScene is a change of two commits by claude-code, whom alice operates.
@@ -186,8 +199,17 @@ func TestCoverage(t *testing.T) {
 			}
 		}
 	}
+	theBlob := func(r *predicate.AgentRun) {
+		r.Changes.Blobs = []predicate.Blob{{Path: "a", Mode: "100644", GitBlob: blob1}}
+	}
+	fresh := func(path string, units ...sallyport.Unit) sallyport.File {
+		f := file(path, units...)
+		f.Status = "added"
+		return f
+	}
 	for _, c := range []struct {
 		name     string
+		held     bool // the target has held blob1 at path a
 		files    []sallyport.File
 		by       *sallyport.Attribution // of every unit; the agent if nil
 		evidence []sallyport.Evidence
@@ -204,23 +226,33 @@ func TestCoverage(t *testing.T) {
 			name: "one of the commits is another's", files: []sallyport.File{file("a", lines(3, hunk1, 0, 0, 1))},
 			evidence: []sallyport.Evidence{aRun(madeBy(commit1))}, left: sallyport.Weights{Agent: 3},
 		}, {
-			name: "two runs with a commit each do not make one that has both", files: []sallyport.File{file("a", lines(3, hunk1, 0, 0, 1))},
-			evidence: []sallyport.Evidence{aRun(madeBy(commit1)), aRun(madeBy(commit2))}, left: sallyport.Weights{Agent: 3},
+			name: "two runs with a commit each", files: []sallyport.File{file("a", lines(3, hunk1, 0, 0, 1))},
+			evidence: []sallyport.Evidence{aRun(madeBy(commit1)), aRun(madeBy(commit2))}, attested: 3,
+		}, {
+			name: "a commit of the unit, beside one that nobody accounts for", files: []sallyport.File{file("a", lines(3, hunk1, 0, 0))},
+			evidence: []sallyport.Evidence{aRun(madeBy(commit1))}, left: sallyport.Weights{Agent: 3},
 		}, {
 			name: "a unit that no commit made", files: []sallyport.File{file("a", lines(3, hunk1, 0))},
 			evidence: []sallyport.Evidence{aRun(madeBy(commit1, commit2))}, left: sallyport.Weights{Agent: 3},
 		}, {
-			name: "by the blob that the file is now", files: []sallyport.File{file("a", lines(3, hunk1, 0, 0), lines(2, hunk2, 1, 1))},
-			evidence: []sallyport.Evidence{aRun(func(r *predicate.AgentRun) {
-				r.Changes.Blobs = []predicate.Blob{{Path: "a", Mode: "100644", GitBlob: blob1}}
-			})}, attested: 5,
+			name: "by the blob that a new file is", files: []sallyport.File{fresh("a", lines(3, hunk1, 0, 0))},
+			evidence: []sallyport.Evidence{aRun(theBlob)}, attested: 3,
 		}, {
-			name: "the same blob at another path", files: []sallyport.File{file("a", lines(3, hunk1, 0, 0))},
+			name: "a blob that the target held there before", files: []sallyport.File{fresh("a", lines(3, hunk1, 0, 0))},
+			evidence: []sallyport.Evidence{aRun(theBlob)}, held: true, left: sallyport.Weights{Agent: 3},
+		}, {
+			name: "a blob does not say from what it came", files: []sallyport.File{file("a", lines(3, hunk1, 0, 0))},
+			evidence: []sallyport.Evidence{aRun(theBlob)}, left: sallyport.Weights{Agent: 3},
+		}, {
+			name: "by the blob, content without lines", files: []sallyport.File{file("a", sallyport.Unit{Kind: sallyport.UnitBinary, Hunk: sallyport.Digest("sha256:" + hunk2), Commits: []int{0}})},
+			evidence: []sallyport.Evidence{aRun(theBlob)}, attested: 1,
+		}, {
+			name: "the same blob at another path", files: []sallyport.File{fresh("a", lines(3, hunk1, 0, 0))},
 			evidence: []sallyport.Evidence{aRun(func(r *predicate.AgentRun) {
 				r.Changes.Blobs = []predicate.Blob{{Path: "b", Mode: "100644", GitBlob: blob1}}
 			})}, left: sallyport.Weights{Agent: 3},
 		}, {
-			name: "the same blob with another mode", files: []sallyport.File{file("a", lines(3, hunk1, 0, 0))},
+			name: "the same blob with another mode", files: []sallyport.File{fresh("a", lines(3, hunk1, 0, 0))},
 			evidence: []sallyport.Evidence{aRun(func(r *predicate.AgentRun) {
 				r.Changes.Blobs = []predicate.Blob{{Path: "a", Mode: "100755", GitBlob: blob1}}
 			})}, left: sallyport.Weights{Agent: 3},
@@ -272,7 +304,10 @@ func TestCoverage(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(c.files...)
 			if c.by != nil {
-				s.unit = always(*c.by)
+				s.everything(*c.by)
+			}
+			if c.held {
+				s.held = Held{"a": {blob1: true}}
 			}
 			s.evidence = c.evidence
 			in := s.check(t, Params{})
@@ -307,13 +342,13 @@ func TestRunEvidenceThatIsNotAccepted(t *testing.T) {
 		{name: "failed", edit: func(r *predicate.AgentRun) { r.Conclusion = predicate.ConclusionFailure }, says: `ended with "failure"`},
 		{name: "aborted", edit: func(r *predicate.AgentRun) { r.Conclusion = predicate.ConclusionAborted }, says: `ended with "aborted"`},
 		{name: "an operator whom nobody knows", edit: func(r *predicate.AgentRun) { r.Operator = "mallory" }, says: "not in the roster"},
-		{name: "a predicate that is none", ev: func(e *sallyport.Evidence) { e.Statement.Predicate = []byte(`[]`) }, says: "cannot be read"},
+		{name: "a predicate that is none", ev: func(e *sallyport.Evidence) { e.Statement.Predicate = []byte(`[]`) }, says: "is not an object"},
 		{name: "a predicate that does not hold together", edit: func(r *predicate.AgentRun) { r.RunID = "" }, says: "run evidence"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(file("a", lines(3, hunk1, 0, 0)))
 			ev := aRun(func(r *predicate.AgentRun) {
-				madeBy(commit1)(r)
+				madeBy(commit1, commit2)(r)
 				if c.edit != nil {
 					c.edit(r)
 				}
