@@ -42,6 +42,7 @@ var classTable = []classRule{
 			"directory.build.props", "directory.build.targets", "directory.packages.props",
 			"nuget.config", "global.json", "build.cake", "build.fsx", "build.ps1", "build.sh", "go.work",
 			".gitattributes", ".gitmodules", ".lfsconfig", ".envrc", ".tool-versions", "mise.toml", ".mise.toml",
+			".nvmrc", ".node-version", ".python-version", "pip.conf", "pip.ini", "uv.toml", "poetry.toml",
 		},
 		exts: []string{
 			".mk", ".mak", ".bzl", ".bazel", ".star", ".cmake", ".gradle", ".gyp", ".gypi", ".gn", ".gni", ".sbt",
@@ -49,7 +50,7 @@ var classTable = []classRule{
 			".targets", ".sln", ".slnx", ".nuspec", ".pbxproj", ".xcconfig", ".cabal", ".spec", ".rockspec", ".ebuild",
 			".earth", ".dockerfile", ".pth",
 		},
-		dirs: []string{"/.cargo/", "/buildsrc/", "/build-logic/", "/.mvn/", "/.yarn/", "/debian/", "/.devcontainer/"},
+		dirs: []string{"/.cargo/", "/buildsrc/", "/build-logic/", "/.mvn/", "/.yarn/", "/debian/", "/.devcontainer/", "/.idea/runconfigurations/"},
 		globs: []string{
 			"dockerfile.*", "dockerfile-*", "*.dockerfile", "containerfile.*", "makefile.*", "gnumakefile.*",
 			".goreleaser.*", "goreleaser.*", "webpack.*.js", "webpack.*.ts", "webpack.*.cjs", "webpack.*.mjs",
