@@ -26,8 +26,9 @@ const (
 	ClassGenerated   = "generated"
 )
 
-// Classify returns the classes of the file at p, sorted. Mode is git's octal form; head is the
-// start of the content, and may be nil.
+// Classify returns the classes of the file at p, sorted. Mode is git's octal form; content may be
+// nil. All of it counts where [classDependsOnContent]: a manifest may begin anywhere in its file.
+// Of other files the start is enough.
 //
 // A path is matched in every spelling that a file system may take for the same: without regard
 // to case, with the trailing dots and spaces that Windows drops, the ignorable code points that
@@ -35,14 +36,14 @@ const (
 // symbolic link or a submodule has the classes of its own path, and those of what a folder there
 // would hold, since whoever reads .claude/settings.json follows a link that is called .claude. A
 // link is also of the class agent-config or policy if its target is.
-func Classify(p sallyport.Path, mode string, head []byte) []string {
+func Classify(p sallyport.Path, mode string, content []byte) []string {
 	name := fold(string(p))
 	classes := classesOf(name)
 	switch mode {
 	case modeSymlink:
 		classes = append(classes, folderClasses(name)...)
-		if len(head) > 0 && len(head) < 4096 {
-			target := fold(path.Join(path.Dir(name), string(head)))
+		if len(content) > 0 && len(content) < 4096 {
+			target := fold(path.Join(path.Dir(name), string(content)))
 			for _, c := range append(classesOf(target), folderClasses(target)...) {
 				if c == ClassAgentConfig || c == ClassPolicy {
 					classes = append(classes, c)
@@ -53,7 +54,7 @@ func Classify(p sallyport.Path, mode string, head []byte) []string {
 		classes = append(classes, ClassDependency)
 		classes = append(classes, folderClasses(name)...)
 	default:
-		classes = append(classes, contentClasses(name, head)...)
+		classes = append(classes, contentClasses(name, content)...)
 	}
 	slices.Sort(classes)
 	return slices.Compact(classes)
@@ -236,44 +237,53 @@ func foldRune(r rune) rune {
 
 // A pattern is compiled when it is first matched: most changes need none or few of them.
 type pattern struct {
-	expr string
-	re   lazyRegexp
+	words []string // one of them stands in all that it matches; finding none is much quicker
+	expr  string
+	re    lazyRegexp
 }
 
-func (p *pattern) Match(b []byte) bool { return p.re.match(p.expr, b) }
+func (p *pattern) Match(b []byte) bool {
+	for _, w := range p.words {
+		if bytes.Contains(b, []byte(w)) {
+			return p.re.match(p.expr, b)
+		}
+	}
+	return len(p.words) == 0 && p.re.match(p.expr, b)
+}
 
 var (
-	apiVersion = pattern{expr: `(?m)^["']?apiVersion["']?[ \t]*:[ \t]*["']?[a-zA-Z{]`}
-	kind       = pattern{expr: `(?m)^["']?kind["']?[ \t]*:[ \t]*["']?[A-Z{]`}
-	ansible    = pattern{expr: `(?m)^-?[ \t]+(?:hosts|import_playbook|ansible\.builtin\.[a-z_]+)[ \t]*:`}
-	cloudForm  = pattern{expr: `(?m)^[ \t"']*(?:AWSTemplateFormatVersion|Transform)["']?[ \t]*:[ \t]*["']?(?:2010-09-09|AWS::)`}
-	compose    = pattern{expr: `(?m)^services[ \t]*:`}
-	image      = pattern{expr: `(?m)^[ \t]+(?:image|build)[ \t]*:`}
-	workflow   = pattern{expr: `(?m)^jobs[ \t]*:`}
-	runsOn     = pattern{expr: `(?m)^[ \t]+(?:runs-on|uses|steps)[ \t]*:`}
-	action     = pattern{expr: `(?m)^runs[ \t]*:`}
+	apiVersion = pattern{words: []string{"apiVersion"}, expr: `(?m)^["']?apiVersion["']?[ \t]*:[ \t]*["']?[a-zA-Z{]`}
+	kind       = pattern{words: []string{"kind"}, expr: `(?m)^["']?kind["']?[ \t]*:[ \t]*["']?[A-Z{]`}
+	ansible    = pattern{words: []string{"hosts", "import_playbook", "ansible.builtin."}, expr: `(?m)^-?[ \t]+(?:hosts|import_playbook|ansible\.builtin\.[a-z_]+)[ \t]*:`}
+	cloudForm  = pattern{words: []string{"AWSTemplateFormatVersion", "Transform"}, expr: `(?m)^[ \t"']*(?:AWSTemplateFormatVersion|Transform)["']?[ \t]*:[ \t]*["']?(?:2010-09-09|AWS::)`}
+	compose    = pattern{words: []string{"services"}, expr: `(?m)^services[ \t]*:`}
+	image      = pattern{words: []string{"image", "build"}, expr: `(?m)^[ \t]+(?:image|build)[ \t]*:`}
+	workflow   = pattern{words: []string{"jobs"}, expr: `(?m)^jobs[ \t]*:`}
+	runsOn     = pattern{words: []string{"runs-on", "uses", "steps"}, expr: `(?m)^[ \t]+(?:runs-on|uses|steps)[ \t]*:`}
+	action     = pattern{words: []string{"runs"}, expr: `(?m)^runs[ \t]*:`}
 	generated  = pattern{expr: `(?mi)^[^\n]{0,20}(?:code generated [^\n]{0,200}do not edit|@generated\b|(?:this (?:file|code) (?:is|was) )?(?:auto-?|automatically )generated\b[^\n]{0,120}(?:do not|don't) (?:edit|modify))`}
 )
 
-// contentClasses returns the classes that the start of the content gives.
-func contentClasses(name string, head []byte) []string {
-	if len(head) == 0 {
+// contentClasses returns the classes that the content gives.
+func contentClasses(name string, content []byte) []string {
+	if len(content) == 0 {
 		return nil
 	}
 	var out []string
 	switch path.Ext(name) {
 	case ".yaml", ".yml", ".tpl", ".tmpl":
 		switch {
-		case apiVersion.Match(head) && kind.Match(head), cloudForm.Match(head), ansible.Match(head),
-			compose.Match(head) && image.Match(head):
+		case apiVersion.Match(content) && kind.Match(content), cloudForm.Match(content), ansible.Match(content),
+			compose.Match(content) && image.Match(content):
 			out = append(out, ClassDeploy)
 		}
-		if workflow.Match(head) && runsOn.Match(head) || action.Match(head) && runsOn.Match(head) {
+		if workflow.Match(content) && runsOn.Match(content) || action.Match(content) && runsOn.Match(content) {
 			out = append(out, ClassCI)
 		}
 	case ".json":
-		out = append(out, jsonClasses(head)...)
+		out = append(out, jsonClasses(content)...)
 	}
+	head := head(content)
 	first := head
 	for n, i := 0, 0; ; n++ {
 		j := bytes.IndexByte(head[i:], '\n')
@@ -297,10 +307,10 @@ func contentClasses(name string, head []byte) []string {
 	return out
 }
 
-// jsonClasses looks at the names of the outermost object only. It reads as far as the head goes:
-// a document that is cut short, or that is none, has the classes of what was seen.
-func jsonClasses(head []byte) []string {
-	dec := json.NewDecoder(bytes.NewReader(head))
+// jsonClasses looks at the names of the outermost object only. A document that
+// is cut short, or that is none, has the classes of what was seen.
+func jsonClasses(content []byte) []string {
+	dec := json.NewDecoder(bytes.NewReader(content))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil
 	}

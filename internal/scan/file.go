@@ -16,7 +16,8 @@ import (
 	"github.com/sallyport-dev/sallyport"
 )
 
-// headSize is how much of a file's start its class may depend on.
+// headSize is how much of a file's start its class may depend on if its name does not say that it
+// could be a manifest.
 const headSize = 16 << 10
 
 const (
@@ -108,11 +109,11 @@ func (s *Scanner) scanFile(ctx context.Context, f *sallyport.File, p plan) (r re
 		if f.OldBlob == f.NewBlob {
 			old = text
 		}
-		oldClasses = withoutContentOnly(Classify(before, f.OldMode, head(old)), exists)
+		oldClasses = withoutContentOnly(Classify(before, f.OldMode, old), exists)
 	}
 	var newClasses []string
 	if exists {
-		newClasses = Classify(f.Path, f.NewMode, head(text))
+		newClasses = Classify(f.Path, f.NewMode, text)
 	}
 	if f.Binary {
 		newClasses = append(newClasses, ClassBinary)

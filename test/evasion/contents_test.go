@@ -94,6 +94,12 @@ var contents = []row{
 		status: sallyport.ExitWaiting, codes: waits,
 	},
 	{
+		name: "manifest below much else", attack: "what makes a file a manifest stands far below its start", from: attested,
+		do: attest("notes/roles.yaml", strings.Repeat("# note\n", 4000)+"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\n",
+			strings.Repeat("# note\n", 4000)+"title: roles\n"),
+		status: sallyport.ExitWaiting, codes: waits,
+	},
+	{
 		name: "symlink onto a protected path", attack: "a folder of agents' settings becomes a link to one that nobody protects", from: attested,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s.Write("notes/settings.json", "{}\n")
