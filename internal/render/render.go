@@ -23,8 +23,9 @@ import (
 )
 
 // Clean returns s with every character that is not printable replaced by its Go escape: ANSI
-// sequences, line breaks, bidirectional controls, zero-width characters, invalid UTF-8. The
-// result is one line, and safe to print anywhere.
+// sequences, line breaks, bidirectional controls, zero-width characters, invalid UTF-8. So is the
+// first character of what a CI system would carry out if it stood in a job's output. The result
+// is one line, and safe to print anywhere, whole or broken at its spaces.
 func Clean(s string) string {
 	if clean(s) {
 		return s
@@ -33,6 +34,8 @@ func Clean(s string) string {
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		switch {
+		case command(s, i):
+			b.WriteString(`\x` + hex2(s[i]))
 		case r == utf8.RuneError && n == 1:
 			b.WriteString(`\x` + hex2(s[i]))
 		case unicode.IsPrint(r):
@@ -46,12 +49,25 @@ func Clean(s string) string {
 }
 
 func clean(s string) bool {
-	for _, r := range s {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
+	for i, r := range s {
+		if r == utf8.RuneError || !unicode.IsPrint(r) || command(s, i) {
 			return false
 		}
 	}
 	return true
+}
+
+// command reports whether s has at i what CI systems take for a command in a job's output: GitHub
+// "::name" where a line begins, which may be at any word of what is wrapped, and "##[name]"
+// anywhere; Azure Pipelines "##vso[name]" anywhere.
+func command(s string, i int) bool {
+	switch s[i] {
+	case ':':
+		return (i == 0 || s[i-1] == ' ') && strings.HasPrefix(s[i:], "::")
+	case '#':
+		return strings.HasPrefix(s[i:], "##[") || strings.HasPrefix(s[i:], "##vso[")
+	}
+	return false
 }
 
 func hex2(c byte) string {

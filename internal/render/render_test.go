@@ -232,6 +232,40 @@ func TestNothingActsOnTheTerminal(t *testing.T) {
 	}
 }
 
+// carriedOut returns the first line that a CI system would take for a command.
+func carriedOut(s string) string {
+	for line := range strings.Lines(s) {
+		if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") || strings.Contains(line, "##vso[") {
+			return line
+		}
+	}
+	return ""
+}
+
+// What an agent wrote is no command to the CI system that the gate runs in, wherever a line is
+// broken. Two colons elsewhere are what they are.
+func TestNothingActsOnCI(t *testing.T) {
+	for _, name := range []string{"::notice title=Gate::open.tf", "a ::stop-commands::x", "##[error]x", "see ###[group]x", "##vso[task.complete result=Succeeded]x"} {
+		for _, width := range []int{0, 8, 40, 78} {
+			var b bytes.Buffer
+			if err := Text(&b, hostileDecision(name), "", Options{Width: width}); err != nil {
+				t.Fatal(err)
+			}
+			if err := Agents(&b, DetectReport{Range: name, Files: []sallyport.FileInput{{Path: sallyport.Path(name)}}, Findings: []sallyport.Finding{{Text: name}}}, Options{Width: width}); err != nil {
+				t.Fatal(err)
+			}
+			if line := carriedOut(b.String()); line != "" {
+				t.Errorf("%q at width %d gives the line %q", name, width, line)
+			}
+		}
+	}
+	for _, s := range []string{"std::vector", "a: b", "https://x", "# [x]", "#[derive]"} {
+		if got := Clean(s); got != s {
+			t.Errorf("Clean(%q) is %q", s, got)
+		}
+	}
+}
+
 func lineCount(t *testing.T, d sallyport.Decision) int {
 	t.Helper()
 	var b bytes.Buffer
@@ -272,6 +306,7 @@ func FuzzClean(f *testing.F) {
 	f.Add(hostile)
 	f.Add("plain, 日本語 and é")
 	f.Add(" 0\xba00000000000000000000")
+	f.Add("a ::error::b ##[group]c ###vso[task.x]d")
 	// What is printable stays; the result is one printable line, and stays what it is.
 	f.Fuzz(func(t *testing.T, s string) {
 		got := Clean(s)
@@ -281,7 +316,10 @@ func FuzzClean(f *testing.F) {
 		if Clean(got) != got {
 			t.Errorf("Clean(%q) is not stable: %q", s, got)
 		}
-		if unprintable(s) == "" && !strings.Contains(s, "\n") && got != s {
+		if line := carriedOut(strings.Join(wrap(got, 1), "\n")); line != "" {
+			t.Errorf("Clean(%q) lets a command through: %q", s, line)
+		}
+		if unprintable(s) == "" && !strings.Contains(s, "\n") && !strings.Contains(s, "::") && !strings.Contains(s, "##") && got != s {
 			t.Errorf("Clean(%q) changed it: %q", s, got)
 		}
 		if w := strings.Join(wrap(got, 20), " "); w != got {
