@@ -174,6 +174,9 @@ func (a *App) RootVerify(ctx context.Context, o Options) (v RootView, err error)
 	if err := policy.VerifyRoot(files, pin); err != nil {
 		return v, withHint(fmt.Errorf("%w: %s at %s: %w", ErrRefused, w.target.Ref, shortID(w.target.Base), err), "put the governed files back, or have whoever holds the pin review and pin the new root")
 	}
+	if err := policy.VerifyFresh(files, a.now()); err != nil {
+		return v, withHint(fmt.Errorf("%w: %w", ErrRefused, err), renewRoot)
+	}
 	w.gov = policy.Governing{Files: files, Trust: sallyport.Trust{Pinned: true, Root: pin, Source: policy.SourceRef}}
 	return w.rootView(), nil
 }

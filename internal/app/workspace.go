@@ -169,6 +169,11 @@ func (w *workspace) governed(ctx context.Context, resultTree string) error {
 	if err != nil {
 		return err
 	}
+	if w.gov.Trust.Pinned {
+		if err := policy.VerifyFresh(w.gov.Files, w.app.now()); err != nil {
+			return withHint(err, renewRoot)
+		}
+	}
 	w.advice = append(w.advice, w.gov.Advice...)
 	w.cfg, w.roster = config.Default(), &identity.Roster{}
 	if w.gov.Files != nil {
@@ -180,6 +185,9 @@ func (w *workspace) governed(ctx context.Context, resultTree string) error {
 	w.compile(ctx)
 	return nil
 }
+
+// renewRoot says what mends a root that has expired.
+const renewRoot = "whoever holds the pin reviews the governed files, makes a new root (sallyport root init) and pins what it prints"
 
 func (w *workspace) parseGoverned() error {
 	bad := func(path string, err error) error {

@@ -22,11 +22,12 @@ const (
 	RootPath    = GovernedDir + "root.json"
 )
 
-// What VerifyRoot and Resolve fail with.
+// What VerifyRoot, VerifyFresh and Resolve fail with.
 var (
 	ErrUnpinned    = errors.New("no root digest is pinned")
 	ErrRootChanged = errors.New("the governed files are not those of the pinned root")
 	ErrNoRoot      = errors.New("the pinned root is nowhere to be found")
+	ErrRootExpired = errors.New("the pinned root expired")
 	ErrGoverned    = errors.New("governed files are malformed")
 )
 
@@ -61,7 +62,7 @@ func RootDigest(files map[string][]byte) sallyport.Digest {
 type Root struct {
 	// Version counts the roots of a repository, from 1.
 	Version int `json:"version"`
-	// Expires is the RFC 3339 time after which the root is told to be stale; empty for never.
+	// Expires is the RFC 3339 time from which nothing is decided under the root; empty for never.
 	Expires string `json:"expires"`
 	// Threshold of the Keys, each another person's, must sign the next version. Without keys
 	// it is zero, and the only way to the next version is another pin.
@@ -139,6 +140,19 @@ func (r Root) Expired(now time.Time) bool {
 	}
 	t, err := time.Parse(time.RFC3339, r.Expires)
 	return err != nil || !now.Before(t)
+}
+
+// VerifyFresh returns an error that wraps ErrRootExpired if the root.json among files, which
+// [VerifyRoot] verified, is stale at the time now.
+func VerifyFresh(files map[string][]byte, now time.Time) error {
+	r, err := ParseRoot(files[RootPath])
+	if err != nil {
+		return err
+	}
+	if r.Expired(now) {
+		return fmt.Errorf("%w on %s", ErrRootExpired, r.Expires)
+	}
+	return nil
 }
 
 func (r Root) validate() error {

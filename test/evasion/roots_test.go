@@ -13,6 +13,7 @@ import (
 const (
 	configFile = ".sallyport/sallyport.yaml"
 	rosterFile = ".sallyport/roster.yaml"
+	rootFile   = ".sallyport/root.json"
 )
 
 // roots are attacks on the rules that judge: configuration, roster, trust and policy.
@@ -133,6 +134,26 @@ var roots = []row{
 			return s.Check()
 		},
 		status: sallyport.ExitWaiting, codes: []string{"approval-missing", "policy-changed"},
+	},
+	{
+		name: "root that has expired", attack: "rules that nobody was to rely on any longer go on to judge", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s = s.Restage(s.TB, scene.Options{})
+			s.Write(rootFile, strings.Replace(s.Read(rootFile), `"expires": ""`, `"expires": "`+either(attack, "2020", "9020")+`-01-01T00:00:00Z"`, 1))
+			s.Commit("Until then")
+			s.Pin = sallyport.SHA256([]byte(s.Read(rootFile)))
+			s.Git("switch", "-q", "-c", "work")
+			addFeature(s)
+			s.AttestRun("main", "HEAD")
+			for _, args := range [][]string{{"root", "verify"}, {"doctor"}} {
+				r := s.Sallyport(append(args, "--repo", s.Repo, "--root", string(s.Pin))...)
+				if said := strings.Contains(r.Stdout+r.Stderr, "the pinned root expired on 2020-01-01"); said != attack || (r.Status == 0) == attack {
+					s.TB.Errorf("a root that has expired (%v): %v", attack, r)
+				}
+			}
+			return s.Check()
+		},
+		status: sallyport.ExitUndecided, says: "the pinned root expired on 2020-01-01T00:00:00Z",
 	},
 	{
 		name: "another root", attack: "the caller's environment names the root of rules that the attacker wrote", from: asked,
