@@ -44,7 +44,7 @@ missing proves nothing.`,
 				fmt.Fprintf(a.Stderr, "sallyport: note: %s\n", oneLine(note))
 			}
 			if asJSON {
-				return printJSON(a.Stdout, report)
+				return render.AgentsJSON(a.Stdout, report)
 			}
 			return render.Agents(a.Stdout, report, render.Options{Color: colour(a, a.Stdout), Width: width(a.Stdout)})
 		},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
@@ -9,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/internal/app"
+	"github.com/sallyport-dev/sallyport/internal/render"
 )
 
 func newVersionCommand(a *app.App) *cobra.Command {
@@ -35,13 +35,8 @@ func newVersionCommand(a *app.App) *cobra.Command {
 	return cmd
 }
 
-// printJSON writes v as one indented JSON document.
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
+// printJSON writes v as one indented JSON document that is safe on a terminal.
+func printJSON(w io.Writer, v any) error { return render.Indented(w, v) }
 
 func newCompletionCommand() *cobra.Command {
 	return &cobra.Command{

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/git"
@@ -164,21 +165,14 @@ func (w *workspace) newVerifier(keys []evidence.Key) *evidence.Verifier {
 	return v
 }
 
-// approvalKey is what a person's SSH key may say: approvals and nothing else.
-func approvalKey(k identity.Key) evidence.Key {
+// approvalKey is what a person's SSH key may say: approvals and nothing else. Its grade is that of
+// a touched signature; the verifier lowers it without the touch.
+func approvalKey(k identity.Key, now time.Time) evidence.Key {
 	return evidence.Key{
 		Name: k.Person + " " + k.Fingerprint, Principal: sallyport.Principal{Kind: sallyport.Person, Name: k.Person},
 		Types: []string{predicate.ApprovalType}, SSH: k.Fingerprint, SK: k.SK,
-		Grade: gradeOf(k), NotAfter: k.NotAfter,
+		Grade: k.Grade(true, now), NotAfter: k.NotAfter,
 	}
-}
-
-// gradeOf is the grade of a touched signature; the verifier lowers it without the touch.
-func gradeOf(k identity.Key) sallyport.Grade {
-	if k.SK && k.EnrolledBy != "" {
-		return sallyport.Present
-	}
-	return sallyport.Declared
 }
 
 // verifiedAbout returns what is kept or presented about subjects and verifies, each once.

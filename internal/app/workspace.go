@@ -207,6 +207,9 @@ func (w *workspace) parseGoverned() error {
 			return bad(rosterPath, err)
 		}
 		w.roster = r
+		if r.SimulatedKeys {
+			w.advice = append(w.advice, "the roster lets simulated security keys count as a person's presence: they are files")
+		}
 	}
 	if b, ok := w.gov.Files[trustPath]; ok {
 		t, err := evidence.ParseTrust(b)
@@ -286,7 +289,7 @@ func policyData(c config.Config) policy.Data {
 func (w *workspace) keys() []evidence.Key {
 	keys := slices.Clone(w.trust)
 	for _, k := range w.roster.Keys() {
-		keys = append(keys, approvalKey(k))
+		keys = append(keys, approvalKey(k, w.app.now()))
 	}
 	return keys
 }

@@ -247,7 +247,7 @@ func (r *Roster) addKey(line string, o owner) error {
 	}
 	o.key.Public, o.key.Fingerprint = sshsig.Canonical(pub), fp
 	o.key.SK = sshsig.IsSK(pub)
-	o.key.Simulated = sshsig.IsSimulated(pub)
+	o.key.Simulated, o.key.simulationCounts = sshsig.IsSimulated(pub), r.SimulatedKeys
 	r.ownerOf[fp] = o
 	return nil
 }

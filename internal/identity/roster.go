@@ -19,7 +19,12 @@ var ErrRoster = errors.New("roster")
 // known. The zero Roster, and a nil one, know nobody. A Roster that [ParseRoster] returned is
 // not changed afterwards and is safe for concurrent use.
 type Roster struct {
-	Version int           `yaml:"version"` // of this schema; 1
+	Version int `yaml:"version"` // of this schema; 1
+	// SimulatedKeys lets simulated security keys prove presence, for demonstrations and tests:
+	// whoever can read such a key's file can "touch" it. Default: they prove no more than an
+	// ordinary key.
+	SimulatedKeys bool `yaml:"simulated_keys"`
+
 	Persons []Person      `yaml:"persons"` // human beings
 	Agents  []RosterAgent `yaml:"agents"`  // agents that are approved to work here
 	Bots    []Bot         `yaml:"bots"`    // deterministic automation
@@ -110,6 +115,8 @@ type Key struct {
 	Simulated   bool // it says of itself that it is a simulation; see [sshsig.SimulatedSK]
 	EnrolledBy  string
 	NotAfter    time.Time // the last instant at which it counts; zero if it has no end
+
+	simulationCounts bool // the roster says so
 }
 
 // Expired reports whether the key no longer counts at now.
@@ -122,7 +129,7 @@ func (k Key) Grade(touched bool, now time.Time) sallyport.Grade {
 	switch {
 	case k.Person == "" || k.Expired(now):
 		return ""
-	case k.SK && touched && k.EnrolledBy != "":
+	case k.SK && touched && k.EnrolledBy != "" && (!k.Simulated || k.simulationCounts):
 		return sallyport.Present
 	}
 	return sallyport.Declared

@@ -292,3 +292,31 @@ func TestDataHasItsOrigin(t *testing.T) {
 		t.Errorf("data/README.md: %v", err)
 	}
 }
+
+// A simulated key proves presence only where the roster says that it may.
+func TestSimulatedKeysProveNothingByThemselves(t *testing.T) {
+	sk, err := sshsig.NewSimulatedSK(sshsig.SimulatedOptions{Touch: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const persons = `persons:
+  - {id: bob, name: Bob, emails: [bob@example.com]}
+  - id: alice
+    name: Alice
+    emails: [alice@example.com]
+    keys:
+      - {key: "KEY", enrolled_by: bob}
+`
+	for head, want := range map[string]sallyport.Grade{
+		"version: 1\n": sallyport.Declared, "version: 1\nsimulated_keys: true\n": sallyport.Present,
+	} {
+		r, err := ParseRoster([]byte(head + strings.Replace(persons, "KEY", sk.PublicKey(), 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, k, ok := r.PersonByKey(sk.Fingerprint())
+		if got := k.Grade(true, time.Now()); !ok || got != want {
+			t.Errorf("%q: got %q, want %q", head, got, want)
+		}
+	}
+}

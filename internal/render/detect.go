@@ -45,12 +45,12 @@ func Agents(w io.Writer, r DetectReport, o Options) error {
 	return bw.Flush()
 }
 
-// AgentsJSON writes a report as JSON on one line. Its lists are never null.
+// AgentsJSON writes a report as JSON. Its lists are never null.
 func AgentsJSON(w io.Writer, r DetectReport) error {
 	r.Commits = append([]sallyport.CommitInput{}, r.Commits...)
 	r.Files = append([]sallyport.FileInput{}, r.Files...)
 	r.Findings = append([]sallyport.Finding{}, r.Findings...)
-	return Value(w, r)
+	return Indented(w, r)
 }
 
 func plural(n int, what string) string {

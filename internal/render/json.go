@@ -1,6 +1,8 @@
 package render
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -44,6 +46,21 @@ func Value(w io.Writer, v any) error {
 		return fmt.Errorf("encode JSON: %w", err)
 	}
 	_, err = io.WriteString(w, escapeJSON(string(b))+"\n")
+	return err
+}
+
+// Indented writes any value as Value does, over several lines.
+func Indented(w io.Writer, v any) error {
+	b, err := sallyport.EncodeJSON(v)
+	if err != nil {
+		return fmt.Errorf("encode JSON: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, []byte(escapeJSON(string(b))), "", "  "); err != nil {
+		return fmt.Errorf("encode JSON: %w", err)
+	}
+	out.WriteByte('\n')
+	_, err = w.Write(out.Bytes())
 	return err
 }
 

@@ -154,7 +154,7 @@ func (s *Scene) sign(k Key, namespace string, message []byte) []byte {
 // roster names the cast.
 func (c *cast) roster() string {
 	var b strings.Builder
-	b.WriteString("version: 1\npersons:\n")
+	b.WriteString("version: 1\nsimulated_keys: true\npersons:\n")
 	for _, p := range []struct {
 		id, enrolledBy, roles string
 		keys                  []Key

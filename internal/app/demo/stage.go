@@ -136,7 +136,7 @@ func (d *demo) key(name string) string { return filepath.Join(d.dir, name+".key"
 
 func roster(public map[string]string) string {
 	var b strings.Builder
-	b.WriteString("version: 1\npersons:\n")
+	b.WriteString("version: 1\nsimulated_keys: true\npersons:\n")
 	for _, p := range []struct{ id, name, enrolledBy, roles string }{
 		{"alice", "Alice Example", "bob", "reviewer, operator"},
 		{"bob", "Bob Example", "carol", "reviewer, root"},
