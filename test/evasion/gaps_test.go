@@ -1,7 +1,6 @@
 package evasion
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/sallyport-dev/sallyport"
@@ -12,19 +11,16 @@ import (
 // "What is not defended". Their status is what they get today.
 var gaps = []row{
 	{
-		name: "old content brought back", attack: "a file is set back, without a run, to what an earlier run made and a person has mended since", from: attested,
+		name: "old hunk in a new file", attack: "lines that a run added and a person has taken out since are added again without a run, where the file has changed elsewhere and so is new as a whole", from: attested,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
-			was := s.Read("server.py")
 			s.Git("switch", "-q", "main")
 			s.Git("merge", "-q", "--ff-only", "work")
-			s.Write("server.py", strings.Replace(was, "1.1", "1.2", 1))
-			s.SignedCommit(scene.Who(scene.Dave), scene.Dave, "Mend the version")
+			replace(s, "server.py", feature, "")
+			replace(s, "server.py", "import os\n", "import os\n\nos.umask(0o077)\n")
+			s.SignedCommit(scene.Who(scene.Dave), scene.Dave, "Do not say which version this is")
 			s.Git("switch", "-q", "-C", "work", "main")
-			s.Write("server.py", was)
-			id := s.CommitAs(scene.Who(scene.Dave), "Back")
-			if !attack {
-				s.Resign(id, scene.Dave)
-			}
+			s.Append("server.py", feature)
+			byDave(s, attack, "Back")
 			return s.Check()
 		},
 		status: sallyport.ExitOpen,
