@@ -147,7 +147,7 @@ var makers = []row{
 		status: sallyport.ExitShut, codes: []string{"attestation-missing"},
 	},
 	{
-		name: "bot out of its scope", attack: "a bot that may change go.mod changes code", from: attested,
+		name: "bot out of its scope", attack: "a bot that may change go.mod changes code", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s.Append("go.mod", "\nrequire example.com/lib v1.2.3\n")
 			if attack {
@@ -159,7 +159,7 @@ var makers = []row{
 		status: sallyport.ExitWaiting, codes: []string{"unattributed"},
 	},
 	{
-		name: "bot's name without its key", attack: "an agent commits under the bot's name and address", from: attested,
+		name: "bot's name without its key", attack: "an agent commits under the bot's name and address", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s.Append("go.mod", "\nrequire example.com/lib v1.2.3\n")
 			id := s.CommitAs(scene.Who(scene.Renovate), "Update lib")
@@ -171,7 +171,20 @@ var makers = []row{
 		status: sallyport.ExitWaiting, codes: []string{"unattributed"},
 	},
 	{
-		name: "file moved into a bot's scope", attack: "a bot renames a file from outside its scope into it", from: attested,
+		name: "bot beside an agent", attack: "a bot signs on top of an attested run, where it could take away what the run made and leave no line", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			if attack {
+				addFeature(s)
+				s.AttestRun("main", "HEAD")
+			}
+			s.Append("go.mod", "\nrequire example.com/lib v1.2.3\n")
+			s.SignedCommit(scene.Who(scene.Renovate), scene.Renovate, "Update lib")
+			return s.Check()
+		},
+		status: sallyport.ExitWaiting, codes: []string{"unattributed"},
+	},
+	{
+		name: "file moved into a bot's scope", attack: "a bot renames a file from outside its scope into it", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			if attack {
 				s.Remove("go.mod")

@@ -125,7 +125,8 @@ var runs = []row{
 			s.Write(either(attack, "jobs/new.py", "lib/new.py"), "print(1)\n")
 			s.AgentCommit("Print")
 			run := s.Run("main", "HEAD")
-			run.Changes.Commits, run.Changes.Blobs[0].Path = []string{}, "lib/new.py"
+			run.Changes.Commits, run.Changes.Hunks = []string{}, []string{}
+			run.Changes.Blobs[0].Path = "lib/new.py"
 			s.Attest(run, scene.Supervisor)
 			return s.Check()
 		},
@@ -141,7 +142,8 @@ var runs = []row{
 			}
 			s.Git("commit", "-q", "-m", "Print"+scene.Trailer)
 			run := s.Run("main", "HEAD")
-			run.Changes.Commits, run.Changes.Blobs[0].Mode = []string{}, "100644"
+			run.Changes.Commits, run.Changes.Hunks = []string{}, []string{}
+			run.Changes.Blobs[0].Mode = "100644"
 			s.Attest(run, scene.Supervisor)
 			return s.Check()
 		},
