@@ -14,7 +14,7 @@ func newInitCommand(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Adopt Sallyport in this repository, in observe mode",
-		Long: `Init writes .sallyport/ (configuration, roster, trust and policy folder) in observe mode. It finds
+		Long: `Init writes .sallyport/ (configuration, roster and trust) in observe mode. It finds
 out what it can from git and the machine, shows each file it writes, and never overwrites one.
 Nothing is in force until it is merged and its root is pinned.`,
 		Args: cobra.NoArgs,

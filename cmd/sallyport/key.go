@@ -20,20 +20,25 @@ ssh-keygen makes.`,
 }
 
 func newKeyGenerateCommand(a *app.App) *cobra.Command {
-	var simulated bool
+	var simulated, encrypted bool
 	cmd := &cobra.Command{
 		Use:   "generate FILE",
 		Short: "Make an Ed25519 key; never overwrites",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			k, err := app.GenerateKey(args[0], simulated)
+			k, err := a.GenerateKey(args[0], simulated, encrypted)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.Stdout, "wrote %s (mode 0600, not encrypted)\nkey %s\n%s", args[0], k.Fingerprint, k.Public)
+			how := "not encrypted"
+			if encrypted {
+				how = "encrypted"
+			}
+			fmt.Fprintf(a.Stdout, "wrote %s (mode 0600, %s)\nkey %s\n%s", args[0], how, k.Fingerprint, k.Public)
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&encrypted, "encrypted", false, "encrypt the key with the passphrase in $SALLYPORT_KEY_PASSPHRASE")
 	cmd.Flags().BoolVar(&simulated, "simulated-sk", false, "make a simulated security key for demonstrations and tests: it proves no touch")
 	return cmd
 }
@@ -45,7 +50,7 @@ func newKeyShowCommand(a *app.App) *cobra.Command {
 		Short: "Print a key's public part and fingerprint",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			k, err := app.ShowKey(args[0])
+			k, err := a.ShowKey(args[0])
 			if err != nil {
 				return err
 			}

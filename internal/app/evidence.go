@@ -237,7 +237,10 @@ func (a *App) Attest(ctx context.Context, o Options, at AttestOptions) (_ Attest
 	if err := w.addSubjects(ctx, &st, at.Subjects); err != nil {
 		return Attested{}, err
 	}
-	k, err := key.Load(at.Key, nil)
+	k, err := key.Load(at.Key, a.passphrase)
+	if errors.Is(err, key.ErrEncrypted) {
+		return Attested{}, withHint(err, "put the passphrase into "+passphraseVariable)
+	}
 	if err != nil {
 		return Attested{}, withHint(fmt.Errorf("load the key: %w", err), "sallyport key generate FILE")
 	}

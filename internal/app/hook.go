@@ -178,7 +178,7 @@ func (w *workspace) grows(ctx context.Context, p push) error {
 	}
 	if lost > 0 {
 		return withHint(fmt.Errorf("%d of %d attestations on the server would be lost", lost, len(before)),
-			"fetch them first (git fetch origin +"+EvidenceRef+":"+EvidenceRef+"), then approve or attest again")
+			"fetch them first (git fetch origin +"+EvidenceRef+":"+EvidenceRef+"), then: sallyport evidence publish, and push it again")
 	}
 	return w.addsEvidence(ctx, after, had, has)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/durable"
+	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/store"
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
 	"github.com/sallyport-dev/sallyport/internal/tlog"
@@ -36,6 +37,13 @@ func (a *App) withState(ctx context.Context, o Options, use func(*workspace, *st
 	if _, err := os.Lstat(w.path("state.db")); errors.Is(err, os.ErrNotExist) {
 		if _, err := os.Lstat(w.path("log")); err != nil {
 			return withHint(fmt.Errorf("nothing is recorded in %s yet", w.dir), "sallyport check merge, or sallyport log init")
+		}
+	}
+	// Which log it should be is the configuration's to say. Where none can be read, what is here
+	// is looked at all the same: these commands open no gate.
+	if err := w.find(ctx); err == nil {
+		if err := w.governed(ctx, ""); err != nil {
+			w.cfg = config.Default()
 		}
 	}
 	s, err := w.openState(ctx, false)

@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/app/demo"
@@ -80,7 +82,21 @@ type KeyInfo struct {
 }
 
 // GenerateKey makes a key file, or a simulated security key for tests and demonstrations.
-func GenerateKey(path string, simulated bool) (KeyInfo, error) {
+func (a *App) GenerateKey(path string, simulated, encrypted bool) (KeyInfo, error) {
+	if simulated && encrypted {
+		return KeyInfo{}, errors.New("a simulated security key is never encrypted: it guards nothing")
+	}
+	if encrypted {
+		pass, err := a.passphrase()
+		if err != nil {
+			return KeyInfo{}, withHint(errors.New("there is no passphrase to encrypt the key with"), "put it into "+passphraseVariable)
+		}
+		k, err := key.GenerateEncrypted(path, "encrypted", pass)
+		if err != nil {
+			return KeyInfo{}, err
+		}
+		return KeyInfo{string(k.Fingerprint()), string(k.PublicPEM())}, nil
+	}
 	if !simulated {
 		k, err := key.Generate(path, key.LocalLabel)
 		if err != nil {
@@ -98,16 +114,28 @@ func GenerateKey(path string, simulated bool) (KeyInfo, error) {
 	return KeyInfo{sk.Fingerprint(), sk.PublicKey() + "\n"}, nil
 }
 
+// passphraseVariable names the environment variable that holds the passphrase of a key file, as
+// CI systems hand secrets to jobs.
+const passphraseVariable = "SALLYPORT_KEY_PASSPHRASE"
+
+// passphrase is what key.Load asks.
+func (a *App) passphrase() ([]byte, error) {
+	if p := a.Getenv(passphraseVariable); p != "" {
+		return []byte(p), nil
+	}
+	return nil, key.ErrEncrypted
+}
+
 // ShowKey returns the public side of the key that ref names.
-func ShowKey(ref string) (KeyInfo, error) {
-	if strings.HasPrefix(ref, "ssh") || strings.HasPrefix(ref, "simulated-sk:") {
+func (a *App) ShowKey(ref string) (KeyInfo, error) {
+	if scheme, _, ok := strings.Cut(ref, ":"); ok && slices.Contains([]string{"ssh", "ssh-agent", "simulated-sk"}, scheme) {
 		s, err := openSSH(context.Background(), ref)
 		if err != nil {
 			return KeyInfo{}, err
 		}
 		return KeyInfo{s.Fingerprint(), s.PublicKey() + "\n"}, nil
 	}
-	k, err := key.Load(ref, nil)
+	k, err := key.Load(ref, a.passphrase)
 	if err != nil {
 		return KeyInfo{}, err
 	}
