@@ -101,6 +101,9 @@ func newApprovalListCommand(a *app.App) *cobra.Command {
 			if err := render.Approvals(a.Stdout, list.Approvals, list.Required, render.Options{Color: colour(a, a.Stdout), Width: width(a.Stdout)}); err != nil {
 				return err
 			}
+			for _, o := range list.Objections {
+				fmt.Fprintf(a.Stdout, "\n  %s by %s of %s\n    %s\n", o.Verdict, render.Clean(o.Reviewer), render.Clean(o.Of), o.Attestation)
+			}
 			for _, r := range list.Requests {
 				fmt.Fprintf(a.Stdout, "asked %s for %s onto %s\n", render.Clean(r.Asked), r.Head, render.Clean(r.TargetRef))
 			}

@@ -318,10 +318,40 @@ func (r *rehearsal) eligible() []string {
 
 // ApprovalList is what was asked for and what was given.
 type ApprovalList struct {
-	Head      sallyport.Digest     `json:"head"`
-	Required  int                  `json:"required"`
-	Approvals []sallyport.Approval `json:"approvals"`
-	Requests  []approval.Request   `json:"requests"`
+	Head       sallyport.Digest     `json:"head"`
+	Required   int                  `json:"required"`
+	Approvals  []sallyport.Approval `json:"approvals"`
+	Objections []Objection          `json:"objections"`
+	Requests   []approval.Request   `json:"requests"`
+}
+
+// An Objection is a verified decline or revocation, by whom and of what. Its attestation is what
+// approval revoke takes.
+type Objection struct {
+	Verdict     predicate.Verdict `json:"verdict"`
+	Reviewer    string            `json:"reviewer"`
+	Attestation sallyport.Digest  `json:"attestation"`
+	Of          string            `json:"of"` // the head that was declined, or the attestation taken back
+}
+
+// objections lists the declines and revocations among evidence.
+func objections(evidence []sallyport.Evidence) []Objection {
+	out := []Objection{}
+	for _, ev := range evidence {
+		if ev.Statement.PredicateType != predicate.ApprovalType {
+			continue
+		}
+		p, err := predicate.DecodeApproval(ev.Statement.Predicate)
+		if err != nil || p.Verdict == predicate.VerdictApprove {
+			continue
+		}
+		o := Objection{Verdict: p.Verdict, Reviewer: ev.Signer.Name, Attestation: ev.Attestation, Of: p.Head}
+		if p.Revokes != "" {
+			o.Of = p.Revokes
+		}
+		out = append(out, o)
+	}
+	return out
 }
 
 // ListApprovals judges the approvals of o's change and lists the open requests.
@@ -331,7 +361,7 @@ func (a *App) ListApprovals(ctx context.Context, o Options) (_ ApprovalList, err
 		return ApprovalList{}, err
 	}
 	defer done(&err, r.Close)
-	list := ApprovalList{Head: r.Examined.Change.Head, Required: r.Input.Change.ApprovalsRequired, Approvals: r.Input.Approvals, Requests: []approval.Request{}}
+	list := ApprovalList{Head: r.Examined.Change.Head, Required: r.Input.Change.ApprovalsRequired, Approvals: r.Input.Approvals, Objections: objections(r.Examined.Evidence), Requests: []approval.Request{}}
 	names, err := filepath.Glob(filepath.Join(r.path("requests"), "*.json"))
 	if err != nil {
 		return ApprovalList{}, err
