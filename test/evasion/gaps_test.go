@@ -25,6 +25,34 @@ var gaps = []row{
 		},
 		status: sallyport.ExitOpen,
 	},
+	{
+		name: "hunk that never landed", attack: "lines of a run whose branch was given up are added without a run", from: attested,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s.Git("switch", "-q", "-C", "work", "main")
+			s.Append("server.py", feature)
+			byDave(s, attack, "Say which version this is")
+			return s.Check()
+		},
+		status: sallyport.ExitOpen,
+	},
+	{
+		name: "attested hunk dropped as a whole", attack: "of two files that a run changed, a commit outside of it sets the one that guards back", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			was := s.Read("util.py")
+			addFeature(s)
+			s.Append("util.py", guarded)
+			s.AgentCommit("Admins may read it")
+			run := s.Run("main", "HEAD")
+			s.Write("util.py", was)
+			last := s.AgentCommit("Tidy up")
+			if !attack {
+				run.Changes.Commits = append(run.Changes.Commits, last)
+			}
+			s.Attest(run, scene.Supervisor)
+			return s.Check()
+		},
+		status: sallyport.ExitOpen,
+	},
 }
 
 // TestGaps fails when a gap closes, so that its row moves to the table of evasions and its line
