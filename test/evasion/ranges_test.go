@@ -273,6 +273,24 @@ var ranges = []row{
 		},
 		status: sallyport.ExitWaiting, codes: []string{"approval-missing", "unattributed"},
 	},
+	{
+		name: "attested hunk dropped as a whole", attack: "of two files that a run changed, a commit outside of it sets the one that guards back", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			was := s.Read("util.py")
+			addFeature(s)
+			s.Append("util.py", guarded)
+			s.AgentCommit("Admins may read it")
+			run := s.Run("main", "HEAD")
+			s.Write("util.py", was)
+			last := s.AgentCommit("Tidy up")
+			if !attack {
+				run.Changes.Commits = append(run.Changes.Commits, last)
+			}
+			s.Attest(run, scene.Supervisor)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"attestation-missing"},
+	},
 }
 
 // byDave commits everything in Dave's name; he signed it unless it is an attack.

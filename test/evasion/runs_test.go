@@ -113,7 +113,7 @@ var runs = []row{
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s.Write(either(attack, "jobs/new.py", "lib/new.py"), "print(1)\n")
 			s.AgentCommit("Print")
-			run := hunksOnly(s.Run("main", "HEAD"), added("lib/new.py", "100644", "print(1)\n"), addedFile(s, "lib/new.py", "100644", "print(1)\n"))
+			run := hunksOnly(s.Run("main", "HEAD"), added("lib/new.py", "100644", "print(1)\n"))
 			s.Attest(run, scene.Supervisor)
 			return s.Check()
 		},
@@ -216,14 +216,5 @@ func hunk(path, oldMode, newMode string, lines ...string) string {
 	return predicate.HunkDigest(h)
 }
 
-// added is the digest of a new file's only hunk, and addedFile that of the file's being added.
+// added is the digest of a new file's only hunk.
 func added(path, mode, line string) string { return hunk(path, "000000", mode, "+"+line) }
-
-func addedFile(s *scene.Scene, path, mode, content string) string {
-	s.TB.Helper()
-	blob := s.WriteObject("blob", []byte(content))
-	return predicate.FileChangeDigest(predicate.FileChange{
-		Kind: "file-added", Path: path, OldMode: "000000", NewMode: mode,
-		OldBlob: "0000000000000000000000000000000000000000", NewBlob: blob,
-	})
-}

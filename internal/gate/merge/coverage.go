@@ -3,6 +3,7 @@ package merge
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/sallyport-dev/sallyport"
@@ -18,6 +19,7 @@ type run struct {
 	blobs    map[blobKey]bool
 	hunks    map[string]int // how often the run made this hunk and has not yet been used for it
 	used     bool
+	whole    bool // all that it names by content is in the change; see [run.landsWhole]
 }
 
 type blobKey struct{ path, mode, blob string }
@@ -102,6 +104,36 @@ func (r *run) names(c *sallyport.Change) bool {
 	return false
 }
 
+// landsWhole reports whether the change holds every hunk of the run, as often as the run made it,
+// and touches every path that the run wrote. A run's work may be squashed and rebased, and then no
+// commit tells whose it is; but a part of it is another work than the whole, such as a feature
+// without the check that the same run put before it.
+func (r *run) landsWhole(c *sallyport.Change) bool {
+	left, paths := maps.Clone(r.hunks), map[string]bool{}
+	for i := range c.Files {
+		f := &c.Files[i]
+		paths[string(f.Path)] = true
+		seen := map[hunkPlace]bool{}
+		for _, u := range f.Units {
+			if at := (hunkPlace{u.Hunk, u.Place}); !seen[at] {
+				seen[at] = true
+				left[u.Hunk.Hex()]--
+			}
+		}
+	}
+	for _, n := range left {
+		if n > 0 {
+			return false
+		}
+	}
+	for b := range r.blobs {
+		if !paths[b.path] {
+			return false
+		}
+	}
+	return true
+}
+
 // wrote reports whether the run names the file's content, or one of its hunks.
 func (r *run) wrote(f *sallyport.File) bool {
 	return r.blobs[blobKey{string(f.Path), f.NewMode, f.NewBlob}] ||
@@ -137,6 +169,9 @@ func (g *Gate) cover(x *Examined, runs []*run, held Held) *coverage {
 		if !c.accounted(i) {
 			c.unaccounted = append(c.unaccounted, x.Change.Commits[i].ID)
 		}
+	}
+	for _, r := range runs {
+		r.whole = r.landsWhole(&x.Change)
 	}
 	if len(c.unaccounted) == 0 { // every run that names a commit is relied on
 		for _, r := range runs {
@@ -240,8 +275,8 @@ func (c *coverage) coveringRun(f *sallyport.File, u sallyport.Unit, a sallyport.
 		if c.madeCommits(r, u) {
 			return r
 		}
-		if c.held[f.Path][f.NewBlob] {
-			continue // the target has held just this before: old work brought back is not the run's
+		if !r.whole || c.held[f.Path][f.NewBlob] {
+			continue // a part of its work, or what the target has held before, is not the run's work
 		}
 		if c.madeBlob(r, f, u) {
 			return r

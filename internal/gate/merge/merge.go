@@ -14,8 +14,9 @@
 // within its scope, or accepted run evidence. What is left is judged as an agent's. Run
 // evidence covers a unit in one of three ways: it names a commit that made the unit; it names
 // the blob that a new file, or one without lines, now is, at its path and mode; or it names the
-// unit's hunk, once for each time that the hunk occurs. The last two survive squash and rebase, and
-// cover no file that the target has held just so before. Evidence whose agent is not the one that the commits name
+// unit's hunk, once for each time that the hunk occurs. The last two survive squash and rebase; they
+// count only where the change holds all that the run made, and cover no file that the target has
+// held just so before. Evidence whose agent is not the one that the commits name
 // contradicts them and covers nothing.
 //
 // What goes by commit (signatures, and runs that name commits) counts only where every commit of
