@@ -116,7 +116,7 @@ func (a *App) GenerateKey(path string, simulated, encrypted bool) (KeyInfo, erro
 
 // passphraseVariable names the environment variable that holds the passphrase of a key file, as
 // CI systems hand secrets to jobs.
-const passphraseVariable = "SALLYPORT_KEY_PASSPHRASE"
+const passphraseVariable = "SALLYPORT_KEY_PASSPHRASE" //nolint:gosec // the name of the variable, not what it holds
 
 // passphrase is what key.Load asks.
 func (a *App) passphrase() ([]byte, error) {
