@@ -113,7 +113,10 @@ func TestEncrypted(t *testing.T) {
 func TestOpenSSL(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
-		t.Skip("openssl is not installed")
+		if os.Getenv("CI") == "true" {
+			t.Fatal("openssl is not installed: install openssl")
+		}
+		t.Skip("NOT TESTED: openssl is not installed; install openssl")
 	}
 	dir := t.TempDir()
 	run := func(args ...string) {

@@ -209,7 +209,7 @@ func TestTurned(t *testing.T) {
 		{"word that holds a note's", "internal/scan/x.go", "package scan\nconst mT" + "ODOs = 1\n", ""},
 		{"machine's path in a document", "docs/x.md", "see /w" + "ork/main/x.go\n", "machine: is a path of one machine"},
 		{"machine's path in test data", "internal/scan/testdata/x.txt", "/r" + "oot/go/pkg/mod\n", "machine: is a path of one machine"},
-		{"path of every machine", "docs/x.md", "write to /root/.ssh/config or /workspace/main\n", ""},
+		{"path of every machine", "docs/x.md", "write to /etc/ssh/ssh_config or /workspace/main\n", ""},
 		{"file that is not Go", "internal/scan/x.go", "this is not Go\n", "parse: expected 'package'"},
 	}
 	for _, test := range tests {
