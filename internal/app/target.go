@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/sallyport-dev/sallyport/internal/base/git"
 )
 
 // A Target is what a check is about: which commit would land on which ref.
@@ -177,7 +179,9 @@ func onlyHead(ctx context.Context, refs Refs, t Target) Target {
 	return t
 }
 
-// localTarget finds the ref that this checkout would land on, and the revision of its tip.
+// localTarget finds the ref that this checkout would land on, and the revision of its tip. Only a
+// ref that is not there is passed over: one that cannot be read must not make way for a local
+// branch, which whoever made the change can move.
 func localTarget(ctx context.Context, refs Refs, branch, base string) (ref, tip string, err error) {
 	for _, c := range []struct{ ref, rev string }{
 		{"", "refs/remotes/origin/HEAD"},
@@ -186,13 +190,17 @@ func localTarget(ctx context.Context, refs Refs, branch, base string) (ref, tip 
 		{"refs/heads/main", "refs/heads/main"},
 		{"refs/heads/master", "refs/heads/master"},
 	} {
-		if _, err := refs.Resolve(ctx, c.rev); err != nil {
+		if _, err := refs.Resolve(ctx, c.rev); errors.Is(err, git.ErrNotFound) {
 			continue
+		} else if err != nil {
+			return "", "", fmt.Errorf("read %s: %w", c.rev, err)
 		}
 		if c.ref == "" {
 			up, err := refs.Upstream(ctx, c.rev)
-			if err != nil {
+			if errors.Is(err, git.ErrNotFound) {
 				continue
+			} else if err != nil {
+				return "", "", fmt.Errorf("read %s: %w", c.rev, err)
 			}
 			c.ref = up
 		}
@@ -204,13 +212,17 @@ func localTarget(ctx context.Context, refs Refs, branch, base string) (ref, tip 
 	return "", "", ErrNoTarget
 }
 
-// tipOf returns the revision of ref's tip as this checkout sees it: the remote's, if known.
+// tipOf returns the revision of ref's tip as this checkout sees it: the remote's, if there is one.
+// A remote's that cannot be read is returned too, and resolving it then says why.
 func tipOf(ctx context.Context, refs Refs, ref string) string {
 	remote := "refs/remotes/origin/" + strings.TrimPrefix(ref, "refs/heads/")
-	if _, err := refs.Resolve(ctx, remote); err == nil && strings.HasPrefix(ref, "refs/heads/") {
-		return remote
+	if !strings.HasPrefix(ref, "refs/heads/") {
+		return ref
 	}
-	return ref
+	if _, err := refs.Resolve(ctx, remote); errors.Is(err, git.ErrNotFound) {
+		return ref
+	}
+	return remote
 }
 
 // maxEvent bounds the CI event file; GitHub's own limit for webhook payloads is 25 MB.
