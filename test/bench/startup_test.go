@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"debug/buildinfo"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
 // heavy lists modules that must not be linked, and what they would cost everyone at every start:
@@ -42,7 +43,7 @@ func TestStartUp(t *testing.T) {
 	if testing.Short() {
 		t.Skip("links the product")
 	}
-	readSources(t)
+	scene.DependOnSources(t)
 	exe := filepath.Join(t.TempDir(), "sallyport")
 	if err := buildProduct(t.Context(), exe, "-trimpath", "-ldflags=-s -w"); err != nil {
 		t.Fatal(err)
@@ -104,30 +105,6 @@ func TestStartUp(t *testing.T) {
 				t.Errorf("%s is linked: %s", l, h.why)
 			}
 		}
-	}
-}
-
-// readSources makes this test depend on the sources of the product, which a child compiles: Go
-// would otherwise answer from its cache of test results after they have changed.
-func readSources(t *testing.T) {
-	t.Helper()
-	root := filepath.Join("..", "..")
-	n := 0
-	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && name != root && strings.HasPrefix(d.Name(), "."):
-			return fs.SkipDir
-		case filepath.Ext(name) != ".go" && d.Name() != "go.mod":
-			return nil
-		}
-		n++
-		_, err = os.Stat(name)
-		return err
-	})
-	if err != nil || n < 10 {
-		t.Fatalf("read the sources: %d files, %v", n, err)
 	}
 }
 

@@ -42,6 +42,7 @@ func New(tb testing.TB, o Options) *Scene {
 	if binary == "" {
 		tb.Fatal("scene: TestMain has to call scene.Main")
 	}
+	DependOnSources(tb)
 	s := &Scene{TB: tb, Dir: tempDir(tb)}
 	s.Repo = filepath.Join(s.Dir, "service")
 	s.cast = newCast(tb, s)
