@@ -77,7 +77,7 @@ func OpenCache(ctx context.Context, path string, limit int64) *Cache {
 }
 
 func (c *Cache) open(ctx context.Context) error {
-	if _, err := ensureFile(c.path); err != nil {
+	if err := ensureFile(c.path); err != nil {
 		return err
 	}
 	h, err := connect(c.path, "OFF")
@@ -106,7 +106,7 @@ func (c *Cache) open(ctx context.Context) error {
 }
 
 func initCache(ctx context.Context, h *sql.DB) error {
-	if _, err := h.ExecContext(ctx, `PRAGMA journal_mode = WAL`); err != nil {
+	if err := setWAL(ctx, h); err != nil {
 		return err
 	}
 	tx, err := h.BeginTx(ctx, nil)

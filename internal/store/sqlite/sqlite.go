@@ -35,8 +35,10 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/sallyport-dev/sallyport/internal/base/durable"
 	"github.com/sallyport-dev/sallyport/internal/store"
@@ -47,6 +49,9 @@ var migrations embed.FS
 
 // appID is SQLite's application_id of a store: "SLPT".
 const appID = 0x534c5054
+
+// busyTimeout is how long one process waits for another.
+const busyTimeout = 10 * time.Second
 
 // A DB is an open store.
 type DB struct{ sql *sql.DB }
@@ -62,15 +67,14 @@ func Open(ctx context.Context, path string) (*DB, error) {
 }
 
 func open(ctx context.Context, path string) (*DB, error) {
-	isNew, err := ensureFile(path)
-	if err != nil {
+	if err := ensureFile(path); err != nil {
 		return nil, err
 	}
 	h, err := connect(path, "FULL")
 	if err != nil {
 		return nil, err
 	}
-	if err := prepare(ctx, h, isNew); err != nil {
+	if err := prepare(ctx, h); err != nil {
 		h.Close()
 		return nil, err
 	}
@@ -87,28 +91,25 @@ func (db *DB) Close() error {
 
 // ensureFile creates an empty file, which is a valid empty database, with the mode that SQLite
 // would not give it. SQLite gives the files beside it the same mode.
-func ensureFile(path string) (isNew bool, err error) {
-	switch _, err := os.Lstat(path); {
-	case err == nil:
-		return false, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return false, err
+func ensureFile(path string) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return false, err
+		return err
 	}
-	err = durable.CreateFile(path, nil, 0o600)
+	err := durable.CreateFile(path, nil, 0o600)
 	if errors.Is(err, fs.ErrExist) { // another process was faster
-		return true, nil
+		return nil
 	}
-	return true, err
+	return err
 }
 
 // connect prepares a pool of connections. Each is set up by the driver when it is opened.
 func connect(path, synchronous string) (*sql.DB, error) {
 	q := url.Values{
 		"_pragma": {
-			"busy_timeout(10000)",
+			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 			"foreign_keys(1)",
 			"synchronous(" + synchronous + ")",
 		},
@@ -130,14 +131,17 @@ func connect(path, synchronous string) (*sql.DB, error) {
 }
 
 // prepare makes sure that the file is a store of this version's schema.
-func prepare(ctx context.Context, h *sql.DB, isNew bool) error {
+func prepare(ctx context.Context, h *sql.DB) error {
 	steps, err := readMigrations()
 	if err != nil {
 		return err
 	}
-	var app, version int
-	const q = `SELECT a.application_id, v.user_version FROM pragma_application_id AS a, pragma_user_version AS v`
-	if err := h.QueryRowContext(ctx, q).Scan(&app, &version); err != nil {
+	// One statement, so that all three are read in one transaction: between two, another process
+	// that makes the store would turn an empty file into one with tables and no application id.
+	var app, version, tables int
+	const q = `SELECT a.application_id, v.user_version, (SELECT count(*) FROM sqlite_schema)
+		FROM pragma_application_id AS a, pragma_user_version AS v`
+	if err := h.QueryRowContext(ctx, q).Scan(&app, &version, &tables); err != nil {
 		return corruptIfSo(err)
 	}
 	switch {
@@ -147,23 +151,11 @@ func prepare(ctx context.Context, h *sql.DB, isNew bool) error {
 		return fmt.Errorf("%w: its schema is version %d, this one knows %d", store.ErrNewer, version, len(steps))
 	case app != appID && (app != 0 || version != 0):
 		return fmt.Errorf("%w: application id %#x", store.ErrForeign, app)
+	case app == 0 && tables > 0:
+		return store.ErrForeign
 	}
-	if app == 0 {
-		var tables int
-		if err := h.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema`).Scan(&tables); err != nil {
-			return corruptIfSo(err)
-		}
-		if tables > 0 && !isNew {
-			return store.ErrForeign
-		}
-	}
-	// The journal mode is a property of the file and cannot be set inside a transaction.
-	var mode string
-	if err := h.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode); err != nil {
+	if err := setWAL(ctx, h); err != nil {
 		return corruptIfSo(err)
-	}
-	if mode != "wal" {
-		return fmt.Errorf("the file system does not carry WAL mode (journal mode is %s)", mode)
 	}
 	for i, step := range steps {
 		if err := migrate(ctx, h, i, step); err != nil {
@@ -171,6 +163,32 @@ func prepare(ctx context.Context, h *sql.DB, isNew bool) error {
 		}
 	}
 	return nil
+}
+
+// setWAL sets the journal mode, which is a property of the file and cannot be set inside a
+// transaction. SQLite does not wait for its busy timeout here: where two connections switch at
+// once, each would wait for the other, and it ends one of them with SQLITE_BUSY. That one tries
+// again, for as long.
+func setWAL(ctx context.Context, h *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	for {
+		var mode string
+		err := h.QueryRowContext(ctx, `PRAGMA journal_mode = WAL`).Scan(&mode)
+		switch {
+		case err == nil && mode == "wal":
+			return nil
+		case err == nil:
+			return fmt.Errorf("the file system does not carry WAL mode (journal mode is %s)", mode)
+		case primary(err) != lib.SQLITE_BUSY:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // migrate brings a database of version from to the next one, if it still is of that version:

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,6 +65,28 @@ func TestModes(t *testing.T) {
 	}
 	if sync != 2 || fk != 1 || mode != "wal" {
 		t.Errorf("synchronous %d, foreign_keys %d, journal_mode %s", sync, fk, mode)
+	}
+}
+
+// A store that several make at the same moment is made once, and none of them takes what another
+// has half made for a foreign file.
+func TestOpenAtOnce(t *testing.T) {
+	for range 40 {
+		path := filepath.Join(t.TempDir(), "new", "state.db")
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				db, err := Open(t.Context(), path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
 	}
 }
 
