@@ -125,6 +125,8 @@ var Libraries = []Library{
 	{"github.com/goccy/go-yaml", []string{"internal/base/strict"}},
 	{"github.com/hiddeco/sshsig", []string{"internal/base/sshsig"}},
 	{"golang.org/x/crypto/ssh", []string{"internal/base/sshsig"}},
+	{"golang.org/x/mod/modfile", []string{"internal/scan"}},
+	{"github.com/BurntSushi/toml", []string{"internal/scan"}},
 	{"golang.org/x/term", []string{"cmd/sallyport"}},
 	{"golang.org/x/sys", []string{"internal/base/*", "internal/run"}},
 	{"golang.org/x/sync", anyone},
