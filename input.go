@@ -70,6 +70,8 @@ type ChangeInput struct {
 	ApprovalsCounting int `json:"approvals_counting"`
 	// Declined names the eligible reviewers whose objection to this content stands.
 	Declined []string `json:"declined"`
+	// Dependencies are the packages that the change adds, updates or removes, by file.
+	Dependencies []Dependency `json:"dependencies"`
 }
 
 // CommitInput is a commit with who made it.

@@ -281,6 +281,7 @@ func policyData(c config.Config) policy.Data {
 	return policy.Data{
 		ProtectedClasses: c.Data.ProtectedClasses, Unattributed: c.Data.Unattributed,
 		PersonGrades: c.Data.PersonGrades, RunGrades: c.Data.RunGrades, ApprovalGrades: c.Data.ApprovalGrades,
+		Dependencies: policy.Dependencies{Registries: c.Data.Dependencies.Registries},
 	}.WithDefaults()
 }
 

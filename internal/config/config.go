@@ -132,6 +132,9 @@ type Data struct {
 	// The gate asks for more where its rules do: two where no pusher is authenticated.
 	// Default: 0, which leaves the number to those rules.
 	ApprovalsRequired int `yaml:"approvals_required"`
+
+	// Dependencies says where packages may come from.
+	Dependencies Dependencies `yaml:"dependencies"`
 }
 
 // A Log names a transparency log. The zero Log is the local one.

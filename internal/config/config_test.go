@@ -180,7 +180,7 @@ func TestTemplate(t *testing.T) {
 	}
 	// What is commented out parses too once it is not, and changes nothing but is said aloud.
 	full := strings.NewReplacer("#data:", "data:", "#  ", "  ").Replace(string(b))
-	if c, err = Parse([]byte(full)); err != nil || len(c.Data.Overrides()) != 6 {
+	if c, err = Parse([]byte(full)); err != nil || len(c.Data.Overrides()) != 7 {
 		t.Errorf("with the data uncommented: %v, error %v", c.Data.Overrides(), err)
 	}
 	for _, bad := range [][2]string{{"not a name", "refs/heads/main"}, {"github.com/acme/app", "main"}, {"github.com/a\nmode: observe", "refs/heads/main"}} {

@@ -33,6 +33,7 @@ func (d Data) Overrides() map[string]any {
 	if d.ApprovalsRequired != 0 {
 		m["approvals_required"] = d.ApprovalsRequired
 	}
+	d.Dependencies.override(m)
 	return m
 }
 
@@ -71,7 +72,7 @@ func (d Data) validate(raw map[string]any) error {
 	if _, ok := given["approvals_required"]; ok && (d.ApprovalsRequired < 1 || d.ApprovalsRequired > 16) {
 		return bad("data.approvals_required", "%d is not between 1 and 16", d.ApprovalsRequired)
 	}
-	return nil
+	return d.Dependencies.validate()
 }
 
 func (l Log) validate() error {

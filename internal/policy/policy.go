@@ -146,6 +146,14 @@ type Data struct {
 	RunGrades []sallyport.Grade `json:"run_grades"`
 	// ApprovalGrades are the grades at which an approval counts.
 	ApprovalGrades []sallyport.Grade `json:"approval_grades"`
+	// Dependencies says where packages may come from.
+	Dependencies Dependencies `json:"dependencies"`
+}
+
+// Dependencies are the settings about packages.
+type Dependencies struct {
+	// Registries are hosts that packages may come from beside their default registries.
+	Registries []string `json:"registries"`
 }
 
 // The values of [Data].Unattributed.
@@ -184,6 +192,9 @@ func (d Data) WithDefaults() Data {
 	}
 	if d.ApprovalGrades == nil {
 		d.ApprovalGrades = def.ApprovalGrades
+	}
+	if d.Dependencies.Registries == nil {
+		d.Dependencies = def.Dependencies
 	}
 	return d
 }
@@ -237,6 +248,9 @@ func (d Data) settings() map[string]any {
 		if list != nil {
 			m[key] = list
 		}
+	}
+	if d.Dependencies.Registries != nil {
+		m["dependencies"] = d.Dependencies
 	}
 	return m
 }

@@ -175,6 +175,7 @@ finding_codes := {
 	"unicode": "hidden-unicode",
 	"identity": "forged-identity",
 	"unscanned": "unscanned",
+	"dependency": "dependency-integrity",
 }
 
 # Any severity shuts for these; for the others "low" and "medium" are told elsewhere.
@@ -377,6 +378,100 @@ deny contains {
 } if {
 	count(evil) > 0
 	not approved
+}
+
+# --- dependencies ---
+
+# Files of which every line is a person's or a bot's. What another file brings is judged as an
+# agent's, one that the list of files does not hold included.
+accounted_paths := {file.path | some file in input.change.files; file.attribution.agent + file.attribution.unattributed == 0}
+
+allowed_registries := {registry | some registry in data.dependencies.registries}
+
+# One reason for each concern, however many packages there are.
+new_packages := [dependency |
+	some dependency in input.change.dependencies
+	not dependency.change in {"updated", "removed"} # an unknown word is no reason to look away
+	not dependency.path in accounted_paths
+]
+
+arriving := [dependency | some dependency in input.change.dependencies; dependency.change != "removed"]
+
+with_scripts := [dependency | some dependency in arriving; dependency.install_script]
+
+from_elsewhere := [dependency |
+	some dependency in arriving
+	not dependency.default_registry
+	not dependency.registry in allowed_registries
+]
+
+without_digest := [dependency |
+	some dependency in arriving
+	dependency.lock
+	not dependency.integrity in {"present", "elsewhere"}
+]
+
+deny contains {
+	"code": "dependency-added", "outcome": "waiting", "place": new_packages[0].path,
+	"text": sprintf("new packages, %s (%s)", [packages_text(new_packages), approvals_text]),
+} if {
+	not approved
+	count(new_packages) > 0
+}
+
+deny contains {
+	"code": "dependency-install-script", "outcome": "waiting", "place": with_scripts[0].path,
+	"text": sprintf("packages that run code when they are installed, %s (%s)", [packages_text(with_scripts), approvals_text]),
+} if {
+	not approved
+	count(with_scripts) > 0
+}
+
+deny contains {
+	"code": "dependency-registry", "outcome": "waiting", "place": from_elsewhere[0].path,
+	"text": sprintf("packages from another place than the default registry, %s (%s)", [packages_text(from_elsewhere), approvals_text]),
+} if {
+	not approved
+	count(from_elsewhere) > 0
+}
+
+deny contains {
+	"code": "dependency-integrity", "outcome": "waiting", "place": without_digest[0].path,
+	"text": sprintf("packages that the lock file holds no digest of, %s (%s)", [packages_text(without_digest), approvals_text]),
+} if {
+	not approved
+	count(without_digest) > 0
+}
+
+# How many, and the first five with where they are from.
+packages_text(list) := sprintf("%d: %s%s", [
+	count(list),
+	concat(", ", [package_text(dependency) | some dependency in array.slice(list, 0, 5)]),
+	and_more(count(list) - 5),
+])
+
+package_text(dependency) := sprintf("%s %s from %s", [dependency.name, dependency.version, dependency.registry]) if {
+	not dependency.default_registry
+} else := sprintf("%s %s", [dependency.name, dependency.version])
+
+and_more(n) := sprintf(" and %d more", [n]) if {
+	n > 0
+} else := ""
+
+# A lock file that nothing reads may bring anything.
+unread_locks contains finding.path if {
+	some finding in input.findings
+	finding.kind == "dependency"
+	finding.rule == "unread-format"
+	not finding.path in accounted_paths
+}
+
+deny contains {
+	"code": "dependency-added", "outcome": "waiting",
+	"text": sprintf("which packages these files bring is not known: %s (%s)", [listed(sort(unread_locks)), approvals_text]),
+} if {
+	not approved
+	count(unread_locks) > 0
 }
 
 # --- words ---
