@@ -53,7 +53,7 @@ func (s *Scanner) dependencies(ctx context.Context, j *job) {
 	case f.NewMode == modeSubmodule:
 		unread(errors.New("is a submodule, whose content is not in this repository"))
 	case !newFormat.Readable():
-		tell(sallyport.FindingDependency, "unread-format", sallyport.Medium, fmt.Sprintf("which packages it names is not known: nothing here reads %s", newFormat.Name), f.NewBlob)
+		tell(sallyport.FindingDependency, "unread-format", sallyport.Medium, "which packages it names is not known: nothing here reads files of this name", f.NewBlob)
 	default:
 		b, err := s.blobs.Blob(ctx, f.NewBlob, dep.MaxSize)
 		switch {

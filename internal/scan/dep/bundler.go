@@ -56,7 +56,7 @@ func readGemfileLock(b []byte) ([]Package, error) {
 		}
 	}
 	if !known && len(out) == 0 {
-		return nil, errors.New("not a Gemfile.lock")
+		return nil, errors.New("not what Bundler writes")
 	}
 	for i := range out {
 		p := &out[i]

@@ -15,9 +15,9 @@ func readGoMod(b []byte) ([]Package, error) {
 	if err != nil {
 		var list modfile.ErrorList
 		if errors.As(err, &list) && len(list) > 0 {
-			return nil, fmt.Errorf("line %d: not a go.mod", list[0].Pos.Line)
+			return nil, fmt.Errorf("line %d: not a module file", list[0].Pos.Line)
 		}
-		return nil, errors.New("not a go.mod")
+		return nil, errors.New("not a module file")
 	}
 	out := make([]Package, 0, len(f.Require))
 	replaced := map[string]bool{}

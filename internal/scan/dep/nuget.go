@@ -97,7 +97,7 @@ func readPackagesConfig(b []byte) ([]Package, error) {
 		return nil, err
 	}
 	if root.name != "packages" {
-		return nil, errors.New("not a packages.config")
+		return nil, errors.New("not a list of NuGet packages")
 	}
 	var out []Package
 	for _, e := range root.children {

@@ -77,7 +77,7 @@ func readYarn1(b []byte) ([]Package, error) {
 		return nil, err
 	}
 	if !signed && len(out) == 0 && len(bytes.TrimSpace(b)) > 0 { // an empty one marks a project
-		return nil, errors.New("not a yarn.lock")
+		return nil, errors.New("not what yarn writes")
 	}
 	return out, nil
 }
