@@ -13,18 +13,17 @@ import (
 // The exclusions, by the word that the table prints. This is the one list of them; the page
 // docs/dependencies.md repeats it for readers.
 var exclusions = map[string]string{
-	"dev":       "only ours: Syft leaves out the development packages of Pipfile.lock and composer.lock",
-	"asked":     "only ours: Syft names what a requirements file asks for only if it is pinned with == or ===",
-	"plugin":    "only ours: Syft leaves out parents, plugins, extensions and managed versions of a pom.xml",
-	"own":       "only Syft's: packages of the repository itself (the root, workspace members, links, projects), which are no dependencies",
-	"parent":    "either: Syft takes versions of a pom.xml from other files of the repository",
-	"elsewhere": "either: of a package from git, a file or a tarball, Syft puts the address in the place of the version",
-	"unread":    "only Syft's: a file that ours refuses, which shuts the gate",
+	"dev":    "only ours: Syft leaves out the development packages of Pipfile.lock and composer.lock",
+	"asked":  "only ours: Syft names what a requirements file asks for only if it is pinned with == or ===",
+	"plugin": "only ours: Syft leaves out parents, plugins, extensions and managed versions of a pom.xml",
+	"own":    "only Syft's: packages of the repository itself (the root, workspace members, links, projects), which are no dependencies",
+	"parent": "either: Syft takes versions of a pom.xml from other files of the repository",
+	"unread": "only Syft's: a file that ours refuses, which shuts the gate",
 }
 
 func exclusionWords() string {
 	var b strings.Builder
-	for _, k := range []string{"dev", "asked", "plugin", "own", "parent", "elsewhere", "unread"} {
+	for _, k := range []string{"dev", "asked", "plugin", "own", "parent", "unread"} {
 		fmt.Fprintf(&b, "%-10s %s\n", k, exclusions[k])
 	}
 	return b.String()
