@@ -14,6 +14,7 @@ type Input struct {
 	PullRequest PullRequest     `json:"pull_request"`
 	Change      ChangeInput     `json:"change"`
 	Findings    []Finding       `json:"findings"`
+	Reports     []ReportInput   `json:"reports,omitempty"` // what other tools reported
 	Evidence    []EvidenceInput `json:"evidence"`
 	Approvals   []Approval      `json:"approvals"`
 	Agents      []AgentInput    `json:"agents"` // one for each agent that the change is attributed to
@@ -127,6 +128,28 @@ type EvidenceInput struct {
 	Grade         Grade     `json:"grade"`
 	Logged        Logged    `json:"logged"`
 	Body          any       `json:"body"`
+}
+
+// ReportInput is one tool's report about the change. What it found in the change is among the
+// findings; that it found nothing opens a gate only where policy asks for it by these fields.
+type ReportInput struct {
+	Kind   string `json:"kind"` // sarif, or junit for any report of tests
+	Tool   string `json:"tool"` // its name, as the report gives it
+	Source string `json:"source"`
+	Digest Digest `json:"digest"` // sha256 of the report's bytes
+	// Grade is declared for a file that somebody brought along, and the signer's where a verified
+	// statement about the head or its tree names the report's digest, or holds the report.
+	Grade  Grade     `json:"grade"`
+	Signer Principal `json:"signer"` // who signed that statement; nobody for a file alone
+	// Bound is true if such a statement binds it to this commit.
+	Bound bool `json:"bound"`
+	// Complete is true if the report says that the tool ran to its end and looked at something.
+	Complete   bool   `json:"complete"`
+	Why        string `json:"why,omitempty"` // why it is not complete
+	Results    int    `json:"results"`       // all of them; of tests, those that ran
+	New        int    `json:"new"`           // those that are findings of this change
+	Elsewhere  int    `json:"elsewhere"`     // those at places that the change does not touch
+	Suppressed int    `json:"suppressed"`    // those that the tool says somebody dismissed: a claim
 }
 
 // AgentInput is an agent that the change is attributed to.

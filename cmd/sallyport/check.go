@@ -53,6 +53,10 @@ in the log and prints it.
 In GitHub Actions and GitLab CI the change is what the job is about; elsewhere it is HEAD
 against the remote's default branch.
 
+What --sarif and --junit bring can make the check stricter: results in the change and failed tests
+are findings. That they find nothing counts only where a verified statement binds them to the head
+(see docs/scans.md).
+
 A check on the machine of whoever wrote the change is advice, and says so.
 
 Exit status:
@@ -66,6 +70,8 @@ Exit status:
 	}
 	opts.addRepoFlags(cmd.Flags())
 	opts.addTargetFlags(cmd.Flags())
+	cmd.Flags().StringArrayVar(&opts.opts.SARIF, "sarif", nil, "a SARIF 2.1.0 `FILE` that another tool wrote about the head; repeatable")
+	cmd.Flags().StringArrayVar(&opts.opts.JUnit, "junit", nil, "a JUnit XML `FILE` with the results of tests of the head; repeatable")
 	opts.output.addFlags(cmd.Flags(), "text", "json", "sarif")
 	return cmd
 }

@@ -81,6 +81,10 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 	if err != nil {
 		return nil, merge.Params{}, err
 	}
+	reports, err := w.reports()
+	if err != nil {
+		return nil, merge.Params{}, err
+	}
 	now := w.app.now()
 	g := &merge.Gate{
 		Engine: &engine.Engine{
@@ -91,6 +95,7 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 		Identifier: identifier{identity.New(w.roster, now), w.roster},
 		Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
 		Approver:   approver{w},
+		Reporter:   reports,
 		Repository: w.repository(),
 		Accepted: merge.Accepted{
 			PersonGrades: w.data.PersonGrades, RunGrades: w.data.RunGrades,

@@ -278,7 +278,12 @@ func (w *workspace) repository() string {
 
 // policyData turns the configuration's overrides into the policy's settings.
 func policyData(c config.Config) policy.Data {
+	var required []policy.RequiredReport
+	for _, r := range c.Data.RequiredReports {
+		required = append(required, policy.RequiredReport(r))
+	}
 	return policy.Data{
+		RequiredReports:  required,
 		ProtectedClasses: c.Data.ProtectedClasses, Unattributed: c.Data.Unattributed,
 		PersonGrades: c.Data.PersonGrades, RunGrades: c.Data.RunGrades, ApprovalGrades: c.Data.ApprovalGrades,
 	}.WithDefaults()

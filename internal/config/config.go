@@ -132,6 +132,18 @@ type Data struct {
 	// The gate asks for more where its rules do: two where no pusher is authenticated.
 	// Default: 0, which leaves the number to those rules.
 	ApprovalsRequired int `yaml:"approvals_required"`
+
+	// RequiredReports are reports of other tools without which nothing lands: each a kind, sarif
+	// or junit, and, if not any tool will do, the tool's name as its reports give it, in any case.
+	// Only a report that a verified statement about the head holds or names answers the demand,
+	// at another grade than declared. Default: none.
+	RequiredReports []RequiredReport `yaml:"required_reports"`
+}
+
+// A RequiredReport names a report that has to be there.
+type RequiredReport struct {
+	Kind string `yaml:"kind" json:"kind"`
+	Tool string `yaml:"tool" json:"tool,omitempty"`
 }
 
 // A Log names a transparency log. The zero Log is the local one.

@@ -61,6 +61,10 @@ func TestParse(t *testing.T) {
 		{"unknown grade", head + "data:\n  person_grades: [presented]\n", "no grade"},
 		{"grade twice", head + "data:\n  run_grades: [observed, observed]\n", "stands twice"},
 		{"no approvals required", head + "data:\n  approvals_required: 0\n", "not between 1 and 16"},
+		{"unknown report", head + "data:\n  required_reports: [{kind: sbom}]\n", "no kind of report"},
+		{"report without a kind", head + "data:\n  required_reports: [{tool: CodeQL}]\n", "no kind of report"},
+		{"report twice", head + "data:\n  required_reports: [{kind: junit}, {kind: junit}]\n", "stands twice"},
+		{"reports", head + "data:\n  required_reports: [{kind: sarif, tool: CodeQL}, {kind: junit}]\n", ""},
 		{"other data", head + "data:\n  deny: []\n", "unknown field"},
 		{"log word", head + "log: remote\n", "neither the word local"},
 		{"log of nothing", head + "log: {}\n", "origin and key are missing"},
@@ -180,7 +184,7 @@ func TestTemplate(t *testing.T) {
 	}
 	// What is commented out parses too once it is not, and changes nothing but is said aloud.
 	full := strings.NewReplacer("#data:", "data:", "#  ", "  ").Replace(string(b))
-	if c, err = Parse([]byte(full)); err != nil || len(c.Data.Overrides()) != 6 {
+	if c, err = Parse([]byte(full)); err != nil || len(c.Data.Overrides()) != 7 {
 		t.Errorf("with the data uncommented: %v, error %v", c.Data.Overrides(), err)
 	}
 	for _, bad := range [][2]string{{"not a name", "refs/heads/main"}, {"github.com/acme/app", "main"}, {"github.com/a\nmode: observe", "refs/heads/main"}} {

@@ -33,7 +33,30 @@ func (d Data) Overrides() map[string]any {
 	if d.ApprovalsRequired != 0 {
 		m["approvals_required"] = d.ApprovalsRequired
 	}
+	if d.RequiredReports != nil {
+		m["required_reports"] = d.RequiredReports
+	}
 	return m
+}
+
+// maxReports bounds data.required_reports.
+const maxReports = 64
+
+func checkReports(rs []RequiredReport) error {
+	if len(rs) > maxReports {
+		return bad("data.required_reports", "names %d reports, the most is %d", len(rs), maxReports)
+	}
+	for i, r := range rs {
+		switch {
+		case r.Kind != "sarif" && r.Kind != "junit":
+			return bad("data.required_reports", "%q is no kind of report; it is sarif or junit", clip(r.Kind))
+		case len(r.Tool) > 128:
+			return bad("data.required_reports", "a tool's name is longer than 128 bytes")
+		case slices.Contains(rs[:i], r):
+			return bad("data.required_reports", "%s %q stands twice", r.Kind, clip(r.Tool))
+		}
+	}
+	return nil
 }
 
 func (d Data) validate(raw map[string]any) error {
@@ -44,6 +67,9 @@ func (d Data) validate(raw map[string]any) error {
 		if slices.Contains(d.ProtectedClasses[:i], c) {
 			return bad("data.protected_classes", "%q stands twice", c)
 		}
+	}
+	if err := checkReports(d.RequiredReports); err != nil {
+		return err
 	}
 	given, _ := raw["data"].(map[string]any)
 	switch d.Unattributed {

@@ -59,6 +59,7 @@ policy:
 #  run_grades: [observed]      # how an agent's run must have been seen
 #  approval_grades: [present]  # how an approval must have been given
 #  approvals_required: 2       # two at least, where nobody authenticated the pusher
+#  required_reports: []        # such as [{kind: sarif, tool: CodeQL}, {kind: junit}]
 
 # Where decisions are recorded: local, or a log with its origin and its public key.
 log: local

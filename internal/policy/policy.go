@@ -146,6 +146,15 @@ type Data struct {
 	RunGrades []sallyport.Grade `json:"run_grades"`
 	// ApprovalGrades are the grades at which an approval counts.
 	ApprovalGrades []sallyport.Grade `json:"approval_grades"`
+	// RequiredReports are the reports of other tools that must be there. None leaves the demand to
+	// the set's own data, so that a repository's settings never take one away.
+	RequiredReports []RequiredReport `json:"required_reports,omitempty"`
+}
+
+// A RequiredReport is a kind of report, of a certain tool if one is named.
+type RequiredReport struct {
+	Kind string `json:"kind"`
+	Tool string `json:"tool,omitempty"`
 }
 
 // The values of [Data].Unattributed.
@@ -237,6 +246,9 @@ func (d Data) settings() map[string]any {
 		if list != nil {
 			m[key] = list
 		}
+	}
+	if len(d.RequiredReports) > 0 {
+		m["required_reports"] = d.RequiredReports
 	}
 	return m
 }

@@ -5,12 +5,14 @@
 //   - sorts the file into classes by path and content ([Classify]) and notes them in the change;
 //   - finds secrets, by gitleaks' rules and a few of our own ([SecretMatcher]);
 //   - finds code points that a reviewer cannot see and a program or a model can ([HiddenIn]),
-//     in the content and in the file's name.
+//     in the content and in the file's name;
+//   - reads CI definitions, scripts and agents' settings ([workflow.Scan]).
 //
 // Only new content is judged: the lines that the change adds, the whole of a file that it adds,
 // of one without lines, and of one that it renames into a class where content means more than
 // before. A finding touches at least one new line; what an old line holds was judged when it was
-// new.
+// new. Of CI definitions new is what the old content did not give: a trigger that is added makes
+// old steps grave, and so does a permission that is taken away.
 //
 // What cannot be scanned is a finding of its own kind, never "nothing found": content over the
 // size limit, content that cannot be read, and content that lies elsewhere (a submodule's commit,

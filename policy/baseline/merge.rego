@@ -175,6 +175,8 @@ finding_codes := {
 	"unicode": "hidden-unicode",
 	"identity": "forged-identity",
 	"unscanned": "unscanned",
+	"workflow": "workflow",
+	"test": "test-failed",
 }
 
 # Any severity shuts for these; for the others "low" and "medium" are told elsewhere.
@@ -378,6 +380,33 @@ deny contains {
 	count(evil) > 0
 	not approved
 }
+
+# --- reports of other tools ---
+
+# A report answers a demand only at a grade that its author cannot give it. A file on the command
+# line is declared, and the agent may have written it.
+reported_grades := {"observed", "recomputed", "present", "attested"}
+
+deny contains {
+	"code": "report-missing", "outcome": "shut",
+	"text": sprintf("no verified report about this commit answers what the configuration requires: %v", [wanted]),
+} if {
+	some wanted in data.required_reports
+	not reported(wanted)
+}
+
+reported(wanted) if {
+	some report in input.reports
+	report.bound == true
+	report.complete == true
+	report.grade in reported_grades
+	report.kind == wanted.kind
+	right_tool(wanted, report)
+}
+
+right_tool(wanted, _) if not wanted.tool
+
+right_tool(wanted, report) if lower(report.tool) == lower(wanted.tool)
 
 # --- words ---
 

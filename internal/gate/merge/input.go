@@ -44,6 +44,10 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 		Agents:    g.agents(cov, runs),
 		Claims:    sallyport.Claims{Branch: p.Branch, Runs: notAccepted},
 	}
+	if g.Reporter != nil {
+		reports, found := g.Reporter.Reports(c, evidence)
+		in.Reports, in.Findings = reports, append(in.Findings, found...)
+	}
 	for _, f := range judged.Residue {
 		in.Change.Residue = append(in.Change.Residue, residueInput(&f))
 	}

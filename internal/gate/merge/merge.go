@@ -82,6 +82,13 @@ type Approver interface {
 	Judge(ctx context.Context, evidence []sallyport.Evidence, c *sallyport.Change, ineligible map[string]string, at time.Time) (Judged, error)
 }
 
+// A Reporter says what other tools reported about a change: in files that the caller brought, and
+// in verified evidence. Its findings can only make things stricter; that a report found nothing
+// counts where policy asks for it.
+type Reporter interface {
+	Reports(c *sallyport.Change, evidence []sallyport.Evidence) ([]sallyport.ReportInput, []sallyport.Finding)
+}
+
 // Judged is what the reviewers' words come to.
 type Judged struct {
 	Approvals []sallyport.Approval
@@ -97,13 +104,15 @@ type Accepted struct {
 	Approvals         int               // at least this many; 0 means the rule above
 }
 
-// A Gate is the merge gate of one repository under one policy. All fields are required.
+// A Gate is the merge gate of one repository under one policy. All fields but Reporter are required;
+// without one there are no reports, and a policy that asks for one stays shut.
 type Gate struct {
 	Engine     *engine.Engine
 	Differ     Differ
 	Identifier Identifier
 	Scanner    Scanner
 	Approver   Approver
+	Reporter   Reporter
 	Repository string
 	Accepted   Accepted
 	Progress   func(step string) // may be called from the calling goroutine only
