@@ -150,6 +150,7 @@ func (s *Scanner) scanFile(ctx context.Context, f *sallyport.File, p plan) (r re
 	}
 	if agent || !f.Binary || utf8.Valid(text) {
 		add(s.unicodeIn(f.Path, text, p.ranges, agent)...)
+		add(s.homoglyphsIn(f.Path, text, p.ranges)...)
 	}
 	sortFindings(r.Findings)
 	return r, final

@@ -6,6 +6,7 @@
 //   - finds secrets, by gitleaks' rules and a few of our own ([SecretMatcher]);
 //   - finds code points that a reviewer cannot see and a program or a model can ([HiddenIn]),
 //     in the content and in the file's name;
+//   - finds names that would be read as ASCII and hold letters of another script;
 //   - reads CI definitions, scripts and agents' settings ([workflow.Scan]).
 //
 // Only new content is judged: the lines that the change adds, the whole of a file that it adds,
