@@ -106,6 +106,10 @@ func renderReport(a *app.App, w io.Writer, s sink, r app.Report) error {
 	case "sarif":
 		return render.SARIF(w, r.Decision, r.Receipt.ID, app.Version())
 	default:
-		return render.Text(w, r.Decision, r.Receipt.ID, render.Options{Color: s.file == "-" && colour(a, a.Stdout), Width: width(a.Stdout)})
+		o := render.Options{Color: s.file == "-" && colour(a, a.Stdout), Width: width(a.Stdout)}
+		if err := render.Text(w, r.Decision, r.Receipt.ID, o); err != nil {
+			return err
+		}
+		return render.Told(w, r.Decision, r.Input.Findings, r.Input.Reports, o)
 	}
 }
