@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -65,6 +66,24 @@ func (n *Node) Text() string {
 // short lines of aliases would otherwise make a tree that no walk ends.
 const maxNodes = 100_000
 
+// Bounds of foreign YAML. The parser compares each key of a map with all others: 60,000 of them held
+// it for minutes. The largest workflows that people write have a tenth of either.
+const (
+	maxForeignLines  = 20_000
+	maxForeignColons = 10_000
+)
+
+// checkForeign refuses what would hold the parser for long.
+func checkForeign(b []byte) error {
+	if n := bytes.Count(b, []byte("\n")); n > maxForeignLines {
+		return fmt.Errorf("%w: %d lines, the limit is %d", ErrTooLarge, n, maxForeignLines)
+	}
+	if n := bytes.Count(b, []byte(":")); n > maxForeignColons {
+		return fmt.Errorf("%w: %d colons, the limit is %d", ErrTooLarge, n, maxForeignColons)
+	}
+	return nil
+}
+
 // YAMLNodes parses the documents of b, at most limit bytes. It takes what foreign files need and
 // [YAML] refuses: several documents, anchors, aliases, merge keys and tags. A key that stands
 // twice, an alias that nothing defines and a tree over its bound are errors.
@@ -78,6 +97,9 @@ func YAMLNodes(b []byte, limit int) (docs []*Node, err error) {
 		return nil, err
 	}
 	if err := checkYAMLDepth(b); err != nil {
+		return nil, err
+	}
+	if err := checkForeign(b); err != nil {
 		return nil, err
 	}
 	f, err := parser.ParseBytes(b, 0)

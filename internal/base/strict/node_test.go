@@ -79,6 +79,26 @@ func TestYAMLNodesLaugh(t *testing.T) {
 	}
 }
 
+// What would hold the parser for minutes is refused before it begins; a tenth of it is read.
+func TestYAMLNodesBounds(t *testing.T) {
+	keys := func(n int) []byte {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "k%d: v\n", i)
+		}
+		return []byte(b.String())
+	}
+	if _, err := YAMLNodes(keys(maxForeignColons+1), 1<<20); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("keys: got %v, want ErrTooLarge", err)
+	}
+	if _, err := YAMLNodes([]byte(strings.Repeat("- a\n", maxForeignLines+1)), 1<<20); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("lines: got %v, want ErrTooLarge", err)
+	}
+	if docs, err := YAMLNodes(keys(maxForeignColons/10), 1<<20); err != nil || len(docs[0].Pairs) != maxForeignColons/10 {
+		t.Errorf("a tenth: %v", err)
+	}
+}
+
 // count walks a tree as a reader would.
 func count(n *Node) int {
 	total := 1
@@ -111,4 +131,14 @@ func FuzzYAMLNodes(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkYAMLNodes(b *testing.B) {
+	text := []byte("on: push\njobs:\n" + strings.Repeat("  - run: |\n      echo hello\n    env: {A: b}\n", 100))
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if _, err := YAMLNodes(text, 1<<20); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

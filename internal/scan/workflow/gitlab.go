@@ -20,8 +20,10 @@ var gitlabText = map[string]int{
 
 // looksLikePipeline is a quick look at whether a YAML file can be part of a pipeline.
 func looksLikePipeline(text []byte) bool {
-	return len(text) <= MaxSize && bytes.Contains(text, []byte("script")) && !bytes.Contains(text, []byte("apiVersion"))
+	return len(text) <= MaxSize && bytes.Contains(text, []byte("script")) && scriptKey().Match(text)
 }
+
+var scriptKey = lazily(`(?:^|[^a-zA-Z])script["']?[ \t]*:`)
 
 // notJobs are keys of a pipeline that name no job.
 var notJobs = set("stages variables include default workflow image services cache before_script after_script spec pages_")
