@@ -14,7 +14,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/approval"
 	"github.com/sallyport-dev/sallyport/internal/base/durable"
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
-	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/gate/merge"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/predicate"
@@ -74,11 +73,7 @@ func (a *App) Ceremony(ctx context.Context, o Options, keyRef string) (_ *Ceremo
 	defer done(&err, r.Close)
 	reviewer := ""
 	if keyRef != "" {
-		signer, err := openSSH(ctx, keyRef)
-		if err != nil {
-			return nil, err
-		}
-		if reviewer, err = r.reviewer(signer); err != nil {
+		if _, reviewer, err = r.openReviewer(ctx, keyRef); err != nil {
 			return nil, err
 		}
 	}
@@ -144,11 +139,7 @@ func (a *App) GiveApproval(ctx context.Context, o Options, c *Ceremony, keyRef s
 		return Given{}, err
 	}
 	defer done(&err, r.Close)
-	signer, err := openSSH(ctx, keyRef)
-	if err != nil {
-		return Given{}, err
-	}
-	reviewer, err := r.reviewer(signer)
+	signer, reviewer, err := r.openReviewer(ctx, keyRef)
 	if err != nil {
 		return Given{}, err
 	}
@@ -192,8 +183,8 @@ func (a *App) GiveApproval(ctx context.Context, o Options, c *Ceremony, keyRef s
 }
 
 // sign signs a reviewer's statement, checks that it verifies here, and keeps it.
-func (w *workspace) sign(ctx context.Context, st sallyport.Statement, signer sshsig.Signer, reviewer string) (Given, sallyport.Evidence, error) {
-	bundle, err := evidence.SignSSH(ctx, st, signer)
+func (w *workspace) sign(ctx context.Context, st sallyport.Statement, signer reviewerKey, reviewer string) (Given, sallyport.Evidence, error) {
+	bundle, err := signer.bundle(ctx, st)
 	if err != nil {
 		return Given{}, sallyport.Evidence{}, err
 	}
@@ -236,11 +227,7 @@ func (a *App) RevokeApproval(ctx context.Context, o Options, attestation, keyRef
 	if err != nil {
 		return Given{}, err
 	}
-	signer, err := openSSH(ctx, keyRef)
-	if err != nil {
-		return Given{}, err
-	}
-	reviewer, err := w.reviewer(signer)
+	signer, reviewer, err := w.openReviewer(ctx, keyRef)
 	if err != nil {
 		return Given{}, err
 	}

@@ -73,7 +73,7 @@ func parseWorkTree(files map[string][]byte) (*identity.Roster, error) {
 		parse func([]byte) error
 	}{
 		{configPath, func(b []byte) error { _, err := config.Parse(b); return err }},
-		{rosterPath, func(b []byte) (err error) { roster, err = identity.ParseRoster(b); return err }},
+		{rosterPath, func(b []byte) (err error) { roster, err = identity.ParseRosterFiles(b, files); return err }},
 		{trustPath, func(b []byte) error { _, err := evidence.ParseTrust(b); return err }},
 	} {
 		b, ok := files[f.path]

@@ -202,7 +202,7 @@ func (w *workspace) parseGoverned() error {
 	}
 	w.advice = append(w.advice, w.cfg.Advice()...)
 	if b, ok := w.gov.Files[rosterPath]; ok {
-		r, err := identity.ParseRoster(b)
+		r, err := identity.ParseRosterFiles(b, w.gov.Files)
 		if err != nil {
 			return bad(rosterPath, err)
 		}
@@ -290,6 +290,9 @@ func (w *workspace) keys() []evidence.Key {
 	keys := slices.Clone(w.trust)
 	for _, k := range w.roster.Keys() {
 		keys = append(keys, approvalKey(k, w.app.now()))
+	}
+	for _, k := range w.roster.OpenPGPKeys() {
+		keys = append(keys, openPGPApprovalKey(k))
 	}
 	return keys
 }

@@ -39,9 +39,11 @@ type Key struct {
 	Types     []string            // predicate types that it may sign, exact
 	Grade     sallyport.Grade     // what its signature proves
 
-	// Exactly one of Public and SSH is set. SSH is a fingerprint, "SHA256:…".
-	Public crypto.PublicKey
-	SSH    string
+	// Exactly one of Public, SSH and OpenPGP is set. SSH is a fingerprint, "SHA256:…", and OpenPGP
+	// one as well, "openpgp:…".
+	Public  crypto.PublicKey
+	SSH     string
+	OpenPGP string
 
 	// SK says that the SSH key lives in a security key. Its signature counts for more than
 	// declared only if somebody touched the key for it.
@@ -57,11 +59,25 @@ func (k Key) Hint() string {
 	if k.SSH != "" {
 		return k.SSH
 	}
+	if k.OpenPGP != "" {
+		return k.OpenPGP
+	}
 	hint, err := Hint(k.Public)
 	if err != nil {
 		return ""
 	}
 	return hint
+}
+
+// single reports whether k is one key and not several.
+func (k Key) single() bool {
+	n := 0
+	for _, is := range []bool{k.Public != nil, k.SSH != "", k.OpenPGP != ""} {
+		if is {
+			n++
+		}
+	}
+	return n == 1
 }
 
 // Hint returns what a bundle calls the public key pub. It fails for a kind, curve or length of

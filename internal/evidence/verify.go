@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -38,10 +39,12 @@ type SSHInfo struct {
 type SSHVerifier func(sig, message []byte, namespace string) (SSHInfo, error)
 
 // A Verifier turns attestations into evidence under a fixed set of keys at a fixed time. It is
-// safe for concurrent use once SSH is set.
+// safe for concurrent use once SSH and OpenPGP are set.
 type Verifier struct {
 	// SSH verifies SSH signatures. If it is nil, none does.
 	SSH SSHVerifier
+	// OpenPGP verifies OpenPGP signatures. If it is nil, none does.
+	OpenPGP OpenPGPVerifier
 
 	now  time.Time
 	keys map[string][]Key // by hint: one key may stand in the roster and in the trust roots
@@ -54,10 +57,10 @@ func NewVerifier(keys []Key, now time.Time) *Verifier {
 	v := &Verifier{now: now, keys: map[string][]Key{}, pem: map[string]root.TrustedMaterial{}}
 	for _, k := range keys {
 		hint := k.Hint()
-		if hint == "" || (k.SSH != "" && k.Public != nil) {
+		if hint == "" || !k.single() {
 			continue
 		}
-		if k.SSH == "" && v.pem[hint] == nil {
+		if k.Public != nil && v.pem[hint] == nil {
 			m, err := material(k.Public)
 			if err != nil {
 				continue
@@ -156,6 +159,8 @@ func (v *Verifier) verifySignature(p parsed) (signed, error) {
 		return signed{}, fmt.Errorf("%w: it was signed with a certificate, and only keys are trusted here", ErrUnknownKey)
 	case p.isSSH():
 		return v.verifySSH(p)
+	case strings.HasPrefix(p.hint, openPGPHint):
+		return v.verifyOpenPGP(p)
 	case p.hint != "":
 		return v.verifyPEM(p, p.hint)
 	}

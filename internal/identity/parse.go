@@ -37,8 +37,15 @@ func validMail(s string) bool {
 // ParseRoster reads a roster and refuses one that could be understood in two ways: an unknown
 // or repeated key, an id, address or key that two entries share, an unknown role, a reference
 // to a person who is not there, a key enrolled by its own owner, a date that is none.
-func ParseRoster(b []byte) (*Roster, error) {
+//
+// The roster may name no further file; see [ParseRosterFiles].
+func ParseRoster(b []byte) (*Roster, error) { return ParseRosterFiles(b, nil) }
+
+// ParseRosterFiles is ParseRoster for a roster that may name further governed files, which are
+// given by their path from the top of the repository.
+func ParseRosterFiles(b []byte, files map[string][]byte) (*Roster, error) {
 	r := new(Roster)
+	r.files = files
 	if err := checkLines(b); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRoster, err)
 	}
@@ -51,6 +58,7 @@ func ParseRoster(b []byte) (*Roster, error) {
 	if err := r.index(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRoster, err)
 	}
+	r.files = nil
 	return r, nil
 }
 
@@ -174,7 +182,7 @@ func (r *Roster) indexPerson(p *Person) error {
 			return err
 		}
 	}
-	return nil
+	return r.indexFurther(p, me)
 }
 
 func (r *Roster) indexBot(b *Bot) error {
@@ -186,6 +194,9 @@ func (r *Roster) indexBot(b *Bot) error {
 		if err := r.addKey(k, me); err != nil {
 			return err
 		}
+	}
+	if err := r.addSubjects(b.Identities, me); err != nil {
+		return err
 	}
 	if len(b.Scope) == 0 {
 		return errors.New("scope is empty: list the paths that it may change")
@@ -244,6 +255,9 @@ func (r *Roster) addKey(line string, o owner) error {
 	fp := sshsig.Fingerprint(pub)
 	if other, ok := r.ownerOf[fp]; ok {
 		return fmt.Errorf("key %s stands twice, at %s and %s", fp, other.id, o.id)
+	}
+	if err := r.addMaterial(sshsig.Material(pub), fp, o); err != nil {
+		return err
 	}
 	o.key.Public, o.key.Fingerprint = sshsig.Canonical(pub), fp
 	o.key.SK = sshsig.IsSK(pub)

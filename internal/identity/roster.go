@@ -33,6 +33,7 @@ type Roster struct {
 	ownerOf    map[string]owner  // by key fingerprint
 	emailOf    map[string]owner  // by folded e-mail; agents too
 	loginOf    map[string]string // folded GitHub login to person id
+	keysets                      // the keys and identities that are no SSH keys
 }
 
 // A Person is a human being.
@@ -48,6 +49,10 @@ type Person struct {
 	Logins map[string]string `yaml:"logins"`
 	// Keys are the SSH keys whose signatures are this person's.
 	Keys []PersonKey `yaml:"keys"`
+	// OpenPGP are the certificates whose signatures are this person's.
+	OpenPGP []OpenPGPKey `yaml:"openpgp"`
+	// Identities are how certificate authorities know this person.
+	Identities []Subject `yaml:"identities"`
 	// Roles are what the person may do: reviewer approves changes, root signs later versions
 	// of the governed files, operator starts agents, auditor reads records.
 	Roles []Role `yaml:"roles"`
@@ -84,6 +89,8 @@ type Bot struct {
 	// Keys are its SSH public keys. Only a commit signed under one of them is the bot's: an
 	// address alone can be written by anybody.
 	Keys []string `yaml:"keys"`
+	// Identities are how certificate authorities know it: for a CI job its workflow.
+	Identities []Subject `yaml:"identities"`
 	// Scope lists the paths that it may change. * and ? match within one folder, ** any number
 	// of folders, and a pattern matches the whole path: "go.mod", "**/package-lock.json".
 	Scope []string `yaml:"scope"`
@@ -109,8 +116,8 @@ const (
 // A Key is a person's key as verifiers use it.
 type Key struct {
 	Person      string // roster id of its owner
-	Public      string // canonical: "type base64"
-	Fingerprint string // "SHA256:…"
+	Public      string // canonical: "type base64"; empty for OpenPGP
+	Fingerprint string // "SHA256:…", or "openpgp:…"
 	SK          bool
 	Simulated   bool // it says of itself that it is a simulation; see [sshsig.SimulatedSK]
 	EnrolledBy  string

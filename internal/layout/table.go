@@ -123,6 +123,7 @@ var Libraries = []Library{
 	{"github.com/spf13/cobra", []string{"cmd/sallyport"}},
 	{"github.com/spf13/pflag", []string{"cmd/sallyport"}},
 	{"github.com/goccy/go-yaml", []string{"internal/base/strict"}},
+	{"github.com/ProtonMail/go-crypto", []string{"internal/base/openpgp"}},
 	{"github.com/hiddeco/sshsig", []string{"internal/base/sshsig"}},
 	{"golang.org/x/crypto/ssh", []string{"internal/base/sshsig"}},
 	{"golang.org/x/term", []string{"cmd/sallyport"}},
@@ -138,7 +139,7 @@ var Reaches = []Library{
 	{"C", nobody},
 	{"unsafe", nobody},
 	{"plugin", nobody},
-	{"os/exec", []string{"internal/base/git", "internal/base/sshsig", "internal/run", "internal/app"}},
+	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/run", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
 	{"net/http", []string{"internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
 }

@@ -3,7 +3,10 @@ package sshsig
 import (
 	"bytes"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -54,6 +57,21 @@ func Canonical(pub ssh.PublicKey) string {
 
 // Fingerprint returns "SHA256:…", as ssh-keygen -l prints it.
 func Fingerprint(pub ssh.PublicKey) string { return ssh.FingerprintSHA256(pub) }
+
+// Material returns the SHA-256 of the key's SubjectPublicKeyInfo in hex, by which the same key is
+// recognised in other formats. It is empty for a key in a security key, which can sign in no other.
+func Material(pub ssh.PublicKey) string {
+	k, ok := pub.(ssh.CryptoPublicKey)
+	if !ok || IsSK(pub) {
+		return ""
+	}
+	der, err := x509.MarshalPKIXPublicKey(k.CryptoPublicKey())
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}
 
 // IsSK reports whether the key's type is that of a security key.
 func IsSK(pub ssh.PublicKey) bool {
