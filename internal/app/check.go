@@ -12,7 +12,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/change"
 	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/gate/merge"
-	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/scan"
 )
 
@@ -88,7 +87,7 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 			Now: w.app.now,
 		},
 		Differ:     differ{known: c, diff: w.diff},
-		Identifier: identifier{identity.New(w.roster, now), w.roster},
+		Identifier: identifier{w.newIdentifier(now), w.roster},
 		Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
 		Approver:   approver{w},
 		Repository: w.repository(),

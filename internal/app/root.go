@@ -75,8 +75,12 @@ func parseWorkTree(files map[string][]byte) (*identity.Roster, error) {
 		{configPath, func(b []byte) error { _, err := config.Parse(b); return err }},
 		{rosterPath, func(b []byte) (err error) { roster, err = identity.ParseRosterFiles(b, files); return err }},
 		{trustPath, func(b []byte) error { _, err := evidence.ParseTrust(b); return err }},
+		{trustedRootPath, func(b []byte) error { _, err := evidence.ParseTrustedRoot(b); return err }},
 	} {
 		b, ok := files[f.path]
+		if !ok && f.path == trustedRootPath {
+			continue // optional
+		}
 		if !ok {
 			return nil, withHint(fmt.Errorf("%s is missing", f.path), "sallyport init writes it")
 		}

@@ -49,6 +49,7 @@ type workspace struct {
 	data     policy.Data
 	roster   *identity.Roster
 	trust    []evidence.Key
+	keyless  *evidence.Keyless // nil without a trusted root
 	eval     engine.Evaluator
 	ahead    func() (*policy.Evaluator, error) // waits for what compileAhead began; may be nil
 	policies []sallyport.PolicySet
@@ -217,6 +218,13 @@ func (w *workspace) parseGoverned() error {
 			return bad(trustPath, err)
 		}
 		w.trust = t.Keys
+	}
+	if b, ok := w.gov.Files[trustedRootPath]; ok {
+		k, err := evidence.ParseTrustedRoot(b)
+		if err != nil {
+			return bad(trustedRootPath, err)
+		}
+		w.keyless = k
 	}
 	return nil
 }

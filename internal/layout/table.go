@@ -109,6 +109,7 @@ var (
 var Libraries = []Library{
 	{"github.com/open-policy-agent/opa", []string{"internal/policy"}},
 	{"github.com/sigstore/sigstore-go", []string{"internal/evidence"}},
+	{"github.com/digitorus/timestamp", []string{"internal/evidence/keylesstest"}},
 	{"github.com/sigstore/protobuf-specs", []string{"internal/evidence"}},
 	{"github.com/sigstore/sigstore", []string{"internal/evidence"}},
 	{"github.com/secure-systems-lab/go-securesystemslib", []string{"internal/evidence"}},
