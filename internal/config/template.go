@@ -54,11 +54,11 @@ policy:
 # What the baseline is told. Each line shows its default.
 #data:
 #  protected_classes: [build, deploy, ci, agent-config, policy, binary]
-#  unattributed: vouchable     # "agent": an approval alone never accounts for a change
-#  person_grades: [present]    # how a commit must be known to be a person's
-#  run_grades: [observed]      # how an agent's run must have been seen
-#  approval_grades: [present]  # how an approval must have been given
-#  approvals_required: 2       # two at least, where nobody authenticated the pusher
+#  unattributed: vouchable               # "agent": an approval alone never accounts for a change
+#  person_grades: [present, attested]    # how a commit must be known to be a person's
+#  run_grades: [observed]                # how an agent's run must have been seen
+#  approval_grades: [present, attested]  # how an approval must have been given
+#  approvals_required: 2                 # two at least, where nobody authenticated the pusher
 
 # Where decisions are recorded: local, or a log with its origin and its public key.
 log: local

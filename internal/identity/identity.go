@@ -230,6 +230,8 @@ func proof(check sallyport.SignatureCheck, signer owner) string {
 	switch {
 	case check.Grade == sallyport.Present && signer.key.Simulated:
 		return s + ", a simulated security key of " + signer.id + " that was enrolled by " + signer.key.EnrolledBy
+	case check.Grade == sallyport.Attested:
+		return s + ", a security key of " + signer.id + " that was touched, was enrolled by " + signer.key.EnrolledBy + " and is attested by its maker"
 	case check.Grade == sallyport.Present:
 		return s + ", a security key of " + signer.id + " that was touched and was enrolled by " + signer.key.EnrolledBy
 	case check.Detail != "":

@@ -88,6 +88,9 @@ func (r *Roster) index() error {
 		}
 		r.personByID[p.ID] = i
 	}
+	if err := r.indexSecurityKeys(); err != nil {
+		return err
+	}
 	for i := range r.Persons {
 		if err := r.indexPerson(&r.Persons[i]); err != nil {
 			return fmt.Errorf("person %s: %w", r.Persons[i].ID, err)
@@ -178,6 +181,10 @@ func (r *Roster) indexPerson(p *Person) error {
 			o.key.NotAfter = end
 		}
 		o.key.Person, o.key.EnrolledBy = p.ID, pk.EnrolledBy
+		var err error
+		if o.key.attested, err = r.attested(pk, p.ID); err != nil {
+			return fmt.Errorf("attestation of key %.40q: %w", pk.Key, err)
+		}
 		if err := r.addKey(pk.Key, o); err != nil {
 			return err
 		}

@@ -25,6 +25,9 @@ type Roster struct {
 	// ordinary key.
 	SimulatedKeys bool `yaml:"simulated_keys"`
 
+	// SecurityKeys says which makers' attestations count.
+	SecurityKeys SecurityKeys `yaml:"security_keys"`
+
 	Persons []Person      `yaml:"persons"` // human beings
 	Agents  []RosterAgent `yaml:"agents"`  // agents that are approved to work here
 	Bots    []Bot         `yaml:"bots"`    // deterministic automation
@@ -67,6 +70,9 @@ type PersonKey struct {
 	EnrolledBy string `yaml:"enrolled_by"`
 	// NotAfter is the last day, in UTC, on which the key counts: 2027-01-01. Default: no end.
 	NotAfter string `yaml:"not_after"`
+	// Attestation is what the security key's maker says of the key. With it the key is worth
+	// attested in place of present. Default: none.
+	Attestation *KeyAttestation `yaml:"attestation"`
 }
 
 // A RosterAgent is an agent that the roster approves.
@@ -124,18 +130,21 @@ type Key struct {
 	NotAfter    time.Time // the last instant at which it counts; zero if it has no end
 
 	simulationCounts bool // the roster says so
+	attested         bool // the roster holds its maker's attestation, and it verifies
 }
 
 // Expired reports whether the key no longer counts at now.
 func (k Key) Expired(now time.Time) bool { return !k.NotAfter.IsZero() && now.After(k.NotAfter) }
 
 // Grade returns what a signature under k proves at now: present if it is a security key's that
-// somebody touched and another person enrolled, declared for every other, and nothing once the
-// key has expired.
+// somebody touched and another person enrolled, attested if its maker vouches for that key as
+// well, declared for every other, and nothing once the key has expired.
 func (k Key) Grade(touched bool, now time.Time) sallyport.Grade {
 	switch {
 	case k.Person == "" || k.Expired(now):
 		return ""
+	case k.SK && touched && k.EnrolledBy != "" && k.attested && !k.Simulated:
+		return sallyport.Attested
 	case k.SK && touched && k.EnrolledBy != "" && (!k.Simulated || k.simulationCounts):
 		return sallyport.Present
 	}

@@ -58,7 +58,7 @@ func (id *Identifier) checkSSH(c *sallyport.Commit) (sallyport.SignatureCheck, o
 		return check, o
 	}
 	check.State, check.Person, check.Grade = sallyport.SignatureGood, o.id, grade
-	if o.key.SK && grade != sallyport.Present {
+	if o.key.SK && grade == sallyport.Declared {
 		var lacks []string
 		if !info.Touched {
 			lacks = append(lacks, "nobody touched it")

@@ -2,6 +2,7 @@ package sshsig
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -71,6 +72,22 @@ func Material(pub ssh.PublicKey) string {
 	}
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
+}
+
+// CryptoKey returns the key as package crypto has it; nil if it has none.
+func CryptoKey(pub ssh.PublicKey) crypto.PublicKey {
+	if k, ok := pub.(ssh.CryptoPublicKey); ok {
+		return k.CryptoPublicKey()
+	}
+	return nil
+}
+
+// Application returns what a sk- key was made for, mostly "ssh:"; empty for other keys.
+func Application(pub ssh.PublicKey) string {
+	if !IsSK(pub) {
+		return ""
+	}
+	return application(pub)
 }
 
 // IsSK reports whether the key's type is that of a security key.
