@@ -49,6 +49,17 @@ func (o *approvalOptions) subject(args []string) error {
 	return nil
 }
 
+// reviewerKey settles by which key a reviewer signs.
+func (o *approvalOptions) reviewerKey() error {
+	switch {
+	case (o.key == "") == (o.openpgp == ""):
+		return usagef("name the key that signs: --key KEY, or --openpgp FINGERPRINT")
+	case o.openpgp != "":
+		o.key = app.OpenPGPKey + o.openpgp
+	}
+	return nil
+}
+
 func newApprovalRequestCommand(a *app.App) *cobra.Command {
 	var opts approvalOptions
 	cmd := &cobra.Command{
@@ -166,8 +177,8 @@ Whether the key counts, and at which grade, is decided by the roster on the targ
 			if err := opts.subject(args); err != nil {
 				return err
 			}
-			if opts.openpgp != "" {
-				opts.key = app.OpenPGPKey + opts.openpgp
+			if err := opts.reviewerKey(); err != nil {
+				return err
 			}
 			return runApprovalGive(cmd.Context(), a, opts)
 		},
@@ -178,8 +189,6 @@ Whether the key counts, and at which grade, is decided by the roster on the targ
 	cmd.Flags().StringVar(&opts.openpgp, "openpgp", "", "let gpg sign with the OpenPGP key of this `FINGERPRINT`")
 	cmd.Flags().BoolVar(&opts.yes, "yes", false, "do not ask (the screen is printed all the same)")
 	cmd.Flags().BoolVar(&opts.decline, "decline", false, "sign that you decline the change instead")
-	cmd.MarkFlagsOneRequired("key", "openpgp")
-	cmd.MarkFlagsMutuallyExclusive("key", "openpgp")
 	return cmd
 }
 
@@ -229,8 +238,8 @@ func newApprovalRevokeCommand(a *app.App) *cobra.Command {
 		Short: "Take back an approval that you gave",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if opts.openpgp != "" {
-				opts.key = app.OpenPGPKey + opts.openpgp
+			if err := opts.reviewerKey(); err != nil {
+				return err
 			}
 			given, err := a.RevokeApproval(cmd.Context(), opts.opts, args[0], opts.key)
 			if err != nil {
@@ -244,8 +253,6 @@ func newApprovalRevokeCommand(a *app.App) *cobra.Command {
 	opts.addTargetFlags(cmd.Flags())
 	cmd.Flags().StringVar(&opts.key, "key", "", "the reviewer's `KEY`, as for approval give")
 	cmd.Flags().StringVar(&opts.openpgp, "openpgp", "", "let gpg sign with the OpenPGP key of this `FINGERPRINT`")
-	cmd.MarkFlagsOneRequired("key", "openpgp")
-	cmd.MarkFlagsMutuallyExclusive("key", "openpgp")
 	return cmd
 }
 
