@@ -3,6 +3,7 @@ package evidence
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
@@ -111,16 +112,9 @@ func (k *Keyless) VerifyCommit(sig, message []byte) (KeylessSigner, error) {
 		return KeylessSigner{}, err
 	}
 	m := pb.GetVerificationMaterial()
-	options := []verify.VerifierOption{verify.WithObserverTimestamps(1)}
-	if len(m.GetTlogEntries()) > 0 {
-		options = append(options, verify.WithTransparencyLog(1))
-	}
-	if len(k.material.CTLogs()) > 0 {
-		options = append(options, verify.WithSignedCertificateTimestamps(1))
-	}
-	v, err := verify.NewVerifier(k.material, options...)
+	v, err := k.verifier(len(m.GetTlogEntries()) > 0)
 	if err != nil {
-		return KeylessSigner{}, fmt.Errorf("%w: %s", ErrNotVerified, oneLine(err))
+		return KeylessSigner{}, err
 	}
 	b, err := bundle.NewBundle(pb)
 	if err != nil {
@@ -133,13 +127,12 @@ func (k *Keyless) VerifyCommit(sig, message []byte) (KeylessSigner, error) {
 		}
 		return KeylessSigner{}, fmt.Errorf("%w: %s", ErrNotVerified, oneLine(err))
 	}
-	return keylessSigner(s)
+	return signerOf(s.Certificate)
 }
 
-// keylessSigner reads who the certificate is of. A certificate with several names is nobody's: which of
+// signerOf reads who the certificate is of. A certificate with several names is nobody's: which of
 // them the authority checked is not told.
-func keylessSigner(s *cms.Signature) (KeylessSigner, error) {
-	c := s.Certificate
+func signerOf(c *x509.Certificate) (KeylessSigner, error) {
 	if n := len(c.EmailAddresses) + len(c.URIs) + len(c.DNSNames) + len(c.IPAddresses); n > 1 {
 		return KeylessSigner{}, fmt.Errorf("%w: its certificate has %d names", ErrNotVerified, n)
 	}

@@ -39,12 +39,14 @@ type SSHInfo struct {
 type SSHVerifier func(sig, message []byte, namespace string) (SSHInfo, error)
 
 // A Verifier turns attestations into evidence under a fixed set of keys at a fixed time. It is
-// safe for concurrent use once SSH and OpenPGP are set.
+// safe for concurrent use once its fields are set.
 type Verifier struct {
 	// SSH verifies SSH signatures. If it is nil, none does.
 	SSH SSHVerifier
 	// OpenPGP verifies OpenPGP signatures. If it is nil, none does.
 	OpenPGP OpenPGPVerifier
+	// Keyless verifies signatures under certificates. If it is nil, none does.
+	Keyless *Keyless
 
 	now  time.Time
 	keys map[string][]Key // by hint: one key may stand in the roster and in the trust roots
@@ -156,7 +158,7 @@ type signed struct {
 func (v *Verifier) verifySignature(p parsed) (signed, error) {
 	switch {
 	case p.cert:
-		return signed{}, fmt.Errorf("%w: it was signed with a certificate, and only keys are trusted here", ErrUnknownKey)
+		return v.verifyCertificate(p)
 	case p.isSSH():
 		return v.verifySSH(p)
 	case strings.HasPrefix(p.hint, openPGPHint):

@@ -32,6 +32,8 @@ import (
 	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/sallyport-dev/sallyport/internal/base/dsse"
 )
 
 // An Authority vouches for identities, times and entries.
@@ -158,20 +160,49 @@ func (a *Authority) signedData(leaf *x509.Certificate, attrs, sig []byte, unsign
 		wrap(0xa0, leaf.Raw), wrap(0x31, sequence(signer...)))))
 }
 
+// Bundle returns an in-toto statement as a Sigstore bundle under a certificate, with an RFC 3161 timestamp
+// if the signing has one.
+func (a *Authority) Bundle(statement []byte, s Signing) []byte {
+	a.tb.Helper()
+	if s.Lifetime == 0 {
+		s.Lifetime = 10 * time.Minute
+	}
+	key := a.key()
+	leaf := a.leaf(s, &key.PublicKey)
+	env := dsse.Envelope{PayloadType: dsse.InTotoPayload, Payload: statement}
+	sum := sha256.Sum256(env.PAE())
+	var err error
+	env.Signature, err = ecdsa.SignASN1(rand.Reader, key, sum[:])
+	a.check(err)
+	material := map[string]any{"certificate": map[string]any{"rawBytes": leaf.Raw}}
+	if !s.Stamped.IsZero() {
+		material["timestampVerificationData"] = map[string]any{
+			"rfc3161Timestamps": []any{map[string]any{"signedTimestamp": a.response(env.Signature, s.Stamped)}}}
+	}
+	b, err := json.Marshal(map[string]any{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "verificationMaterial": material, "dsseEnvelope": env})
+	a.check(err)
+	return b
+}
+
 // timestamp returns an RFC 3161 token over the signature.
 func (a *Authority) timestamp(sig []byte, at time.Time) []byte {
+	var r struct {
+		Status asn1.RawValue
+		Token  asn1.RawValue
+	}
+	_, err := asn1.Unmarshal(a.response(sig, at), &r)
+	a.check(err)
+	return r.Token.FullBytes
+}
+
+// response returns what a timestamp authority answers.
+func (a *Authority) response(sig []byte, at time.Time) []byte {
 	sum := sha256.Sum256(sig)
 	t := timestamp.Timestamp{HashAlgorithm: crypto.SHA256, HashedMessage: sum[:], Time: at, Policy: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2},
 		AddTSACertificate: true}
 	resp, err := t.CreateResponseWithOpts(a.stamp, a.stampKey, crypto.SHA256)
 	a.check(err)
-	var r struct {
-		Status asn1.RawValue
-		Token  asn1.RawValue
-	}
-	_, err = asn1.Unmarshal(resp, &r)
-	a.check(err)
-	return r.Token.FullBytes
+	return resp
 }
 
 // entry returns Rekor's entry without its body, as gitsign keeps it.
