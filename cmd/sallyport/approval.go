@@ -52,8 +52,10 @@ func (o *approvalOptions) subject(args []string) error {
 // reviewerKey settles by which key a reviewer signs.
 func (o *approvalOptions) reviewerKey() error {
 	switch {
-	case (o.key == "") == (o.openpgp == ""):
-		return usagef("name the key that signs: --key KEY, or --openpgp FINGERPRINT")
+	case o.key == "" && o.openpgp == "":
+		return usagef("required flag(s) \"key\" or \"openpgp\" not set: name the key that signs")
+	case o.key != "" && o.openpgp != "":
+		return usagef("--key and --openpgp name two keys: one signs")
 	case o.openpgp != "":
 		o.key = app.OpenPGPKey + o.openpgp
 	}
