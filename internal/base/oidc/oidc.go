@@ -9,8 +9,8 @@
 //
 // The package is stricter than the standards. The algorithm is RS256 or ES256, it must be that of the key,
 // and the token must name its key; critical headers, JSON with a name that stands twice, several
-// audiences and lifetimes above [MaxLifetime] are refused. It imports the standard library and package
-// strict only, and knows nothing of gates or of any CI system's claims.
+// audiences and lifetimes above [MaxLifetime] are refused. It imports the standard library only, and
+// knows nothing of gates or of any CI system's claims.
 package oidc
 
 import (
@@ -26,8 +26,6 @@ import (
 	"math/big"
 	"strings"
 	"time"
-
-	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
 
 // Limits.
@@ -76,7 +74,7 @@ type jwk struct {
 
 // ParseKeySet reads a JSON Web Key Set. Keys of other kinds and for other uses are left out.
 func ParseKeySet(b []byte) (*KeySet, error) {
-	if err := strict.CheckJSON(b, MaxKeySet); err != nil {
+	if err := checkJSON(b, MaxKeySet); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeySet, err)
 	}
 	var in struct{ Keys []jwk }
@@ -172,7 +170,7 @@ func (s *KeySet) Verify(token string, want Expect) ([]byte, error) {
 	if err := s.signed(raw[0], parts[0]+"."+parts[1], raw[2]); err != nil {
 		return nil, err
 	}
-	if err := strict.CheckJSON(raw[1], MaxToken); err != nil {
+	if err := checkJSON(raw[1], MaxToken); err != nil {
 		return nil, fmt.Errorf("%w: its claims: %w", ErrFormat, err)
 	}
 	var r registered
@@ -187,7 +185,7 @@ func (s *KeySet) Verify(token string, want Expect) ([]byte, error) {
 
 // signed checks the signature over text.
 func (s *KeySet) signed(header []byte, text string, sig []byte) error {
-	if err := strict.CheckJSON(header, MaxToken); err != nil {
+	if err := checkJSON(header, MaxToken); err != nil {
 		return fmt.Errorf("%w: its header: %w", ErrFormat, err)
 	}
 	var h struct {
