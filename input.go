@@ -27,6 +27,18 @@ type Trust struct {
 	Source      string `json:"source"`       // ref, history, result (the merge result, equal to the pin) or builtin
 	RootChanged bool   `json:"root_changed"` // the target's tip holds other governed files than the pin
 	ResultRoot  Digest `json:"result_root"`  // of the governed files in the merge result
+
+	Pin     Digest `json:"pin"`     // what is pinned: Root, or where the signed versions that lead to it begin
+	Version int    `json:"version"` // of the root in force; 0 where there is none
+	// Rotation is true if the merge result holds the next version of the root, signed by the
+	// threshold of the root keys. Nothing else may change a pinned root.
+	Rotation bool `json:"rotation"`
+	// RotationFault says why the merge result's root is not the next version, if it holds one.
+	RotationFault string   `json:"rotation_fault"`
+	Signers       []string `json:"signers"` // whose signatures over the merge result's root count
+	// Solo is the person who is the whole team, as the root says; empty for a team. That person
+	// may approve what agents that they operate made, and where two persons are needed one is.
+	Solo string `json:"solo"`
 }
 
 // PullRequest holds the three facts that the simplest policy asks for, and what a forge said.
