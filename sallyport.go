@@ -143,6 +143,7 @@ type Decision struct {
 	Advice   []string    `json:"advice"`   // why later gates must not rely on it; empty if they may
 	Policies []PolicySet `json:"policies"` // what judged
 	Root     Digest      `json:"root,omitempty"`
+	Solo     string      `json:"solo,omitempty"` // the one person of a team of one, who may approve their own
 	Input    Digest      `json:"input"`    // sha256 of the policy input, which the store keeps
 	Evidence []Digest    `json:"evidence"` // the attestations that verified
 	Dropped  []Dropped   `json:"dropped"`  // the attestations that did not, and why

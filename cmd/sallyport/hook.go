@@ -15,6 +15,7 @@ func newHookCommand(a *app.App) *cobra.Command {
 func newHookPreReceiveCommand(a *app.App) *cobra.Command {
 	var opts repoFlags
 	var h app.PreReceiveOptions
+	var pushers []string
 	cmd := &cobra.Command{
 		Use:   "pre-receive",
 		Short: "Gate the pushes to a plain git server",
@@ -28,9 +29,25 @@ It reads git's "old new ref" lines and judges each ref that is gated: those of -
 that the configuration in force names. Other refs (review branches, evidence) pass. One refused
 ref refuses the whole push. The pusher sees the reasons.
 
+Where nobody authenticates the pusher, two persons have to approve, since the one might be who
+pushed. --pusher-from says what does:
+
+  env:NAME=FORGE  a variable that the server sets to the pusher's login, which is looked for under
+                  FORGE in the roster's logins. GL_USER (gitolite), GL_USERNAME (gitlab) and
+                  GITEA_PUSHER_NAME (gitea) need no FORGE
+  cert            a push certificate (git push --signed) under an SSH key of the roster; the server
+                  needs receive.certNonceSeed
+
 Exit status: 0 accepted; anything else refuses the push.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, s := range pushers {
+				p, err := app.ParsePusherSource(s)
+				if err != nil {
+					return usagef("--pusher-from: %w", err)
+				}
+				h.Pushers = append(h.Pushers, p)
+			}
 			status, err := a.PreReceive(cmd.Context(), opts.opts, h)
 			if err != nil {
 				return err
@@ -39,6 +56,7 @@ Exit status: 0 accepted; anything else refuses the push.`,
 		},
 	}
 	opts.addRepoFlags(cmd.Flags())
+	cmd.Flags().StringArrayVar(&pushers, "pusher-from", nil, "how this server authenticates who pushes: env:NAME, env:NAME=`FORGE` or cert; repeatable")
 	cmd.Flags().StringArrayVar(&h.Refs, "ref", nil, "gate this `REF` (exact, or ending in /*); repeatable")
 	return cmd
 }

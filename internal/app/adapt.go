@@ -232,7 +232,7 @@ func (a approver) authors(ctx context.Context, onto, head string) (map[string]st
 	for i := range commits {
 		r := id.Commit(&commits[i])
 		for _, n := range append(r.Claimed, r.Attribution.Operator) {
-			if n != "" {
+			if n != "" && n != a.w.gov.Trust.Solo {
 				names[n] = "is named by commit " + commits[i].ID.Short()
 			}
 		}

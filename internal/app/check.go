@@ -77,6 +77,11 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 	if err := w.governed(ctx, c.MergeTree.Hex()); err != nil {
 		return nil, merge.Params{}, err
 	}
+	pusher, note, err := w.who(ctx)
+	if err != nil {
+		return nil, merge.Params{}, err
+	}
+	w.target.Note = orDefault(w.target.Note, note)
 	presented, err := readBundles(w.opts.Bundles)
 	if err != nil {
 		return nil, merge.Params{}, err
@@ -103,7 +108,7 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 		mode = sallyport.Enforce // whoever changed the governed files does not choose the mode
 	}
 	p := merge.Params{
-		TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head, Pusher: w.opts.Pusher,
+		TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head, Pusher: orDefault(w.opts.Pusher, pusher),
 		Number: t.Number, URL: t.URL, Branch: t.Branch,
 		Mode: mode, Root: w.gov.Trust.Root, Trust: w.gov.Trust, Policies: w.policies,
 		Advice: w.advice, Presented: presented,

@@ -20,6 +20,9 @@ import (
 // PreReceiveOptions say which refs a server gates whatever the configuration says.
 type PreReceiveOptions struct {
 	Refs []string
+	// Pushers are the ways in which the server authenticates who pushes. Those that name somebody
+	// have to agree.
+	Pushers []PusherSource
 }
 
 // A push is one line of what git tells a pre-receive hook.
@@ -126,9 +129,13 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 			w.target.Action = "rewrite"
 		}
 	}
+	w.pushing = pushing{h.Pushers, all}
 	r, err := w.check(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if r.Note != "" {
+		fmt.Fprintf(a.Stderr, "sallyport: note: %s\n", render.Clean(r.Note))
 	}
 	if r.Decision.Outcome != sallyport.Open || len(r.Decision.Advice) > 0 {
 		if err := render.Text(a.Stderr, r.Decision, r.Receipt.ID, render.Options{Width: 78}); err != nil {
@@ -282,7 +289,7 @@ func (w *workspace) serverConfig(ctx context.Context) (*config.Config, error) {
 	if tip == "" && !pin.Zero() {
 		return &strict, nil
 	}
-	gov, err := policy.Resolve(ctx, source{w.repo}, pin, tip, "")
+	gov, err := w.resolve(ctx, pin, tip, "")
 	if errors.Is(err, policy.ErrNoRoot) {
 		return &strict, nil
 	}

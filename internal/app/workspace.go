@@ -41,6 +41,8 @@ type workspace struct {
 
 	target   Target
 	policyAt string // commit that policy comes from, if it is not the target's base
+	// pushing is the push that is judged, in a server's hook.
+	pushing pushing
 	// pushedEvidence are commits that are being pushed to the evidence ref.
 	pushedEvidence []string
 
@@ -162,10 +164,7 @@ func (w *workspace) governed(ctx context.Context, resultTree string) error {
 	if err != nil {
 		return err
 	}
-	w.gov, err = policy.Resolve(ctx, source{w.repo}, pin, orDefault(w.policyAt, w.target.Base), resultTree)
-	if errors.Is(err, policy.ErrNoRoot) {
-		return withHint(err, "is the pin right? Whoever holds it reviews the governed files and pins anew: sallyport root show")
-	}
+	w.gov, err = w.resolve(ctx, pin, orDefault(w.policyAt, w.target.Base), resultTree)
 	if err != nil {
 		return err
 	}
@@ -187,7 +186,7 @@ func (w *workspace) governed(ctx context.Context, resultTree string) error {
 }
 
 // renewRoot says what mends a root that has expired.
-const renewRoot = "whoever holds the pin reviews the governed files, makes a new root (sallyport root init) and pins what it prints"
+const renewRoot = "whoever holds the pin reviews the governed files, makes a new root (sallyport root rotate --expires DAY, or root init) and pins what it prints"
 
 func (w *workspace) parseGoverned() error {
 	bad := func(path string, err error) error {
@@ -206,7 +205,9 @@ func (w *workspace) parseGoverned() error {
 		if err != nil {
 			return bad(rosterPath, err)
 		}
-		w.roster = r
+		if w.roster, err = w.soloRoster(r); err != nil {
+			return bad(rosterPath, err)
+		}
 		if r.SimulatedKeys {
 			w.advice = append(w.advice, "the roster lets simulated security keys count as a person's presence: they are files")
 		}

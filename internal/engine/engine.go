@@ -93,6 +93,7 @@ type Request struct {
 	Resource string
 	Mode     sallyport.Mode
 	Root     sallyport.Digest
+	Solo     string // the person who is the whole team, as the root says; empty for a team
 	Policies []sallyport.PolicySet
 	Advice   []string
 
@@ -150,7 +151,7 @@ func (e *Engine) decide(ctx context.Context, req Request) (sallyport.Decision, [
 	at := e.Now().UTC().Truncate(time.Second)
 	d := sallyport.Decision{
 		Version: "v1", Gate: req.Gate, Subject: req.Subject, Resource: req.Resource, Mode: req.Mode,
-		Time: at.Format(time.RFC3339), Root: req.Root,
+		Time: at.Format(time.RFC3339), Root: req.Root, Solo: req.Solo,
 		Reasons: []sallyport.Reason{}, Advice: append([]string{}, req.Advice...),
 		Policies: append([]sallyport.PolicySet{}, req.Policies...),
 		Evidence: []sallyport.Digest{}, Dropped: []sallyport.Dropped{},

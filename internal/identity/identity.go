@@ -226,9 +226,9 @@ func proof(check sallyport.SignatureCheck, signer owner) string {
 	s := "signed with " + check.Key
 	switch {
 	case check.Grade == sallyport.Present && signer.key.Simulated:
-		return s + ", a simulated security key of " + signer.id + " that was enrolled by " + signer.key.EnrolledBy
+		return s + ", a simulated security key of " + signer.id + " that " + signer.key.enrolment()
 	case check.Grade == sallyport.Present:
-		return s + ", a security key of " + signer.id + " that was touched and was enrolled by " + signer.key.EnrolledBy
+		return s + ", a security key of " + signer.id + " that was touched and " + signer.key.enrolment()
 	case check.Detail != "":
 		return s + ", a key of " + signer.id + ": " + check.Detail
 	}

@@ -117,6 +117,7 @@ type Key struct {
 	NotAfter    time.Time // the last instant at which it counts; zero if it has no end
 
 	simulationCounts bool // the roster says so
+	solo             bool // its owner is the whole team: there is nobody who could have enrolled it
 }
 
 // Expired reports whether the key no longer counts at now.
@@ -129,7 +130,7 @@ func (k Key) Grade(touched bool, now time.Time) sallyport.Grade {
 	switch {
 	case k.Person == "" || k.Expired(now):
 		return ""
-	case k.SK && touched && k.EnrolledBy != "" && (!k.Simulated || k.simulationCounts):
+	case k.SK && touched && (k.EnrolledBy != "" || k.solo) && (!k.Simulated || k.simulationCounts):
 		return sallyport.Present
 	}
 	return sallyport.Declared

@@ -329,3 +329,20 @@ func (c *chain) clean(prev, next *sealed, files, before map[string][]byte) error
 	}
 	return nil
 }
+
+// Judge says how the root among files, with the signatures beside it, stands to the one among
+// before, at the time now: whether it takes effect after it, and else why not. It fails if either
+// is not exactly the files that its root.json lists.
+func Judge(before, files map[string][]byte, now time.Time, keys Keyring) (Version, error) {
+	prev, err := seal(before, "")
+	if err != nil {
+		return Version{}, err
+	}
+	next, err := seal(files, "")
+	if err != nil {
+		return Version{}, err
+	}
+	c := newChain(keys, now)
+	c.addSignatures(files)
+	return c.judge(prev, next), nil
+}

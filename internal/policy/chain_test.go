@@ -31,7 +31,7 @@ func (m *team) key(name string) *sshsig.SimulatedSK {
 	m.t.Helper()
 	base, untouched := strings.CutSuffix(name, "-untouched")
 	if m.keys[name] == nil {
-		seed := bytes.NewReader(bytes.Repeat([]byte(base+"................................")[:32], 4))
+		seed := bytes.NewReader(bytes.Repeat([]byte(base + "................................")[:32], 4))
 		k, err := sshsig.NewSimulatedSK(sshsig.SimulatedOptions{Touch: !untouched, Rand: seed})
 		if err != nil {
 			m.t.Fatal(err)

@@ -265,6 +265,9 @@ func invocationOf(d sallyport.Decision) sarifInvocation {
 		}
 		note("warning", "evidence was not used: "+from+": "+x.Why)
 	}
+	if d.Solo != "" {
+		note("note", "solo: "+SoloText(d))
+	}
 	for _, a := range d.Advice {
 		note("note", "advice only: "+a)
 	}

@@ -174,12 +174,20 @@ func (t *text) dropped(ds []sallyport.Dropped) {
 	}
 }
 
+// SoloText says what a decision of a team of one is worth; every format carries it.
+func SoloText(d sallyport.Decision) string {
+	return "the root names " + d.Solo + " as the whole team, who may approve their own: nobody else need have looked"
+}
+
 func (t *text) foot(d sallyport.Decision, id sallyport.Digest) {
-	if len(d.Advice) > 0 || !d.Mode.Enforces() || !id.Zero() {
+	if len(d.Advice) > 0 || d.Solo != "" || !d.Mode.Enforces() || !id.Zero() {
 		fmt.Fprintln(t.w)
 	}
 	if !d.Mode.Enforces() && d.Outcome != sallyport.Open && !d.Undecided {
 		t.para("", "mode: ", fmt.Sprintf("%s; recorded as %s, and the exit status is 0 all the same", d.Mode, d.Outcome), "")
+	}
+	if d.Solo != "" {
+		t.para("", "solo: ", SoloText(d), "")
 	}
 	for _, a := range d.Advice {
 		t.para("", "advice only: ", a, yellow)

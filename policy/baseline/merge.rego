@@ -238,15 +238,21 @@ same_root if {
 
 deny contains {
 	"code": "policy-changed", "outcome": "shut", "place": first_governed,
-	"text": sprintf("what governs this repository would change: %s; until a root can be rotated by signatures, that takes a new pin", [
+	"text": sprintf("what governs this repository would change: %s; under a pinned root that takes the next version of the root, signed by its root keys%s", [
 		governed_text,
+		rotation_fault,
 	]),
 } if {
 	input.trust.pinned
 	input.change.merge_tree != ""
 	not same_root
 	not already_changed
+	not input.trust.rotation
 }
+
+default rotation_fault := ""
+
+rotation_fault := sprintf(": %s", [input.trust.rotation_fault]) if input.trust.rotation_fault != ""
 
 # The tip differs from the pin already and this change leaves that as it is: root-changed.
 already_changed if {
@@ -294,6 +300,7 @@ deny contains {
 } if {
 	input.trust.root_changed
 	not same_root
+	not input.trust.rotation
 }
 
 # --- the shape of the change ---

@@ -25,7 +25,11 @@
 //
 // Nobody approves their own: the operators of the runs involved, the authenticated pusher, the
 // forge's author and every commit author, co-author, committer and signer are not eligible.
-// Where no pusher is authenticated, two eligible persons are needed.
+// Where no pusher is authenticated, two eligible persons are needed. A team of one, which the root
+// has to name, is the exception to both: that person may approve, and is enough.
+//
+// The governed files of a merge result that is the next version of the root are accounted for by
+// the persons who signed it: each file's digest is what they signed.
 //
 // The gate knows the vocabulary and the engine. Git, rosters, scanners and approvals are
 // interfaces that internal/app fills.
@@ -140,6 +144,9 @@ type Examined struct {
 	Ineligible map[string]string
 
 	unit func(f *sallyport.File, u sallyport.Unit) sallyport.Attribution
+	// rotation says that the governed files of the merge result are those of the next version of
+	// the root, which the threshold of the root keys has signed.
+	rotation bool
 }
 
 // Examine recomputes, attributes and scans. It decides nothing.
@@ -149,7 +156,7 @@ func (g *Gate) Examine(ctx context.Context, p Params) (*Examined, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the change: %w", err)
 	}
-	x := &Examined{Change: c}
+	x := &Examined{Change: c, rotation: p.Trust.Rotation}
 	x.Authors, x.unit = g.Identifier.Commits(c.Commits)
 	for _, a := range x.Authors {
 		x.Findings = append(x.Findings, a.Findings...)
@@ -206,7 +213,7 @@ func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request
 	}
 	return x, engine.Request{
 		Gate: sallyport.GateMerge, Subject: subject, Resource: g.Repository + "@" + p.TargetRef,
-		Mode: p.Mode, Root: p.Root, Policies: p.Policies, Advice: p.Advice,
+		Mode: p.Mode, Root: p.Root, Solo: p.Trust.Solo, Policies: p.Policies, Advice: p.Advice,
 		Subjects: subjects(&x.Change), Presented: p.Presented,
 		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
 			g.step("weighing evidence")
