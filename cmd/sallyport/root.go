@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -100,6 +101,7 @@ func rootPersons(keys []policy.RootKey) []string {
 			out = append(out, render.Clean(k.Person))
 		}
 	}
+	slices.Sort(out)
 	return out
 }
 

@@ -59,12 +59,12 @@ func (s screenOf) settings(line func(string, ...any)) {
 	for _, k := range s.next.Keys {
 		has[k] = true
 	}
-	for _, k := range s.prev.Keys {
+	for _, k := range byPerson(s.prev.Keys) {
 		if !has[k] {
 			line("  - %s  %s", k.Person, k.Fingerprint)
 		}
 	}
-	for _, k := range s.next.Keys {
+	for _, k := range byPerson(s.next.Keys) {
 		mark := " "
 		if !had[k] {
 			mark = "+"
@@ -81,6 +81,10 @@ func (s screenOf) settings(line func(string, ...any)) {
 	changed("threshold", fmt.Sprintf("%d of %d", s.prev.Threshold, personsOf(s.prev)), fmt.Sprintf("%d of %d", s.next.Threshold, personsOf(s.next)))
 	changed("expires", orDefault(s.prev.Expires, "never"), orDefault(s.next.Expires, "never"))
 	changed("solo", orDefault(s.prev.Solo, "no, a team"), orDefault(s.next.Solo, "no, a team"))
+}
+
+func byPerson(keys []policy.RootKey) []policy.RootKey {
+	return slices.SortedStableFunc(slices.Values(keys), func(a, b policy.RootKey) int { return strings.Compare(a.Person, b.Person) })
 }
 
 func personsOf(r policy.Root) int {
