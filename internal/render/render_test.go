@@ -45,7 +45,10 @@ func cases() map[string]sallyport.Decision {
 	shut := decision(sallyport.Shut, sallyport.Enforce, secret, approvalMissing, secretToo, conflict)
 	shut.Subject.Name = "feat/retry"
 	shut.Dropped = []sallyport.Dropped{{Attestation: sallyport.SHA256([]byte("d")), Source: "refs/sallyport/evidence", Why: "the signature does not verify"}}
+	solo := decision(sallyport.Open, sallyport.Enforce)
+	solo.Solo = "alice"
 	return map[string]sallyport.Decision{
+		"solo": solo,
 		"open": decision(sallyport.Open, sallyport.Enforce), "waiting": decision(sallyport.Waiting, sallyport.Enforce, approvalMissing),
 		"shut": shut, "observed": decision(sallyport.Shut, sallyport.Observe, conflict), "undecided": undecided,
 	}
