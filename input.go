@@ -18,6 +18,15 @@ type Input struct {
 	Approvals   []Approval      `json:"approvals"`
 	Agents      []AgentInput    `json:"agents"` // one for each agent that the change is attributed to
 	Claims      Claims          `json:"claims"`
+	Lists       []ListInput     `json:"lists,omitempty"` // the lists of data that judged, such as the marks of agents
+}
+
+// ListInput is one list of data, by which version of it was judged.
+type ListInput struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	Digest  Digest `json:"digest"`
+	Signer  string `json:"signer"` // who signed it, as the trust roots name them; empty: it is built in
 }
 
 // Trust says where the policy that judges came from.

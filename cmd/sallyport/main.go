@@ -158,6 +158,7 @@ Exit status of every command that decides:
 		newEvidenceCommand(a),
 		newPolicyCommand(a),
 		newRootTrustCommand(a),
+		newDataCommand(a),
 		newLogCommand(a),
 		newKeyCommand(a),
 		newHookCommand(a),

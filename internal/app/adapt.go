@@ -227,7 +227,7 @@ func (a approver) authors(ctx context.Context, onto, head string) (map[string]st
 		return nil, missing(err)
 	}
 	commits := c.Commits
-	id := identity.New(a.w.roster, a.w.app.now())
+	id := a.w.marked(ctx, identity.New(a.w.roster, a.w.app.now()))
 	names := map[string]string{}
 	for i := range commits {
 		r := id.Commit(&commits[i])

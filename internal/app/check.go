@@ -93,7 +93,7 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 			Now: w.app.now,
 		},
 		Differ:     differ{known: c, diff: w.diff},
-		Identifier: identifier{identity.New(w.roster, now), w.roster},
+		Identifier: identifier{w.marked(ctx, identity.New(w.roster, now)), w.roster},
 		Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
 		Approver:   approver{w},
 		Repository: w.repository(),
@@ -111,7 +111,7 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 		TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head, Pusher: orDefault(w.opts.Pusher, pusher),
 		Number: t.Number, URL: t.URL, Branch: t.Branch,
 		Mode: mode, Root: w.gov.Trust.Root, Trust: w.gov.Trust, Policies: w.policies,
-		Advice: w.advice, Presented: presented,
+		Advice: w.advice, Presented: presented, Lists: w.lists,
 	}
 	return &mergeGate{Gate: g}, p, nil
 }

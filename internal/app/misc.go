@@ -50,7 +50,7 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	}
 	g := &merge.Gate{
 		Differ:     differ{diff: w.diff},
-		Identifier: identifier{identity.New(w.roster, a.now()), w.roster},
+		Identifier: identifier{w.marked(ctx, identity.New(w.roster, a.now())), w.roster},
 		Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
 		Repository: w.repository(),
 		Accepted:   merge.Accepted{PersonGrades: w.data.PersonGrades, RunGrades: w.data.RunGrades},

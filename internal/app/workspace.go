@@ -56,7 +56,9 @@ type workspace struct {
 	policies []sallyport.PolicySet
 	sets     []policy.Set
 	advice   []string
-	heard    []negative // what was verified and has to be remembered
+	lists    []sallyport.ListInput // the lists of data that judge, once somebody asked
+	markers  *identity.Markers     // the signed one of them that says how agents sign; nil: built in
+	heard    []negative            // what was verified and has to be remembered
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {

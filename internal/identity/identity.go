@@ -50,6 +50,7 @@ import (
 type Identifier struct {
 	roster *Roster
 	now    time.Time
+	table  *table // nil: the one that is built in
 
 	mu     sync.Mutex
 	actors map[string]*actor // guarded by mu

@@ -58,6 +58,7 @@ var Parts = []Part{
 	{"internal/scan", Service},
 	{"internal/trace", Service},
 	{"internal/config", Service},
+	{"internal/data", Service},
 	{"internal/key", Service},
 	{"internal/tlog", Service},
 	{"internal/store", Service},

@@ -43,6 +43,7 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 		Approvals: append([]sallyport.Approval{}, judged.Approvals...),
 		Agents:    g.agents(cov, runs),
 		Claims:    sallyport.Claims{Branch: p.Branch, Runs: notAccepted},
+		Lists:     p.Lists,
 	}
 	for _, f := range judged.Residue {
 		in.Change.Residue = append(in.Change.Residue, residueInput(&f))

@@ -131,6 +131,7 @@ type Params struct {
 	Policies  []sallyport.PolicySet
 	Advice    []string
 	Presented []sallyport.Attestation
+	Lists     []sallyport.ListInput // the lists of data by which the interfaces judge
 }
 
 // Examined is what the gate recomputed.
