@@ -144,9 +144,9 @@ type Decision struct {
 	Policies []PolicySet `json:"policies"` // what judged
 	Root     Digest      `json:"root,omitempty"`
 	Solo     string      `json:"solo,omitempty"` // the one person of a team of one, who may approve their own
-	Input    Digest      `json:"input"`    // sha256 of the policy input, which the store keeps
-	Evidence []Digest    `json:"evidence"` // the attestations that verified
-	Dropped  []Dropped   `json:"dropped"`  // the attestations that did not, and why
+	Input    Digest      `json:"input"`          // sha256 of the policy input, which the store keeps
+	Evidence []Digest    `json:"evidence"`       // the attestations that verified
+	Dropped  []Dropped   `json:"dropped"`        // the attestations that did not, and why
 
 	// Undecided is set when the policy could not be applied (it failed, is empty, or left its
 	// verdict undefined). The outcome is then Shut in every mode.
