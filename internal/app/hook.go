@@ -12,7 +12,6 @@ import (
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/config"
-	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/render"
 )
@@ -136,77 +135,6 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 		}
 	}
 	return r.Decision.ExitStatus(), nil
-}
-
-// maxGrowth bounds what one push adds to the evidence ref.
-const maxGrowth = 500
-
-// grows refuses a push to the evidence ref that would take something away, or leave there what a
-// check cannot read or has no use for. The ref is not gated, since evidence has to come before
-// the change, so whoever may push at all could otherwise remove an objection or a revocation,
-// keep every check from deciding, or fill the ref for those who come later. History does not
-// matter: the union of two trees may replace either.
-func (w *workspace) grows(ctx context.Context, p push) error {
-	if isZeroID(p.after) {
-		return errors.New("evidence is not deleted")
-	}
-	if _, _, err := w.travelledAt(ctx, p.after, map[string]bool{}); err != nil {
-		return err
-	}
-	after, err := w.repo.Ls(ctx, p.after, "")
-	if err != nil {
-		return err
-	}
-	var before []git.Entry
-	if !isZeroID(p.before) {
-		if before, err = w.repo.Ls(ctx, p.before, ""); err != nil {
-			return err
-		}
-	}
-	had, has := map[string]int{}, map[string]int{}
-	for _, e := range before {
-		had[e.OID]++
-	}
-	for _, e := range after {
-		has[e.OID]++
-	}
-	lost := 0
-	for _, e := range before {
-		if has[e.OID] == 0 {
-			lost++
-		}
-	}
-	if lost > 0 {
-		return withHint(fmt.Errorf("%d of %d attestations on the server would be lost", lost, len(before)),
-			"fetch them first (git fetch origin +"+EvidenceRef+":"+EvidenceRef+"), then: sallyport evidence publish, and push it again")
-	}
-	return w.addsEvidence(ctx, after, had, has)
-}
-
-// addsEvidence refuses files that are new on the evidence ref unless each is an attestation. Had
-// and has count the files of each blob, before and after.
-func (w *workspace) addsEvidence(ctx context.Context, after []git.Entry, had, has map[string]int) error {
-	added := 0
-	for _, e := range after {
-		name := sallyport.Path(e.Path).String()
-		if has[e.OID] > max(1, had[e.OID]) {
-			return fmt.Errorf("%s is there %d times under several names", name, has[e.OID])
-		}
-		if had[e.OID] > 0 {
-			continue
-		}
-		if added++; added > maxGrowth {
-			return withHint(fmt.Errorf("one push adds at most %d attestations", maxGrowth), "push them in several parts")
-		}
-		raw, err := w.repo.Blob(ctx, e.OID, maxBundle)
-		if err == nil {
-			err = evidence.Check(raw)
-		}
-		if err != nil {
-			return fmt.Errorf("%s is no attestation: %w", name, err)
-		}
-	}
-	return nil
 }
 
 // createdOnServer compares a new ref with the server's default branch, if there is one.
