@@ -291,3 +291,17 @@ func (d *Dir) readIndex() map[sallyport.Digest][]sallyport.Digest {
 		}
 	}
 }
+
+// Statement returns the statement in a bundle as it stands there. It verifies nothing: it is for
+// showing to people what a bundle says of itself.
+func Statement(raw []byte) (sallyport.Statement, error) {
+	p, err := parse(raw)
+	if err != nil {
+		return sallyport.Statement{}, err
+	}
+	st, err := decodeStatement(p.envelope.Payload)
+	if err != nil {
+		return sallyport.Statement{}, err
+	}
+	return st, checkStatement(st)
+}

@@ -13,6 +13,8 @@ import (
 
 // Errors of remotes that callers branch on.
 var (
+	// ErrNoRemote says that the repository's configuration gives a name no address.
+	ErrNoRemote = errors.New("the repository knows no remote of that name")
 	// ErrRace says that the remote's ref is no longer what the push was made for.
 	ErrRace = errors.New("the remote's ref has moved meanwhile")
 	// ErrRefused says that the remote's hook refused the push.
@@ -101,7 +103,7 @@ func (r *Repo) address(remote string, push bool) (string, error) {
 			where = p
 		}
 		if where == "" {
-			return "", fmt.Errorf("%w: the repository knows no remote of that name", ErrNotFound)
+			return "", ErrNoRemote
 		}
 	}
 	if strings.HasPrefix(where, "-") || strings.ContainsFunc(where, func(c rune) bool { return c < ' ' || c == 0x7f }) || strings.Contains(where, "::") {

@@ -208,3 +208,9 @@ func (r *Repo) write(ctx context.Context, objects string, stdin io.Reader, args 
 	}
 	return oid, nil
 }
+
+// Fresh returns those of files whose paths the tree of the commit old does not have; all of them
+// if old is empty.
+func (r *Repo) Fresh(ctx context.Context, old string, files map[string]Addition) (map[string]Addition, error) {
+	return r.fresh(ctx, old, files)
+}
