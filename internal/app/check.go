@@ -77,6 +77,9 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 	if err := w.governed(ctx, c.MergeTree.Hex()); err != nil {
 		return nil, merge.Params{}, err
 	}
+	if err := w.external(ctx); err != nil {
+		return nil, merge.Params{}, err
+	}
 	presented, err := readBundles(w.opts.Bundles)
 	if err != nil {
 		return nil, merge.Params{}, err

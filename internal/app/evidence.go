@@ -51,7 +51,11 @@ func (c collector) Collect(ctx context.Context, subjects []sallyport.Digest) ([]
 		return nil, nil, err
 	}
 	remembered, err := c.w.remembered(ctx)
-	return append(append(found, travelled...), remembered...), append(dropped, lost...), err
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err = c.w.complete(ctx, append(append(found, travelled...), remembered...))
+	return found, append(dropped, lost...), err
 }
 
 // verifySSH is evidence.SSHVerifier.

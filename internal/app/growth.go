@@ -45,7 +45,32 @@ func (w *workspace) grows(ctx context.Context, p push) error {
 	if err := w.losesEvidence(ctx, v, before, after); err != nil {
 		return err
 	}
-	return w.addsEvidence(ctx, v, before, after)
+	if err := w.addsEvidence(ctx, v, before, after); err != nil || len(w.heard) == 0 {
+		return err
+	}
+	// What takes something back is in the log as soon as the server has it, and not only once a
+	// check has read it.
+	return w.logHeard(ctx)
+}
+
+// logHeard remembers the words that were verified, under the configuration of the default branch.
+func (w *workspace) logHeard(ctx context.Context) (err error) {
+	cfg, err := w.serverConfig(ctx)
+	if err != nil {
+		return err
+	}
+	if cfg != nil {
+		w.cfg = *cfg
+	}
+	s, err := w.openState(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer done(&err, s.Close)
+	if err := s.remember(ctx, w.heard); err != nil {
+		return err
+	}
+	return s.append(ctx)
 }
 
 // listRef lists a commit of the evidence ref.
@@ -175,7 +200,7 @@ func (w *workspace) addsEvidence(ctx context.Context, v *evidence.Verifier, befo
 			if err = evidence.CheckRefPath(fresh[i].Path, raw); err == nil && v != nil {
 				seen := false
 				if err, seen = verified[oids[i]]; !seen {
-					_, err = v.Verify(ctx, sallyport.Attestation{Raw: raw})
+					_, err = listener{v, &w.heard}.Verify(ctx, sallyport.Attestation{Raw: raw})
 					verified[oids[i]] = err
 					total += len(raw)
 				}

@@ -42,7 +42,10 @@ func (w *workspace) travelled(ctx context.Context, subjects []sallyport.Digest) 
 	case !errors.Is(err, git.ErrNotFound):
 		return nil, nil, fmt.Errorf("read %s: %w", EvidenceRef, err)
 	}
-	r := refReader{w: w, seen: map[string]bool{}, known: map[string]bool{}, keys: map[string]bool{}}
+	r := refReader{w: w, seen: map[string]bool{}, known: map[string]bool{}, keys: map[string]bool{}, must: map[sallyport.Digest]bool{}}
+	for _, e := range w.negatives {
+		r.must[e.Digest], r.keys[string(e.Digest)] = true, true
+	}
 	for _, s := range subjects {
 		r.keys[string(s)] = true
 	}
@@ -69,6 +72,7 @@ type refReader struct {
 	keys  map[string]bool // what is looked up
 	known map[string]bool // hints of the keys that count here
 	seen  map[string]bool // blobs
+	must  map[sallyport.Digest]bool
 
 	found     []sallyport.Attestation
 	dropped   []sallyport.Dropped
@@ -160,7 +164,7 @@ func (r *refReader) files(ctx context.Context, files []git.Entry) error {
 		}
 		// A bundle that names a key that is not known here cannot verify. The first few are
 		// told with the reason that verifying them gives.
-		if hint := evidence.ClaimedKey(raw); hint != "" && !r.known[hint] {
+		if hint := evidence.ClaimedKey(raw); hint != "" && !r.known[hint] && (len(r.must) == 0 || !r.must[sallyport.SHA256(raw)]) {
 			if r.strangers++; r.strangers > maxStrangers {
 				return nil
 			}

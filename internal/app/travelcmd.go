@@ -110,6 +110,19 @@ func (w *workspace) eachHere(ctx context.Context, fn func(a sallyport.Attestatio
 			return err
 		}
 	}
+	// What takes something back is in the store as well, and from there it returns.
+	words, err := w.remembered(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range words {
+		if d := a.Digest(); !seen[d] {
+			seen[d] = true
+			if err := fn(a, nil); err != nil {
+				return err
+			}
+		}
+	}
 	tip, err := w.repo.Ref(ctx, EvidenceRef)
 	if errors.Is(err, git.ErrNotFound) {
 		return nil
@@ -385,7 +398,11 @@ func (a *App) PruneEvidence(ctx context.Context, o Options, remote string) (t Tr
 	if err != nil {
 		return t, err
 	}
-	for _, att := range kept {
+	words, err := w.remembered(ctx)
+	if err != nil {
+		return t, err
+	}
+	for _, att := range append(kept, words...) {
 		if err := sort(att, nil); err != nil {
 			return t, err
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
+	"github.com/sallyport-dev/sallyport/internal/tlog/remote"
 )
 
 // Where governed files stand.
@@ -55,6 +56,8 @@ type workspace struct {
 	sets     []policy.Set
 	advice   []string
 	heard    []negative // what was verified and has to be remembered
+	// negatives are the words of an external log that have to be among the evidence.
+	negatives []remote.Entry
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {

@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
@@ -142,6 +143,28 @@ type Log struct {
 	// Key is the log's public verifier key as `sallyport log init` prints it:
 	// origin+hash+base64.
 	Key string `yaml:"key"`
+
+	// URL is where others read the log: the folder that holds its checkpoint, as https://…,
+	// file:///… or, on this machine, http://127.0.0.1…. With it, a check whose own state folder
+	// does not hold the log reads all of it first, and is shut without what its revocations and
+	// declines say. Without it, the log has to be in the state folder.
+	URL string `yaml:"url"`
+
+	// CheckpointMaxAge is how old the newest checkpoint at URL may be, such as 12h: one minute
+	// to 8784h (a year). Default: 24h. The log's owner renews it with `sallyport log
+	// checkpoint`, from a clock.
+	CheckpointMaxAge string `yaml:"checkpoint_max_age"`
+}
+
+// DefaultCheckpointMaxAge is how old a checkpoint may be unless the configuration says otherwise.
+const DefaultCheckpointMaxAge = 24 * time.Hour
+
+// MaxAge returns how old the newest checkpoint may be.
+func (l Log) MaxAge() time.Duration {
+	if d, err := time.ParseDuration(l.CheckpointMaxAge); err == nil && l.CheckpointMaxAge != "" {
+		return d
+	}
+	return DefaultCheckpointMaxAge
 }
 
 // Local reports whether l is the log in this machine's state folder.

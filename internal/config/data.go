@@ -2,8 +2,10 @@ package config
 
 import (
 	"encoding/base64"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -92,6 +94,32 @@ func (l Log) validate() error {
 	}
 	if name != l.Origin {
 		return bad("log.key", "is the key of %q, and the origin is %q", clip(name), l.Origin)
+	}
+	return l.validateRemote()
+}
+
+func (l Log) validateRemote() error {
+	if l.CheckpointMaxAge != "" {
+		if l.URL == "" {
+			return bad("log.checkpoint_max_age", "says how old a checkpoint at log.url may be, which is missing")
+		}
+		d, err := time.ParseDuration(l.CheckpointMaxAge)
+		if err != nil || d < time.Minute || d > 8784*time.Hour {
+			return bad("log.checkpoint_max_age", "%q is not a time from 1m to 8784h", clip(l.CheckpointMaxAge))
+		}
+	}
+	if l.URL == "" {
+		return nil
+	}
+	u, err := url.Parse(l.URL)
+	local := err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "::1" || u.Hostname() == "localhost")
+	switch {
+	case err != nil || len(l.URL) > 2048 || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return bad("log.url", "%q is not an address without user, query and fragment", clip(l.URL))
+	case u.Scheme == "https" && u.Host != "", u.Scheme == "http" && local:
+	case u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
+	default:
+		return bad("log.url", "%q is neither https://…, file:///… nor http on this machine", clip(l.URL))
 	}
 	return nil
 }

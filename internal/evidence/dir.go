@@ -94,6 +94,14 @@ func (d *Dir) Collect(ctx context.Context, subjects []sallyport.Digest) ([]sally
 	})
 }
 
+// Get returns the attestation with the digest id.
+func (d *Dir) Get(ctx context.Context, id sallyport.Digest) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return d.read(id)
+}
+
 // All returns every attestation, as [Dir.Collect] does.
 func (d *Dir) All(ctx context.Context) ([]sallyport.Attestation, []sallyport.Dropped, error) {
 	return d.collect(ctx, func([]sallyport.Digest) bool { return true })

@@ -12,8 +12,8 @@ import (
 )
 
 // On a git ref, an attestation is found by what it is about without reading others. It lies there
-// under a path for each of its keys: for each subject, and for an approval also for who signed it
-// (see [RefKeys]).
+// under a path for each of its keys: for each subject, and for an approval also for who signed it,
+// and for the bundle itself (see [RefKeys]).
 //
 //	<kk>/<kkkkkkkkkkkkkk>-<32 hex digits>.json
 //
@@ -28,7 +28,7 @@ const (
 )
 
 // RefKeys returns the keys by which an attestation is looked up on a ref: its subjects, and for an
-// approval [ApprovalsBy] the key that its bundle names. It fails for what is no attestation.
+// approval [ApprovalsBy] the key that its bundle names, and its own digest. It fails for what is no attestation.
 func RefKeys(raw []byte) ([]string, error) {
 	subjects, err := subjectsOf(raw)
 	if err != nil {
@@ -55,6 +55,7 @@ func RefKeys(raw []byte) ([]string, error) {
 		switch {
 		case s == approvals:
 			add(ApprovalsBy(p.hint))
+			add(string(sallyport.SHA256(raw))) // a log names revocations and declines so
 		case s == TypeDigest(st.PredicateType):
 		default:
 			add(string(s))
