@@ -7,7 +7,7 @@ TOOLS := $(GO) tool -modfile=test/tools/go.mod
 FUZZTIME   ?= 30s
 BENCH_REPO ?=
 
-.PHONY: build test race lint fuzz demo e2e bench vuln ci
+.PHONY: build test race lint fuzz demo e2e peers bench vuln ci
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport ./cmd/sallyport
@@ -31,6 +31,11 @@ demo:
 
 e2e:
 	$(GO) test -tags e2e ./test/...
+
+# What we make against other programs, and theirs against ours. The programs are built from the
+# versions that test/peers/ pins, which takes minutes the first time.
+peers:
+	$(GO) test -tags peers -timeout 60m ./test/interop
 
 # The built program beside git, over BENCH_REPO=/path/to/a/clone or a repository that it makes;
 # then the benchmarks of single packages.

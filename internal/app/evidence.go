@@ -276,13 +276,31 @@ func (w *workspace) subject(ctx context.Context, s string) ([]sallyport.Digest, 
 	return []sallyport.Digest{d}, filepath.Base(s), nil
 }
 
-// predicateType completes the short names of our own types.
+// cosignTypes are the short names that cosign takes for predicate types, so that a command line is
+// read alike. They are no part of what is signed.
+var cosignTypes = map[string]string{
+	"custom":           "https://cosign.sigstore.dev/attestation/v1",
+	"slsaprovenance":   "https://slsa.dev/provenance/v0.2",
+	"slsaprovenance02": "https://slsa.dev/provenance/v0.2",
+	"slsaprovenance1":  "https://slsa.dev/provenance/v1",
+	"spdx":             "https://spdx.dev/Document",
+	"spdxjson":         "https://spdx.dev/Document",
+	"cyclonedx":        "https://cyclonedx.org/bom",
+	"link":             "https://in-toto.io/Link/v1",
+	"vuln":             "https://cosign.sigstore.dev/attestation/vuln/v1",
+	"openvex":          "https://openvex.dev/ns",
+}
+
+// predicateType completes the short names of our own types, and cosign's.
 func predicateType(s string) string {
 	switch s {
 	case "agent-run":
 		return predicate.AgentRunType
 	case "approval":
 		return predicate.ApprovalType
+	}
+	if uri, ok := cosignTypes[s]; ok {
+		return uri
 	}
 	return s
 }
