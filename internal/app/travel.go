@@ -32,8 +32,9 @@ func flooded(format string, args ...any) error {
 		"sallyport evidence prune keeps what verifies and drops the rest; docs/evidence.md says how a team does that")
 }
 
-// travelled returns the attestations on the evidence ref that may be about subjects, with all
-// approvals by known keys, and those of what is being pushed to it.
+// travelled returns the attestations on the evidence ref that may be about subjects, and those of
+// what is being pushed to it. A subject may be a type, see [evidence.TypeDigest]: then what known
+// keys signed of it.
 func (w *workspace) travelled(ctx context.Context, subjects []sallyport.Digest) ([]sallyport.Attestation, []sallyport.Dropped, error) {
 	tips := slices.Clone(w.pushedEvidence)
 	switch tip, err := w.repo.Ref(ctx, EvidenceRef); {
@@ -50,9 +51,15 @@ func (w *workspace) travelled(ctx context.Context, subjects []sallyport.Digest) 
 		r.keys[string(s)] = true
 	}
 	for _, k := range w.keys() {
-		if hint := k.Hint(); hint != "" {
-			r.known[hint] = true
-			r.keys[evidence.ApprovalsBy(hint)] = true
+		hint := k.Hint()
+		if hint == "" {
+			continue
+		}
+		r.known[hint] = true
+		for _, t := range k.Types {
+			if typ := evidence.TypeDigest(t); r.keys[string(typ)] {
+				r.keys[evidence.TypedBy(typ, hint)] = true
+			}
 		}
 	}
 	for _, tip := range tips {

@@ -12,8 +12,8 @@ import (
 )
 
 // On a git ref, an attestation is found by what it is about without reading others. It lies there
-// under a path for each of its keys: for each subject, and for an approval also for who signed it,
-// and for the bundle itself (see [RefKeys]).
+// under a path for each of its keys: for each subject, for its type and who signed it, and, for an
+// approval, for the bundle itself (see [RefKeys]).
 //
 //	<kk>/<kkkkkkkkkkkkkk>-<32 hex digits>.json
 //
@@ -27,14 +27,13 @@ const (
 	refDigest = 32 // hex digits of the bundle's digest in the name
 )
 
-// RefKeys returns the keys by which an attestation is looked up on a ref: its subjects, and for an
-// approval [ApprovalsBy] the key that its bundle names, and its own digest. It fails for what is no attestation.
+// RefKeys returns the keys by which an attestation is looked up on a ref: its subjects, [TypedBy],
+// and for an approval its own digest. It fails for what is no attestation.
 func RefKeys(raw []byte) ([]string, error) {
 	subjects, err := subjectsOf(raw)
 	if err != nil {
 		return nil, err
 	}
-	approvals := TypeDigest(predicate.ApprovalType)
 	var keys []string
 	seen := map[string]bool{}
 	add := func(k string) {
@@ -51,24 +50,23 @@ func RefKeys(raw []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	typed := TypeDigest(st.PredicateType)
+	add(TypedBy(typed, p.hint))
 	for _, s := range subjects {
-		switch {
-		case s == approvals:
-			add(ApprovalsBy(p.hint))
-			add(string(sallyport.SHA256(raw))) // a log names revocations and declines so
-		case s == TypeDigest(st.PredicateType):
-		default:
+		if s != typed {
 			add(string(s))
 		}
 	}
-	if len(keys) == 0 { // digests of kinds that nothing here asks for
-		add("other")
+	if st.PredicateType == predicate.ApprovalType {
+		add(string(sallyport.SHA256(raw))) // a log names revocations and declines so
 	}
 	return keys, nil
 }
 
-// ApprovalsBy is the key of all approvals, declines and revocations by the key with a hint.
-func ApprovalsBy(hint string) string { return "approvals by " + hint }
+// TypedBy is the key of all that the key with a hint signed of a type, given by [TypeDigest]. What
+// is looked up by its type alone is looked up for each key that may sign it, so that what others
+// sign of that type is not read.
+func TypedBy(typ sallyport.Digest, hint string) string { return string(typ) + " by " + hint }
 
 // RefPlace returns the folder of a key on a ref, and how the names there begin.
 func RefPlace(key string) (folder, prefix string) {
