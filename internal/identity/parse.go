@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/glob"
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
@@ -191,7 +192,7 @@ func (r *Roster) indexBot(b *Bot) error {
 		return errors.New("scope is empty: list the paths that it may change")
 	}
 	for _, s := range b.Scope {
-		g, err := parseGlob(s)
+		g, err := glob.Parse(s)
 		if err != nil {
 			return fmt.Errorf("scope: %w", err)
 		}

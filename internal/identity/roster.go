@@ -7,6 +7,7 @@ import (
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/glob"
 )
 
 // MaxRoster is the largest roster that is read, in bytes.
@@ -91,7 +92,7 @@ type Bot struct {
 	// that nobody looks at again is how a forgotten key comes back.
 	Expires string `yaml:"expires"`
 
-	scope   []glob
+	scope   []glob.Glob
 	expires time.Time
 }
 
@@ -250,7 +251,7 @@ func (r *Roster) bot(id string) *Bot {
 // allows reports whether path is in the bot's scope.
 func (b *Bot) allows(path sallyport.Path) bool {
 	for _, g := range b.scope {
-		if g.match(string(path)) {
+		if g.Match(string(path)) {
 			return true
 		}
 	}

@@ -1,21 +1,27 @@
-package identity
+// Package glob matches paths inside a repository against patterns: * and ? match within one
+// segment, a segment ** any number of them, and a pattern matches the whole path. A pattern that
+// ends in a segment ** matches what lies below a folder. There are no brackets, braces, escapes or
+// negations, so that a pattern has one meaning; matching takes at most the product of the lengths.
+//
+// Values are not changed after [Parse] and are safe for concurrent use.
+package glob
 
 import (
 	"fmt"
 	"strings"
 )
 
-// A glob is a path pattern cut at its slashes. * and ? match within one segment, a segment **
-// any number of them.
-type glob []string
+// A Glob is a path pattern cut at its slashes. The zero Glob matches nothing.
+type Glob []string
 
-// maxGlob bounds a pattern's length.
-const maxGlob = 512
+// MaxLength bounds a pattern, in bytes.
+const MaxLength = 512
 
-func parseGlob(s string) (glob, error) {
+// Parse reads a pattern.
+func Parse(s string) (Glob, error) {
 	switch {
-	case s == "" || len(s) > maxGlob:
-		return nil, fmt.Errorf("pattern of %d bytes, want 1 to %d", len(s), maxGlob)
+	case s == "" || len(s) > MaxLength:
+		return nil, fmt.Errorf("pattern of %d bytes, want 1 to %d", len(s), MaxLength)
 	case strings.ContainsAny(s, "[]{}\\!\x00"):
 		return nil, fmt.Errorf("pattern %.80q: only *, ** and ? are special, and []{}\\! are not allowed", s)
 	}
@@ -34,9 +40,9 @@ func parseGlob(s string) (glob, error) {
 	return g, nil
 }
 
-// match reports whether g matches all of path.
-func (g glob) match(path string) bool {
-	if path == "" {
+// Match reports whether g matches all of path.
+func (g Glob) Match(path string) bool {
+	if path == "" || len(g) == 0 {
 		return false
 	}
 	return wildcard(g, strings.Split(path, "/"),
