@@ -24,4 +24,8 @@ type Finding struct {
 	Commit   Digest      `json:"commit,omitempty"`
 	Text     string      `json:"text"`  // what was seen, in one sentence, safe to print
 	State    string      `json:"state"` // open, fixed, not-affected or accepted
+
+	// Of an accepted finding: the exception's attestation, and when it ends (RFC 3339, UTC).
+	AcceptedBy    Digest `json:"accepted_by,omitempty"`
+	AcceptedUntil string `json:"accepted_until,omitempty"`
 }

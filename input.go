@@ -16,6 +16,7 @@ type Input struct {
 	Findings    []Finding       `json:"findings"`
 	Evidence    []EvidenceInput `json:"evidence"`
 	Approvals   []Approval      `json:"approvals"`
+	Exceptions  []Exception     `json:"exceptions"`
 	Agents      []AgentInput    `json:"agents"` // one for each agent that the change is attributed to
 	Claims      Claims          `json:"claims"`
 }
@@ -70,6 +71,17 @@ type ChangeInput struct {
 	ApprovalsCounting int `json:"approvals_counting"`
 	// Declined names the eligible reviewers whose objection to this content stands.
 	Declined []string `json:"declined"`
+	// Thresholds are the demands for approvals that this change meets with what it touches.
+	Thresholds []ThresholdInput `json:"thresholds"`
+}
+
+// ThresholdInput is a demand for approvals that applies to the change.
+type ThresholdInput struct {
+	Required int      `json:"required"` // different persons
+	Roles    []string `json:"roles"`    // one of which each must have; empty: any
+	Paths    []Path   `json:"paths"`    // what it is about: all of it
+	Place    string   `json:"place"`
+	Why      string   `json:"why"` // what it is about, in words
 }
 
 // CommitInput is a commit with who made it.
@@ -81,6 +93,8 @@ type CommitInput struct {
 	Signature   SignatureCheck `json:"signature"`
 	Merge       bool           `json:"merge"`
 	Evil        bool           `json:"evil"`
+	Agents      []string       `json:"agents"`    // that made it, by attribution or by accepted runs
+	Disclosed   []string       `json:"disclosed"` // agents that a trailer of the message names
 }
 
 // FileInput is a file with the weight of its units by who made them.
@@ -97,6 +111,11 @@ type FileInput struct {
 	Removed     int      `json:"removed"`
 	Attribution Weights  `json:"attribution"` // by who made it
 	Uncovered   Weights  `json:"uncovered"`   // the part of it that no accepted run evidence covers
+
+	// Owners are those whom CODEOWNERS names for the file, where the repository asks for them.
+	Owners         []string `json:"owners"`
+	OwnersApproved bool     `json:"owners_approved"` // enough of them have, by approvals that count
+	OwnersUnknown  []string `json:"owners_unknown"`  // those whom the roster does not know
 }
 
 // Weights counts units by who made them; see [Unit.Weight]. Unattributed holds what nobody

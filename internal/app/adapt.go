@@ -105,7 +105,7 @@ func (e evaluator) Evaluate(ctx context.Context, gate sallyport.Gate, input []by
 	if err != nil {
 		return engine.Verdict{}, policyError(err)
 	}
-	return engine.Verdict{Outcome: v.Outcome, Reasons: v.Reasons}, nil
+	return engine.Verdict{Outcome: v.Outcome, Reasons: v.Reasons, Excepted: v.Excepted}, nil
 }
 
 // brokenPolicy is a policy that cannot be applied.

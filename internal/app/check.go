@@ -94,7 +94,7 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 		Repository: w.repository(),
 		Accepted: merge.Accepted{
 			PersonGrades: w.data.PersonGrades, RunGrades: w.data.RunGrades,
-			UnattributedVouch: w.data.Unattributed == "vouchable", Approvals: w.cfg.Data.ApprovalsRequired,
+			UnattributedVouch: w.data.Unattributed == "vouchable", Approvals: approvalsRequired(w.cfg),
 		},
 		Progress: w.opts.step,
 	}

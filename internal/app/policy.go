@@ -198,6 +198,11 @@ func (x *Explanation) compare(v policy.Verdict) {
 	if v.Outcome != x.Decision.Outcome {
 		x.Differs = append(x.Differs, fmt.Sprintf("the outcome was %s, now it is %s", x.Decision.Outcome, v.Outcome))
 	}
+	was, err1 := sallyport.EncodeJSON(append([]sallyport.Excepted{}, x.Decision.Excepted...))
+	is, err2 := sallyport.EncodeJSON(append([]sallyport.Excepted{}, v.Excepted...))
+	if err1 != nil || err2 != nil || string(was) != string(is) {
+		x.Differs = append(x.Differs, fmt.Sprintf("%d reasons were held off by exceptions, %d are now, and they are not the same", len(x.Decision.Excepted), len(v.Excepted)))
+	}
 	then, err1 := sallyport.EncodeJSON(x.Decision.Reasons)
 	now, err2 := sallyport.EncodeJSON(append([]sallyport.Reason{}, v.Reasons...))
 	if err1 != nil || err2 != nil || string(then) != string(now) {

@@ -276,14 +276,6 @@ func (w *workspace) repository() string {
 	return "local/" + strings.TrimSuffix(filepath.Base(dir), ".git")
 }
 
-// policyData turns the configuration's overrides into the policy's settings.
-func policyData(c config.Config) policy.Data {
-	return policy.Data{
-		ProtectedClasses: c.Data.ProtectedClasses, Unattributed: c.Data.Unattributed,
-		PersonGrades: c.Data.PersonGrades, RunGrades: c.Data.RunGrades, ApprovalGrades: c.Data.ApprovalGrades,
-	}.WithDefaults()
-}
-
 // keys returns every key that may sign evidence here: those of trust.yaml, and the persons' own
 // for approvals.
 func (w *workspace) keys() []evidence.Key {

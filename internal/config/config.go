@@ -76,6 +76,27 @@ type Config struct {
 	// Data changes what the baseline is told. Only these keys can be changed.
 	Data Data `yaml:"data"`
 
+	// Level names the settings that hold where this file says nothing: observe (the baseline's,
+	// in mode observe), baseline or strict; `sallyport policy show` lists what is in force.
+	// Default: baseline.
+	Level Level `yaml:"level"`
+	// Rules gives single rules a mode of their own, by reason code. A code that no policy set has
+	// leaves the policy inapplicable: nothing is decided, and nothing opens.
+	Rules map[string]Rule `yaml:"rules"`
+	// Approvals ask for more approvals, or others, where a change touches what they name. All
+	// that apply must be met.
+	Approvals []Approval `yaml:"approvals"`
+	// Findings says from which severity open findings shut the gate or wait.
+	Findings Findings `yaml:"findings"`
+	// Codeowners is "required" if every changed file that CODEOWNERS on the target's side gives
+	// to somebody needs an approval that counts by one of its owners, or "off". Default: off,
+	// and required at level strict.
+	Codeowners string `yaml:"codeowners"`
+	// Disclosure says whether commits by agents carry a trailer that names the agent: required,
+	// forbidden or allowed. Default: allowed.
+	Disclosure string `yaml:"disclosure"`
+	// Exceptions bound how long an exception may last.
+	Exceptions Exceptions `yaml:"exceptions"`
 	// Log says which transparency log holds the decisions: the word "local" (the default) for
 	// the one in this machine's state folder, or a mapping with an origin and a key.
 	Log Log `yaml:"log"`
@@ -202,6 +223,9 @@ func parse(b []byte) (Config, error) {
 	if err := c.validate(raw); err != nil {
 		return Config{}, at(err, b)
 	}
+	if c.Mode == "" && c.Level == LevelObserve {
+		c.Mode = sallyport.Observe
+	}
 	if c.Mode == "" {
 		c.Mode = sallyport.Enforce
 	}
@@ -252,6 +276,9 @@ func (c Config) validate(raw map[string]any) error {
 		return err
 	}
 	if err := c.Data.validate(raw); err != nil {
+		return err
+	}
+	if err := c.validateTeam(raw); err != nil {
 		return err
 	}
 	return c.Log.validate()

@@ -209,6 +209,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
+	f.Add([]byte(head + teamYAML))
 	f.Add([]byte(head + "log: {origin: a, key: a+01234567+AQID}\npolicy: {sets: []}\n"))
 	f.Add([]byte(head + "gates: {merge: {refs: ['refs/heads/**'], ignore: ['refs/heads/x']}}\nreview_refs: ['refs/heads/r/*']\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -232,6 +233,16 @@ func FuzzParse(f *testing.F) {
 		}
 		if c.Gated("refs/sallyport/evidence") {
 			t.Error("evidence is gated")
+		}
+		for code, r := range c.Rules {
+			if r.EffectiveOn != "" && !r.Mode.Enforces() || r == (Rule{}) {
+				t.Errorf("rule %q contradicts itself: %+v", code, r)
+			}
+		}
+		for _, a := range c.Approvals {
+			if a.Required < 1 || len(a.Classes)+len(a.Paths) == 0 && a.Severity == "" {
+				t.Errorf("an approval that asks for nothing: %+v", a)
+			}
 		}
 	})
 }

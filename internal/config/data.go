@@ -115,5 +115,5 @@ func (c Config) Advice() []string {
 	if c.Policy.Sets != nil && !slices.Contains(c.Policy.Sets, Baseline) {
 		out = append(out, "policy.sets leaves the baseline out")
 	}
-	return out
+	return append(out, c.teamAdvice()...)
 }

@@ -46,6 +46,8 @@ gates:
     refs:
       - REF
 
+# What holds where this file says nothing: baseline, or strict (docs/policy.md).
+level: baseline
 # Which policy sets judge: "baseline" is built in, any other name is a folder beside this file.
 # The strictest outcome holds.
 policy:
@@ -60,6 +62,14 @@ policy:
 #  approval_grades: [present]  # how an approval must have been given
 #  approvals_required: 2       # two at least, where nobody authenticated the pusher
 
+# What teams add; docs/policy.md shows every key.
+#rules:
+#  attestation-missing: {effective_on: 2027-01-31}   # it warns until then
+#codeowners: required
+#approvals:
+#  - {paths: ["billing/**"], required: 2}
+#findings: {shut_at: high, wait_at: medium}
+#disclosure: required
 # Where decisions are recorded: local, or a log with its origin and its public key.
 log: local
 `

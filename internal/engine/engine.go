@@ -49,8 +49,9 @@ type Evaluator interface {
 
 // A Verdict is what policy says. The zero Verdict is shut.
 type Verdict struct {
-	Outcome sallyport.Outcome
-	Reasons []sallyport.Reason
+	Outcome  sallyport.Outcome
+	Reasons  []sallyport.Reason
+	Excepted []sallyport.Excepted // what exceptions hold off; not among Reasons
 }
 
 // A PolicyError says that policy could not be applied. Code is a reason code, such as
@@ -218,7 +219,7 @@ func (e *Engine) evaluate(ctx context.Context, gate sallyport.Gate, input []byte
 	case err != nil:
 		return fmt.Errorf("evaluate policy: %w", err)
 	}
-	d.Outcome = v.Outcome
+	d.Outcome, d.Excepted = v.Outcome, v.Excepted
 	for _, r := range v.Reasons {
 		d.Outcome = min(d.Outcome, r.Outcome) // a reason can only make it stricter
 		d.Reasons = append(d.Reasons, r)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -70,7 +72,23 @@ func Compile(ctx context.Context, sets []Set, d Data) (*Evaluator, error) {
 		}
 		e.sets = append(e.sets, c)
 	}
+	if err := e.checkModes(); err != nil {
+		return nil, err
+	}
 	return e, nil
+}
+
+// checkModes refuses the mode of a code that no set has: it would soften or harden nothing, and
+// whoever wrote it thinks that it does.
+func (e *Evaluator) checkModes() error {
+	for _, code := range slices.Sorted(maps.Keys(e.data.Modes)) {
+		known := code == CodePolicy || code == CodeNotAllowed ||
+			slices.ContainsFunc(e.sets, func(c *compiled) bool { _, ok := c.rules[code]; return ok })
+		if !known {
+			return fmt.Errorf("%w: settings: rules: %q is no reason code of the policy sets in force", ErrCompile, clean(code))
+		}
+	}
+	return nil
 }
 
 // settingsName is the name under which the settings stand beside the sets in Policies.

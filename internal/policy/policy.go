@@ -146,6 +146,14 @@ type Data struct {
 	RunGrades []sallyport.Grade `json:"run_grades"`
 	// ApprovalGrades are the grades at which an approval counts.
 	ApprovalGrades []sallyport.Grade `json:"approval_grades"`
+
+	// What teams choose beside it; see settings.go. What is absent leaves the default.
+	Modes      map[string]RuleMode `json:"modes,omitempty"`      // by reason code
+	Thresholds []Threshold         `json:"thresholds,omitempty"` // of approvals
+	Findings   *FindingLimits      `json:"findings,omitempty"`
+	Codeowners string              `json:"codeowners,omitempty"`
+	Disclosure string              `json:"disclosure,omitempty"`
+	Exceptions *ExceptionRules     `json:"exceptions,omitempty"`
 }
 
 // The values of [Data].Unattributed.
@@ -168,25 +176,7 @@ var Defaults = sync.OnceValue(func() Data {
 })
 
 // WithDefaults returns d with the baseline's settings in place of those that it leaves open.
-func (d Data) WithDefaults() Data {
-	def := Defaults()
-	if d.ProtectedClasses == nil {
-		d.ProtectedClasses = def.ProtectedClasses
-	}
-	if d.Unattributed == "" {
-		d.Unattributed = def.Unattributed
-	}
-	if d.PersonGrades == nil {
-		d.PersonGrades = def.PersonGrades
-	}
-	if d.RunGrades == nil {
-		d.RunGrades = def.RunGrades
-	}
-	if d.ApprovalGrades == nil {
-		d.ApprovalGrades = def.ApprovalGrades
-	}
-	return d
-}
+func (d Data) WithDefaults() Data { return d.Over(Defaults()) }
 
 // Encode returns the one encoding of d, for the store; ParseData reads it.
 func (d Data) Encode() []byte {
@@ -219,7 +209,7 @@ func (d Data) validate() error {
 			}
 		}
 	}
-	return nil
+	return d.validateTeam()
 }
 
 // settings returns the settings that d states, by the key that rules read them under.
@@ -238,6 +228,7 @@ func (d Data) settings() map[string]any {
 			m[key] = list
 		}
 	}
+	d.teamSettings(m)
 	return m
 }
 

@@ -56,6 +56,7 @@ agent_names := listed(sort([agent.name | some agent in input.agents])) if count(
 
 deny contains {
 	"code": "attestation-missing", "outcome": "shut", "place": place(uncovered_agent[0]),
+	"paths": touched(uncovered_agent),
 	"text": sprintf("%d changed lines by %s have no accepted run attestation: %s", [
 		sum([file.uncovered.agent | some file in uncovered_agent]),
 		agent_names,
@@ -87,6 +88,7 @@ waits_for_nobody if {
 
 deny contains {
 	"code": "unattributed", "outcome": "waiting", "place": place(uncovered_nobody[0]),
+	"paths": touched(uncovered_nobody),
 	"text": sprintf("%s (%s)", [unattributed_text, approvals_text]),
 } if {
 	waits_for_nobody
@@ -95,6 +97,7 @@ deny contains {
 
 deny contains {
 	"code": "unattributed", "outcome": "shut", "place": place(uncovered_nobody[0]),
+	"paths": touched(uncovered_nobody),
 	"text": sprintf("%s, and this repository judges that as an agent's work", [unattributed_text]),
 	"next": "attest the run that wrote them, or have their author commit with a touched security key that the roster names",
 } if {
@@ -138,7 +141,7 @@ deny contains {
 
 protected := {class | some class in data.protected_classes}
 
-exposed := [{"path": file.path, "classes": classes, "agent": file.attribution.agent > 0} |
+exposed := [{"path": file.path, "old_path": object.get(file, "old_path", ""), "classes": classes, "agent": file.attribution.agent > 0} |
 	some file in input.change.files
 	file.attribution.agent + file.attribution.unattributed > 0
 	classes := [class | some class in file.classes; class in protected]
@@ -150,7 +153,7 @@ maker(true) := agent_names
 maker(false) := "nobody who accounts for it"
 
 deny contains {
-	"code": "approval-missing", "outcome": "waiting", "place": file.path,
+	"code": "approval-missing", "outcome": "waiting", "place": file.path, "paths": touched([file]),
 	"text": sprintf("%s (%s) was changed by %s: %s", [
 		file.path, concat(", ", file.classes), maker(file.agent), approvals_text,
 	]),
@@ -162,6 +165,7 @@ deny contains {
 
 deny contains {
 	"code": "approval-missing", "outcome": "waiting", "place": exposed[most].path,
+	"paths": touched(array.slice(exposed, most, count(exposed))),
 	"text": sprintf("%d more files of protected classes: %s", [count(exposed) - most, approvals_text]),
 } if {
 	not approved
@@ -177,20 +181,42 @@ finding_codes := {
 	"unscanned": "unscanned",
 }
 
-# Any severity shuts for these; for the others "low" and "medium" are told elsewhere.
+# Any severity shuts for these; for the others the limits of data.findings hold.
 any_severity := {"secret", "unicode", "unscanned"}
 
-found[object.get(finding_codes, finding.kind, "finding")] contains {
+severities := {"low": 1, "medium": 2, "high": 3, "critical": 4}
+
+found[outcome][object.get(finding_codes, finding.kind, "finding")] contains {
 	"place": finding_place(finding), "text": finding.text, "severity": finding.severity,
+	"finding": finding.id, "rule": finding.rule, "paths": [path | path := finding.path],
 } if {
 	some finding in input.findings
 	not finding.state in {"fixed", "not-affected", "accepted"}
-	matters(finding)
+	outcome := finding_outcome(finding)
 }
 
-matters(finding) if finding.kind in any_severity
+finding_outcome(finding) := "shut" if {
+	shuts(finding)
+} else := "waiting" if {
+	not below(finding, limit(finding.kind, "wait_at", "none"))
+}
 
-matters(finding) if not finding.severity in {"low", "medium"}
+shuts(finding) if finding.kind in any_severity
+
+shuts(finding) if not below(finding, limit(finding.kind, "shut_at", "high"))
+
+# A severity or a limit that is not known is below nothing.
+below(_, "none")
+
+below(finding, at) if severities[finding.severity] < severities[at]
+
+limit(kind, key, fallback) := object.get(
+	object.get(object.get(data.findings, "kinds", {}), kind, {}), key,
+	object.get(data.findings, key, fallback),
+)
+
+# A person's approval settles what waits.
+settled("waiting") if approved
 
 default finding_place(_) := ""
 
@@ -201,19 +227,24 @@ finding_place(finding) := sprintf("%s:%d", [finding.path, finding.line]) if {
 } else := finding.commit
 
 deny contains {
-	"code": code, "outcome": "shut", "place": finding.place,
+	"code": code, "outcome": outcome, "place": finding.place,
 	"text": finding.text, "severity": finding.severity,
+	"finding": finding.finding, "rule": finding.rule, "paths": finding.paths,
 } if {
-	some code, findings in found
+	some outcome, codes in found
+	not settled(outcome)
+	some code, findings in codes
 	some i, finding in [finding | some finding in findings]
 	i < most
 }
 
 deny contains {
-	"code": code, "outcome": "shut",
+	"code": code, "outcome": outcome,
 	"text": sprintf("%d more findings of this kind", [count(findings) - most]),
 } if {
-	some code, findings in found
+	some outcome, codes in found
+	not settled(outcome)
+	some code, findings in codes
 	count(findings) > most
 }
 
@@ -379,7 +410,98 @@ deny contains {
 	not approved
 }
 
+# --- who must be asked, and what must be said ---
+
+deny contains {
+	"code": "approval-threshold", "outcome": "waiting", "place": threshold.place, "paths": threshold.paths,
+	"text": sprintf("%s: %d of %d approvals needed%s", [
+		threshold.why, count(approvers_in(threshold.roles)), threshold.required, in_roles(threshold.roles),
+	]),
+} if {
+	some threshold in input.change.thresholds
+	not reached(threshold)
+}
+
+reached(threshold) if {
+	threshold.required > 0
+	count(approvers_in(threshold.roles)) >= threshold.required
+}
+
+# Whoever has one of the roles; without roles, everybody whose approval counts.
+approvers_in(roles) := approvers if {
+	count(roles) == 0
+} else := {approval.reviewer |
+	some approval in input.approvals
+	approval.reviewer in approvers
+	some role in approval.roles
+	role in roles
+}
+
+in_roles(roles) := "" if {
+	count(roles) == 0
+} else := sprintf(" by persons with the role %s", [concat(" or ", roles)])
+
+unasked := [file |
+	not data.codeowners == "off"
+	some file in input.change.files
+	count(file.owners) > 0
+	not file.owners_approved
+]
+
+deny contains {
+	"code": "owner-approval-missing", "outcome": "waiting", "place": file.path, "paths": touched([file]),
+	"text": sprintf("%s is owned by %s, and no approval by an owner counts%s", [
+		file.path, listed(file.owners), strangers(file),
+	]),
+} if {
+	some i, file in unasked
+	i < most
+}
+
+deny contains {
+	"code": "owner-approval-missing", "outcome": "waiting", "place": unasked[most].path,
+	"paths": touched(array.slice(unasked, most, count(unasked))),
+	"text": sprintf("%d more files whose owners have not approved them", [count(unasked) - most]),
+} if {
+	count(unasked) > most
+}
+
+strangers(file) := "" if {
+	count(file.owners_unknown) == 0
+} else := sprintf(" (the roster knows nobody as %s)", [listed(file.owners_unknown)])
+
+undisclosed := [commit.id |
+	some commit in input.change.commits
+	some agent in commit.agents
+	not agent in commit.disclosed
+]
+
+deny contains {
+	"code": "disclosure-missing", "outcome": "shut", "place": undisclosed[0],
+	"text": sprintf("commits by an agent do not say so in a trailer: %s", [listed(undisclosed)]),
+} if {
+	data.disclosure == "required"
+	count(undisclosed) > 0
+}
+
+disclosing := [commit.id | some commit in input.change.commits; count(commit.disclosed) > 0]
+
+deny contains {
+	"code": "disclosure-forbidden", "outcome": "shut", "place": disclosing[0],
+	"text": sprintf("commits name an agent in a trailer, which this repository does not want: %s", [listed(disclosing)]),
+} if {
+	data.disclosure == "forbidden"
+	count(disclosing) > 0
+}
+
 # --- words ---
+
+# Every path of files, old names too: what an exception must cover.
+touched(files) := [path |
+	some file in files
+	some path in [file.path, object.get(file, "old_path", "")]
+	path != ""
+]
 
 places(files) := listed([place(file) | some file in files])
 
