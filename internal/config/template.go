@@ -63,11 +63,9 @@ policy:
 #  approvals_required: 2       # two at least, where nobody authenticated the pusher
 
 # What teams add; docs/policy.md shows every key.
-#rules:
-#  attestation-missing: {effective_on: 2027-01-31}   # it warns until then
+#rules: {attestation-missing: {effective_on: 2027-01-31}} # it warns until then
 #codeowners: required
-#approvals:
-#  - {paths: ["billing/**"], required: 2}
+#approvals: [{paths: ["billing/**"], required: 2}]
 #findings: {shut_at: high, wait_at: medium}
 #disclosure: required
 # Where decisions are recorded: local, or a log with its origin and its public key.
