@@ -86,6 +86,9 @@ func (r *Roster) index() error {
 			return fmt.Errorf("person %s: %w", r.Persons[i].ID, err)
 		}
 	}
+	if err := r.indexTeams(); err != nil {
+		return err
+	}
 	bots := map[string]bool{}
 	for i := range r.Bots {
 		b := &r.Bots[i]
@@ -145,9 +148,9 @@ func (r *Roster) indexPerson(p *Person) error {
 	}
 	for i, role := range p.Roles {
 		switch role {
-		case RoleReviewer, RoleRoot, RoleOperator, RoleAuditor:
+		case RoleReviewer, RoleRoot, RoleOperator, RoleAuditor, RoleSecurity:
 		default:
-			return fmt.Errorf("role %.80q: want reviewer, root, operator or auditor", role)
+			return fmt.Errorf("role %.80q: want reviewer, root, operator, auditor or security", role)
 		}
 		if slices.Contains(p.Roles[:i], role) {
 			return fmt.Errorf("role %q stands twice", role)

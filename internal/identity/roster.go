@@ -30,6 +30,9 @@ type Roster struct {
 	Agents  []RosterAgent `yaml:"agents"`  // agents that are approved to work here
 	Bots    []Bot         `yaml:"bots"`    // deterministic automation
 
+	// Teams are the persons whom CODEOWNERS means by a team: {acme/platform: [alice, bob]}.
+	Teams map[string][]string `yaml:"teams"`
+
 	personByID map[string]int
 	ownerOf    map[string]owner  // by key fingerprint
 	emailOf    map[string]owner  // by folded e-mail; agents too
@@ -50,7 +53,8 @@ type Person struct {
 	// Keys are the SSH keys whose signatures are this person's.
 	Keys []PersonKey `yaml:"keys"`
 	// Roles are what the person may do: reviewer approves changes, root signs later versions
-	// of the governed files, operator starts agents, auditor reads records.
+	// of the governed files, operator starts agents, auditor reads records, security grants
+	// exceptions.
 	Roles []Role `yaml:"roles"`
 }
 
@@ -105,6 +109,7 @@ const (
 	RoleRoot     Role = "root"
 	RoleOperator Role = "operator"
 	RoleAuditor  Role = "auditor"
+	RoleSecurity Role = "security"
 )
 
 // A Key is a person's key as verifiers use it.

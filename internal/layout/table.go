@@ -128,6 +128,7 @@ var Libraries = []Library{
 	{"golang.org/x/term", []string{"cmd/sallyport"}},
 	{"golang.org/x/sys", []string{"internal/base/*", "internal/run"}},
 	{"golang.org/x/sync", anyone},
+	{"golang.org/x/text/unicode/norm", []string{"internal/scan"}},
 	{"github.com/rogpeppe/go-internal", nobody},
 }
 

@@ -45,19 +45,19 @@ func (g Glob) Match(path string) bool {
 	if path == "" || len(g) == 0 {
 		return false
 	}
-	return wildcard(g, strings.Split(path, "/"),
+	return Wildcard(g, strings.Split(path, "/"),
 		func(p string) bool { return p == "**" },
 		func(p, s string) bool {
-			return wildcard([]byte(p), []byte(s),
+			return Wildcard([]byte(p), []byte(s),
 				func(b byte) bool { return b == '*' },
 				func(b, c byte) bool { return b == '?' || b == c })
 		})
 }
 
-// wildcard matches a pattern whose elements are either stars, which match any run, or match one
+// Wildcard matches a pattern whose elements are either stars, which match any run, or match one
 // element. It only ever goes back to the last star, so its time is at most the product of the
 // lengths and no pattern makes it explode.
-func wildcard[E any](pattern, s []E, star func(E) bool, one func(p, e E) bool) bool {
+func Wildcard[P, E any](pattern []P, s []E, star func(P) bool, one func(P, E) bool) bool {
 	pi, si, back, backS := 0, 0, -1, 0
 	for si < len(s) {
 		switch {
