@@ -152,7 +152,7 @@ Exit status of every command that decides:
 		newCheckCommand(a),
 		newExplainCommand(a),
 		newAgentCommand(a),
-		newApprovalCommand(a),
+		newApprovalCommand(a), newExceptionCommand(a),
 		newAttestCommand(a),
 		newVerifyCommand(a),
 		newEvidenceCommand(a),

@@ -159,7 +159,7 @@ func (i identifier) Commits(cs []sallyport.Commit) ([]merge.Author, func(*sallyp
 	for n := range cs {
 		r := i.id.Commit(&cs[n])
 		results[n] = r
-		authors[n] = merge.Author{Attribution: r.Attribution, Signature: r.SignatureCheck, Findings: r.Findings, Names: r.Claimed}
+		authors[n] = merge.Author{Attribution: r.Attribution, Signature: r.SignatureCheck, Findings: r.Findings, Names: r.Claimed, Disclosed: i.id.Disclosed(&cs[n])}
 	}
 	return authors, func(f *sallyport.File, u sallyport.Unit) sallyport.Attribution {
 		a := i.id.Unit(f.Path, u, results)
@@ -217,6 +217,9 @@ func (a approver) Judge(ctx context.Context, evidence []sallyport.Evidence, c *s
 		Residue: w.diff.Residue,
 		Authors: a.authors,
 	})
+	for i := range j.Approvals {
+		j.Approvals[i].Roles = w.roster.RolesOf(j.Approvals[i].Reviewer)
+	}
 	return merge.Judged{Approvals: j.Approvals, Residue: j.Residue, Declined: j.Declined}, err
 }
 

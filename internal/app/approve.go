@@ -201,8 +201,9 @@ func (w *workspace) sign(ctx context.Context, st sallyport.Statement, signer ssh
 	if err != nil {
 		return Given{}, sallyport.Evidence{}, fmt.Errorf("what was just signed does not verify: %w", err)
 	}
-	// What takes something back is in the log before anybody hears that it was signed.
-	if kind := negativeKind(ev); kind != "" {
+	// What takes something back, or holds something off, is in the log before anybody hears that it
+	// was signed.
+	if kind := entryKind(ev); kind != "" {
 		if err := w.logNegative(ctx, negative{kind, bundle}); err != nil {
 			return Given{}, sallyport.Evidence{}, err
 		}

@@ -97,6 +97,10 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 			UnattributedVouch: w.data.Unattributed == "vouchable", Approvals: approvalsRequired(w.cfg),
 		},
 		Progress: w.opts.step,
+		Excepter: excepter{w},
+	}
+	if g.Team, err = w.team(ctx); err != nil {
+		return nil, merge.Params{}, err
 	}
 	mode := w.cfg.Mode
 	if w.gov.Trust.RootChanged {

@@ -43,7 +43,8 @@ func (w *workspace) places() []string {
 func (c collector) Collect(ctx context.Context, subjects []sallyport.Digest) ([]sallyport.Attestation, []sallyport.Dropped, error) {
 	// Approvals are looked for by type as well: the one that covers a squash onto a newer base
 	// is about another head and another tree.
-	subjects = append(append([]sallyport.Digest{}, subjects...), evidence.TypeDigest(predicate.ApprovalType))
+	// Exceptions are about no commit at all.
+	subjects = append(append([]sallyport.Digest{}, subjects...), evidence.TypeDigest(predicate.ApprovalType), evidence.TypeDigest(predicate.ExceptionType))
 	found, dropped, err := c.w.evidenceDir().Collect(ctx, subjects)
 	if err != nil {
 		return nil, nil, err
@@ -170,7 +171,7 @@ func (w *workspace) newVerifier(keys []evidence.Key) *evidence.Verifier {
 func approvalKey(k identity.Key, now time.Time) evidence.Key {
 	return evidence.Key{
 		Name: k.Person + " " + k.Fingerprint, Principal: sallyport.Principal{Kind: sallyport.Person, Name: k.Person},
-		Types: []string{predicate.ApprovalType}, SSH: k.Fingerprint, SK: k.SK,
+		Types: []string{predicate.ApprovalType, predicate.ExceptionType}, SSH: k.Fingerprint, SK: k.SK,
 		Grade: k.Grade(true, now), NotAfter: k.NotAfter,
 	}
 }
@@ -374,6 +375,8 @@ func predicateType(s string) string {
 		return predicate.AgentRunType
 	case "approval":
 		return predicate.ApprovalType
+	case "exception":
+		return predicate.ExceptionType
 	}
 	return s
 }

@@ -251,13 +251,13 @@ func (v *Verifier) checkTime(k Key, st sallyport.Statement) error {
 // has no field for that or is not known.
 func madeAt(st sallyport.Statement) (time.Time, error) {
 	var body struct {
-		IssuedAt     string `json:"issuedAt"`     // approval
+		IssuedAt     string `json:"issuedAt"`     // approval, exception
 		EndedAt      string `json:"endedAt"`      // agent-run
 		TimeVerified string `json:"timeVerified"` // VSA
 	}
 	var field *string
 	switch st.PredicateType {
-	case predicate.ApprovalType:
+	case predicate.ApprovalType, predicate.ExceptionType:
 		field = &body.IssuedAt
 	case predicate.AgentRunType:
 		field = &body.EndedAt

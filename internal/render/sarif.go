@@ -67,14 +67,20 @@ type (
 		Message sarifText `json:"message"`
 	}
 	sarifResult struct {
-		RuleID              string            `json:"ruleId"`
-		RuleIndex           int               `json:"ruleIndex"`
-		Kind                string            `json:"kind"`
-		Level               string            `json:"level"`
-		Message             sarifText         `json:"message"`
-		Locations           []sarifLocation   `json:"locations"`
-		PartialFingerprints map[string]string `json:"partialFingerprints"`
-		Properties          map[string]any    `json:"properties,omitempty"`
+		RuleID              string             `json:"ruleId"`
+		RuleIndex           int                `json:"ruleIndex"`
+		Kind                string             `json:"kind"`
+		Level               string             `json:"level"`
+		Message             sarifText          `json:"message"`
+		Locations           []sarifLocation    `json:"locations"`
+		PartialFingerprints map[string]string  `json:"partialFingerprints"`
+		Suppressions        []sarifSuppression `json:"suppressions,omitempty"`
+		Properties          map[string]any     `json:"properties,omitempty"`
+	}
+	sarifSuppression struct {
+		Kind          string `json:"kind"`
+		Status        string `json:"status"`
+		Justification string `json:"justification"`
 	}
 	sarifLocation struct {
 		Physical *sarifPhysical `json:"physicalLocation,omitempty"`
@@ -100,7 +106,8 @@ type (
 // each reason (error if it shuts, warning if it waits), a notification for each piece of advice
 // and each dropped attestation. version is the program's semantic version, or empty.
 //
-// An open decision has no results. One that could not be made has an error notification and an
+// What an exception holds off is a result with a suppression. An open decision has no other
+// results. One that could not be made has an error notification and an
 // unsuccessful invocation, so that "no results" never reads as "all is well".
 func SARIF(w io.Writer, d sallyport.Decision, id sallyport.Digest, version string) error {
 	run := sarifRun{
@@ -114,7 +121,7 @@ func SARIF(w io.Writer, d sallyport.Decision, id sallyport.Digest, version strin
 	}
 	index := map[string]int{}
 	seen := map[string]int{}
-	for _, r := range d.Reasons {
+	add := func(r sallyport.Reason) *sarifResult {
 		code := Clean(r.Code)
 		i, ok := index[code]
 		if !ok {
@@ -123,6 +130,13 @@ func SARIF(w io.Writer, d sallyport.Decision, id sallyport.Digest, version strin
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, ruleOf(code, r))
 		}
 		run.Results = append(run.Results, resultOf(d, code, r, i, seen))
+		return &run.Results[len(run.Results)-1]
+	}
+	for _, r := range d.Reasons {
+		add(r)
+	}
+	for _, x := range d.Excepted {
+		add(x.Reason).Suppressions = []sarifSuppression{{"external", "accepted", Clean(exceptedBy(x))}}
 	}
 	run.Invocations = []sarifInvocation{invocationOf(d)}
 	return Value(w, sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{run}})
@@ -191,6 +205,12 @@ func resultOf(d sallyport.Decision, code string, r sallyport.Reason, rule int, s
 	props := map[string]any{"outcome": r.Outcome.String()}
 	if r.Severity != "" {
 		props["severity"] = Clean(string(r.Severity))
+	}
+	if r.Mode != "" {
+		props["mode"] = Clean(string(r.Mode))
+	}
+	if r.EffectiveOn != "" {
+		props["effectiveOn"] = Clean(r.EffectiveOn)
 	}
 	if r.Set != "" {
 		props["policySet"] = Clean(r.Set)

@@ -54,6 +54,17 @@ func (g Glob) Match(path string) bool {
 		})
 }
 
+// Below reports whether g may match something in a folder at path: what a link or a submodule at
+// path could stand for.
+func (g Glob) Below(path string) bool {
+	for n := 1; n < len(g); n++ {
+		if g[:n].Match(path) {
+			return true
+		}
+	}
+	return false
+}
+
 // Wildcard matches a pattern whose elements are either stars, which match any run, or match one
 // element. It only ever goes back to the last star, so its time is at most the product of the
 // lengths and no pattern makes it explode.

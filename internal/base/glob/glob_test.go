@@ -50,6 +50,30 @@ func TestGlob(t *testing.T) {
 	}
 }
 
+func TestBelow(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, path string
+		want          bool
+	}{
+		{"billing/**", "billing", true},
+		{"billing/**", "billing/eu", true},
+		{"billing/**", "bill", false},
+		{"billing/pay.go", "billing", true},
+		{"billing/pay.go", "billing/pay.go", false},
+		{"**/pay.go", "x/y", true},
+		{"*.tf", "a", false},
+		{"a/*/c", "a/b", true},
+	} {
+		g, err := Parse(tt.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := g.Below(tt.path); got != tt.want {
+			t.Errorf("%q below %q: %v, want %v", tt.pattern, tt.path, got, tt.want)
+		}
+	}
+}
+
 // The zero Glob matches nothing.
 func TestZeroGlob(t *testing.T) {
 	if (Glob{}).Match("a") || Glob(nil).Match("") {

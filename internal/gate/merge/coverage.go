@@ -337,7 +337,7 @@ func fileInput(f *sallyport.File) sallyport.FileInput {
 	return sallyport.FileInput{
 		Path: f.Path, OldPath: f.OldPath, Status: f.Status, OldMode: f.OldMode, NewMode: f.NewMode,
 		Classes: append([]string{}, f.Classes...), Binary: f.Binary, Added: f.Added, Removed: f.Removed,
-		Line: firstLine(f),
+		Line: firstLine(f), Owners: []string{}, OwnersUnknown: []string{},
 	}
 }
 

@@ -44,6 +44,9 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 		Agents:    g.agents(cov, runs),
 		Claims:    sallyport.Claims{Branch: p.Branch, Runs: notAccepted},
 	}
+	nameAgents(in.Change.Commits, runs)
+	g.except(&in, x, at)
+	g.ask(&in, x)
 	for _, f := range judged.Residue {
 		in.Change.Residue = append(in.Change.Residue, residueInput(&f))
 	}
@@ -128,9 +131,18 @@ func commits(x *Examined) []sallyport.CommitInput {
 		cs = append(cs, sallyport.CommitInput{
 			ID: c.ID, Title: title, Author: c.Author, Attribution: x.Authors[i].Attribution,
 			Signature: x.Authors[i].Signature, Merge: len(c.Parents) > 1, Evil: c.Evil,
+			Agents: agentsOf(x.Authors[i].Attribution), Disclosed: append([]string{}, x.Authors[i].Disclosed...),
 		})
 	}
 	return cs
+}
+
+// agentsOf returns the agent that a commit is attributed to, if any.
+func agentsOf(a sallyport.Attribution) []string {
+	if a.Principal.Kind == sallyport.Agent {
+		return []string{a.Principal.Name}
+	}
+	return []string{}
 }
 
 func (g *Gate) agents(cov *coverage, runs []*run) []sallyport.AgentInput {

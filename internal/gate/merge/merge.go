@@ -68,6 +68,7 @@ type Author struct {
 	Signature   sallyport.SignatureCheck
 	Findings    []sallyport.Finding
 	Names       []string // roster persons that the commit names: author, committer, co-authors, signer
+	Disclosed   []string // agents that trailers of the message name
 }
 
 // A Scanner looks at new content and classifies the files of c in place.
@@ -97,7 +98,8 @@ type Accepted struct {
 	Approvals         int               // at least this many; 0 means the rule above
 }
 
-// A Gate is the merge gate of one repository under one policy. All fields are required.
+// A Gate is the merge gate of one repository under one policy. All fields are required but the
+// last two: without them nothing is excepted, and nobody beyond the approvals is asked.
 type Gate struct {
 	Engine     *engine.Engine
 	Differ     Differ
@@ -107,6 +109,8 @@ type Gate struct {
 	Repository string
 	Accepted   Accepted
 	Progress   func(step string) // may be called from the calling goroutine only
+	Excepter   Excepter
+	Team       Team
 }
 
 // Params is one question.
