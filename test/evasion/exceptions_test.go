@@ -2,6 +2,7 @@ package evasion
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"strings"
 	"time"
 
@@ -199,10 +200,14 @@ func signAnything(s *scene.Scene, st sallyport.Statement, k scene.Key) []byte {
 		if e.Payload, err = json.Marshal(st); err != nil {
 			s.TB.Fatal(err)
 		}
-		e.Signatures[0].Sig, err = s.SSHSigner(k).Sign(s.TB.Context(), evidence.SSHNamespace, dsse.PAE(e.PayloadType, e.Payload))
+		sig, err := s.SSHSigner(k).Sign(s.TB.Context(), evidence.SSHNamespace, dsse.PAE(e.PayloadType, e.Payload))
 		if err != nil {
 			s.TB.Fatal(err)
 		}
+		if block, _ := pem.Decode(sig); block != nil {
+			sig = block.Bytes
+		}
+		e.Signatures[0].Sig = sig
 	})
 }
 
