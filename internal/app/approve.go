@@ -88,7 +88,7 @@ func (a *App) Ceremony(ctx context.Context, o Options, keyRef string) (_ *Ceremo
 func (r *rehearsal) ceremony(reviewer string) *Ceremony {
 	in := approval.ScreenInput{
 		Reviewer: orDefault(reviewer, "(whoever signs)"), Input: r.Input, Change: &r.Examined.Change,
-		Policies: r.policies, Reasons: r.Decision.Reasons, Protected: r.data.ProtectedClasses,
+		Policies: r.policies, Reasons: r.Decision.Reasons, Excepted: r.Decision.Excepted, Protected: r.data.ProtectedClasses,
 		Expires: r.app.now().Add(approval.DefaultLifetime),
 	}
 	return &Ceremony{

@@ -123,7 +123,7 @@ func (t *text) group(rs []sallyport.Reason, d sallyport.Decision) {
 		head += t.paint(dim, fmt.Sprintf("  (%d)", len(rs)))
 	}
 	fmt.Fprintln(t.w, "  "+head)
-	if m := ruleMode(first); m != "" {
+	if m := ruleMode(first, d.Mode); m != "" {
 		t.para("  ", "", m, dim)
 	}
 	for i, r := range rs {
@@ -148,13 +148,13 @@ func (t *text) group(rs []sallyport.Reason, d sallyport.Decision) {
 }
 
 // ruleMode says how a rule acts that has a mode or a day of its own.
-func ruleMode(r sallyport.Reason) string {
+func ruleMode(r sallyport.Reason, repository sallyport.Mode) string {
 	switch {
 	case r.Mode == sallyport.Warn && r.EffectiveOn != "":
 		return "this rule warns, and is enforced from " + r.EffectiveOn
 	case r.Mode != "" && !r.Mode.Enforces():
 		return "this rule is in mode " + string(r.Mode)
-	case r.EffectiveOn != "":
+	case r.EffectiveOn != "" && (r.Mode != "" || repository.Enforces()):
 		return "this rule is enforced since " + r.EffectiveOn
 	case r.Mode != "":
 		return "this rule is enforced, whatever the repository's mode is"
