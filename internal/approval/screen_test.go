@@ -180,7 +180,7 @@ func TestScreenTellsExceptions(t *testing.T) {
 	before := Screen(in)
 	in.Excepted = []sallyport.Excepted{{Reason: sallyport.Reason{Code: "secret"}}, {Reason: sallyport.Reason{Code: "secret"}}, {Reason: sallyport.Reason{Code: "x\x1b"}}}
 	after := Screen(in)
-	if before == after || !strings.Contains(after, "held off by exceptions (3): secret, x") || strings.Contains(after, "\x1b") {
+	if before == after || !strings.Contains(after, "held off by exceptions (3): secret, \"x") || strings.Contains(after, "\x1b") {
 		t.Errorf("the screen says\n%s", after)
 	}
 }
