@@ -47,9 +47,12 @@ func newPolicyShowCommand(a *app.App) *cobra.Command {
 			for _, s := range show.Sets {
 				fmt.Fprintf(a.Stdout, "\n  set %-12s %s", s.Name, s.Digest)
 			}
-			fmt.Fprintln(a.Stdout)
+			fmt.Fprintf(a.Stdout, "\n  level %s\n", show.Level)
 			for _, r := range show.Rules {
 				fmt.Fprintf(a.Stdout, "\n%s  (%s, %s)\n  %s\n  why: %s\n  next: %s\n", r.Code, r.Outcome, r.Severity, r.Title, r.Why, strings.ReplaceAll(r.Remedy, "{head}", "COMMIT"))
+				if m := show.ModeOf(r); m != "" {
+					fmt.Fprintf(a.Stdout, "  %s\n", m)
+				}
 				if len(r.Labels) > 0 {
 					fmt.Fprintf(a.Stdout, "  %s\n", strings.Join(r.Labels, " · "))
 				}

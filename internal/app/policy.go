@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/store"
 )
@@ -19,6 +20,9 @@ type PolicyView struct {
 	Sets   []sallyport.PolicySet `json:"sets"`
 	Rules  []policy.Rule         `json:"rules"`
 	Advice []string              `json:"advice"`
+
+	Level    string      `json:"level"`
+	Settings policy.Data `json:"settings"` // modes of single rules too
 }
 
 // withGoverned opens the workspace under what is in force at the tip of o's target.
@@ -43,7 +47,7 @@ func (a *App) PolicyShow(ctx context.Context, o Options) (v PolicyView, err erro
 		if b, ok := w.eval.(brokenPolicy); ok {
 			return b.err
 		}
-		v = PolicyView{Source: w.gov.Trust.Source, Sets: w.policies, Advice: w.advice}
+		v = PolicyView{Source: w.gov.Trust.Source, Sets: w.policies, Advice: w.advice, Level: orDefault(string(w.cfg.Level), string(config.LevelBaseline)), Settings: w.data}
 		for _, s := range w.sets {
 			rules, err := policy.Rules(s)
 			if err != nil {

@@ -54,6 +54,21 @@ func policyData(c config.Config) policy.Data {
 	return d.Over(level.Data).WithDefaults()
 }
 
+// ModeOf says in words how a rule acts where it has a mode or a day of its own, and nothing else.
+func (v PolicyView) ModeOf(r policy.Rule) string {
+	m, stated := v.Settings.Modes[r.Code]
+	if !stated {
+		m.EffectiveOn = r.EffectiveOn
+	}
+	switch {
+	case m.EffectiveOn != "":
+		return "enforced from " + m.EffectiveOn + ", and warns until then"
+	case m.Mode != "":
+		return "mode " + string(m.Mode) + ", whatever the repository's is"
+	}
+	return ""
+}
+
 // approvalsRequired is the least number of approvals that the configuration or its level asks
 // for.
 func approvalsRequired(c config.Config) int {
