@@ -48,6 +48,7 @@ gates:
 
 # What holds where this file says nothing: baseline, or strict (docs/policy.md).
 level: baseline
+
 # Which policy sets judge: "baseline" is built in, any other name is a folder beside this file.
 # The strictest outcome holds.
 policy:
@@ -68,6 +69,7 @@ policy:
 #approvals: [{paths: ["billing/**"], required: 2}]
 #findings: {shut_at: high, wait_at: medium}
 #disclosure: required
+
 # Where decisions are recorded: local, or a log with its origin and its public key.
 log: local
 `
