@@ -73,30 +73,32 @@ func (e *Evaluator) Evaluate(ctx context.Context, gate sallyport.Gate, input []b
 // judge asks one set and returns its reasons in no particular order.
 func (c *compiled) judge(ctx context.Context, doc ast.Object) ([]sallyport.Reason, error) {
 	input := ast.NewTerm(doc)
-	answer, err := c.eval(ctx, c.deny, input)
-	if err != nil {
-		return nil, err
-	}
 	name := c.loaded.set.Name
-	deny, ok := answer.(ast.Set)
-	switch {
-	case answer == nil:
-		return nil, fmt.Errorf("%w: set %s: %s is undefined", ErrUndefined, name, denyRef)
-	case !ok:
-		return nil, fmt.Errorf("%w: set %s: %s is no set but %s", ErrUndefined, name, denyRef, ast.ValueName(answer))
-	case deny.Len() > maxReasons:
-		return nil, fmt.Errorf("%w: set %s gives %d reasons, the limit is %d", ErrEval, name, deny.Len(), maxReasons)
-	}
 	fill := placeholders(doc)
 	var reasons []sallyport.Reason
-	deny.Foreach(func(t *ast.Term) { reasons = append(reasons, c.reason(t.Value, fill)) })
+	if c.deny != nil {
+		answer, err := c.eval(ctx, c.deny, input)
+		if err != nil {
+			return nil, err
+		}
+		deny, ok := answer.(ast.Set)
+		switch {
+		case answer == nil:
+			return nil, fmt.Errorf("%w: set %s: %s is undefined", ErrUndefined, name, c.denyRef)
+		case !ok:
+			return nil, fmt.Errorf("%w: set %s: %s is no set but %s", ErrUndefined, name, c.denyRef, ast.ValueName(answer))
+		case deny.Len() > maxReasons:
+			return nil, fmt.Errorf("%w: set %s gives %d reasons, the limit is %d", ErrEval, name, deny.Len(), maxReasons)
+		}
+		deny.Foreach(func(t *ast.Term) { reasons = append(reasons, c.reason(t.Value, fill)) })
+	}
 	if c.allow != nil {
 		answer, err := c.eval(ctx, c.allow, input)
 		if err != nil {
 			return nil, err
 		}
 		if allowed, ok := answer.(ast.Boolean); !ok || !bool(allowed) {
-			text := fmt.Sprintf("%s of policy set %s is not true", allowRef, name)
+			text := fmt.Sprintf("%s of policy set %s is not true", c.allowRef, name)
 			reasons = append(reasons, c.explain(sallyport.Reason{Code: CodeNotAllowed, Text: text}, fill))
 		}
 	}

@@ -9,7 +9,9 @@
 //   - every module is known to the compiler as "set/path", since two modules of one name
 //     overwrite each other without a word and leave the verdict undefined;
 //   - a package may be declared by one file of a set only;
-//   - a set without modules, or without data.sallyport.merge.deny, does not compile;
+//   - a set without modules, or without data.sallyport.merge.deny, does not compile; a set whose
+//     manifest names other entry points is asked those, and has to define each of them;
+//   - a set whose manifest says rego_version: 0 is read as Rego v0, as it stands;
 //   - built-in functions come from a list of pure ones. There is no network, environment,
 //     clock or randomness: the same set, settings and input give the same verdict for ever.
 //
