@@ -66,12 +66,15 @@ Exit status:
 	}
 	opts.addRepoFlags(cmd.Flags())
 	opts.addTargetFlags(cmd.Flags())
-	opts.output.addFlags(cmd.Flags(), "text", "json", "sarif")
+	opts.output.addFlags(cmd.Flags(), decisionFormats...)
 	return cmd
 }
 
+// decisionFormats are the forms in which a decision is written.
+var decisionFormats = []string{"text", "json", "sarif", "junit", "markdown"}
+
 func runCheckMerge(ctx context.Context, a *app.App, opts checkMergeOptions) error {
-	sinks, err := opts.output.sinks("text", "json", "sarif")
+	sinks, err := opts.output.sinks(decisionFormats...)
 	if err != nil {
 		return err
 	}
@@ -99,6 +102,10 @@ func renderReport(a *app.App, w io.Writer, s sink, r app.Report) error {
 		return render.JSON(w, r.Decision, r.Receipt.ID, &render.LogEntry{Origin: r.Receipt.Origin, Index: r.Receipt.Index})
 	case "sarif":
 		return render.SARIF(w, r.Decision, r.Receipt.ID, app.Version())
+	case "junit":
+		return render.JUnit(w, r.Decision, r.Receipt.ID)
+	case "markdown":
+		return render.Markdown(w, r.Decision, r.Receipt.ID, render.Summary{Missing: r.Missing(), Reviewers: r.Reviewers})
 	default:
 		return render.Text(w, r.Decision, r.Receipt.ID, render.Options{Color: s.file == "-" && colour(a, a.Stdout), Width: width(a.Stdout)})
 	}

@@ -200,6 +200,7 @@ func (a approver) Judge(ctx context.Context, evidence []sallyport.Evidence, c *s
 	if c.Head.Zero() {
 		return merge.Judged{}, nil // a deletion has no content to approve
 	}
+	w.ineligible = ineligible
 	j, err := approval.Judge(ctx, evidence, approval.Context{
 		Repository: w.repository(), TargetRef: c.TargetRef, Change: c, Policies: w.policies, Now: at,
 		Grades:     w.data.ApprovalGrades,

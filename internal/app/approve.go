@@ -306,9 +306,18 @@ func (a *App) RequestApproval(ctx context.Context, o Options) (_ ApprovalRequest
 
 // eligible lists the reviewers who may approve the change at hand.
 func (r *rehearsal) eligible() []string {
+	return r.reviewers(r.Examined.Ineligible)
+}
+
+// reviewers lists the roster's reviewers but for those who may not approve. A nil map says that
+// nobody asked who that is, and then nobody is named.
+func (w *workspace) reviewers(ineligible map[string]string) []string {
+	if ineligible == nil {
+		return nil
+	}
 	var ids []string
-	for _, p := range r.roster.Persons {
-		if r.roster.HasRole(p.ID, identity.RoleReviewer) && r.Examined.Ineligible[p.ID] == "" {
+	for _, p := range w.roster.Persons {
+		if w.roster.HasRole(p.ID, identity.RoleReviewer) && ineligible[p.ID] == "" {
 			ids = append(ids, p.ID)
 		}
 	}

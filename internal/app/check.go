@@ -22,6 +22,13 @@ type Report struct {
 	Receipt  engine.Receipt
 	Input    sallyport.Input
 	Note     string
+	// Reviewers are those who may approve the change, if the gate came to ask.
+	Reviewers []string
+}
+
+// Missing is how many approvals are needed that nobody has given yet.
+func (r Report) Missing() int {
+	return max(0, r.Input.Change.ApprovalsRequired-r.Input.Change.ApprovalsCounting)
 }
 
 // CheckMerge asks the merge gate about the change that o is about. The decision is recorded
@@ -59,7 +66,7 @@ func (w *workspace) check(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return Report{Decision: res.Decision, Receipt: res.Receipt, Input: res.input, Note: w.target.Note}, nil
+	return Report{Decision: res.Decision, Receipt: res.Receipt, Input: res.input, Note: w.target.Note, Reviewers: w.reviewers(w.ineligible)}, nil
 }
 
 // mergeGate is the merge gate with everything in place but a recorder, and the question that

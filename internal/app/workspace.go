@@ -55,6 +55,8 @@ type workspace struct {
 	sets     []policy.Set
 	advice   []string
 	heard    []negative // what was verified and has to be remembered
+
+	ineligible map[string]string // who may not approve the change, and why; nil until it was asked
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {

@@ -128,6 +128,13 @@ func SARIF(w io.Writer, d sallyport.Decision, id sallyport.Digest, version strin
 	return Value(w, sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{run}})
 }
 
+// sarifMessage returns s, which is clean, as a message. A message may hold links, written
+// [text](destination), and these must not be an author's: the bracket that would make one is
+// escaped as Clean escapes what does not print.
+func sarifMessage(s string) sarifText {
+	return sarifText{strings.ReplaceAll(s, "](", `\x5d(`)}
+}
+
 func level(o sallyport.Outcome) string {
 	if o == sallyport.Waiting {
 		return "warning"
@@ -150,7 +157,7 @@ func ruleOf(code string, r sallyport.Reason) sarifRule {
 		help += " Next: " + Clean(r.Next)
 	}
 	rule := sarifRule{
-		ID: code, ShortDescription: sarifText{title}, Help: sarifText{help},
+		ID: code, ShortDescription: sarifMessage(title), Help: sarifMessage(help),
 		HelpURI:              home + "/docs/reasons#" + url.PathEscape(code),
 		DefaultConfiguration: sarifLevel{level(r.Outcome)},
 		Properties:           map[string]any{},
@@ -203,7 +210,7 @@ func resultOf(d sallyport.Decision, code string, r sallyport.Reason, rule int, s
 		props["looked"] = looked
 	}
 	return sarifResult{
-		RuleID: code, RuleIndex: rule, Kind: "fail", Level: level(r.Outcome), Message: sarifText{message},
+		RuleID: code, RuleIndex: rule, Kind: "fail", Level: level(r.Outcome), Message: sarifMessage(message),
 		Locations:           []sarifLocation{loc},
 		PartialFingerprints: map[string]string{"sallyportReason/v1": fmt.Sprintf("%s:%d", print, seen[print])},
 		Properties:          props,
@@ -253,7 +260,7 @@ func pathURI(path string) string {
 func invocationOf(d sallyport.Decision) sarifInvocation {
 	inv := sarifInvocation{ExecutionSuccessful: !d.Undecided, EndTimeUTC: Clean(d.Time)}
 	note := func(level, text string) {
-		inv.Notifications = append(inv.Notifications, sarifNotification{level, sarifText{Clean(text)}})
+		inv.Notifications = append(inv.Notifications, sarifNotification{level, sarifMessage(Clean(text))})
 	}
 	if d.Undecided {
 		note("error", "no decision could be made; treat the gate as shut")
