@@ -14,8 +14,9 @@ import (
 )
 
 func newPolicyCommand(a *app.App) *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "The rules: list, test and try them"}
-	cmd.AddCommand(newPolicyShowCommand(a), newPolicyTestCommand(a), newPolicyEvalCommand(a))
+	cmd := &cobra.Command{Use: "policy", Short: "The rules: list, test, mend and try them"}
+	cmd.AddCommand(newPolicyShowCommand(a), newPolicyTestCommand(a), newPolicyEvalCommand(a),
+		newPolicyLintCommand(a), newPolicyUpgradeCommand(a), newPolicyWhatWouldCommand(a))
 	return cmd
 }
 

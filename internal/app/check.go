@@ -88,6 +88,14 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 	if err != nil {
 		return nil, merge.Params{}, err
 	}
+	g, p := w.gateFor(c)
+	p.Presented = presented
+	return g, p, nil
+}
+
+// gateFor is the merge gate for a change that was read already, under what governs.
+func (w *workspace) gateFor(c sallyport.Change) (*mergeGate, merge.Params) {
+	t := w.target
 	now := w.app.now()
 	g := &merge.Gate{
 		Engine: &engine.Engine{
@@ -113,9 +121,9 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 		TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head, Pusher: w.opts.Pusher,
 		Number: t.Number, URL: t.URL, Branch: t.Branch,
 		Mode: mode, Root: w.gov.Trust.Root, Trust: w.gov.Trust, Policies: w.policies,
-		Advice: w.advice, Presented: presented,
+		Advice: w.advice,
 	}
-	return &mergeGate{Gate: g}, p, nil
+	return &mergeGate{Gate: g}, p
 }
 
 // scanCache returns the cache as the scanner takes it; a nil *sqlite.Cache is no nil interface.

@@ -89,6 +89,18 @@ func (e *Evaluator) Policies() []sallyport.PolicySet {
 }
 
 func compileSet(s Set, d Data) (*compiled, error) {
+	c, err := compileModules(s, d)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.ask(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// compileModules compiles a set without asking whether it can be asked anything.
+func compileModules(s Set, d Data) (*compiled, error) {
 	l, err := load(s)
 	if err != nil {
 		return nil, err
@@ -113,9 +125,6 @@ func compileSet(s Set, d Data) (*compiled, error) {
 		WithPathConflictsCheck(func(path []string) (bool, error) { return holds(data, path), nil })
 	if c.compiler.Compile(l.modules); c.compiler.Failed() {
 		return nil, fmt.Errorf("%w: set %s: %s", ErrCompile, s.Name, said(c.compiler.Errors))
-	}
-	if err := c.ask(); err != nil {
-		return nil, err
 	}
 	return c, nil
 }

@@ -190,7 +190,9 @@ func jsonStructure(b []byte) (string, error) {
 	}
 	walk("", v)
 	// What is empty is left out: an author who writes nothing is not an attack.
-	lines = slices.DeleteFunc(lines, func(s string) bool { return strings.Contains(s, ".place ") || strings.Contains(s, ".set ") || strings.Contains(s, ".title ") || strings.Contains(s, "policySet") })
+	lines = slices.DeleteFunc(lines, func(s string) bool {
+		return strings.Contains(s, ".place ") || strings.Contains(s, ".set ") || strings.Contains(s, ".title ") || strings.Contains(s, "policySet")
+	})
 	slices.Sort(lines)
 	return strings.Join(lines, "\n"), nil
 }

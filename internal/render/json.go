@@ -68,7 +68,9 @@ func Indented(w io.Writer, v any) error {
 // acts where it is shown: unprintable characters; the number signs of what CI systems carry out
 // anywhere in a line (see command); and what begins a tag, for whoever puts JSON into a page.
 func escapeJSON(s string) string {
-	ok := func(i int, r rune) bool { return r != utf8.RuneError && r != '<' && unicode.IsPrint(r) && (r != '#' || !command(s, i)) }
+	ok := func(i int, r rune) bool {
+		return r != utf8.RuneError && r != '<' && unicode.IsPrint(r) && (r != '#' || !command(s, i))
+	}
 	first := -1
 	for i, r := range s {
 		if !ok(i, r) {
