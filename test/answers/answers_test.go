@@ -211,8 +211,8 @@ func TestHostileNames(t *testing.T) {
 				trailer: strings.NewReplacer("\n", " ", "\r", " ").Replace(s), branch: branchName(s),
 			}
 			got := answers(t, staged.Fork(t), n)
-			if got["codes"] == "[approval-missing attestation-missing hidden-unicode secret]" {
-				return // a name that hides something is told, by one more reason in every form
+			if strings.Contains(got["codes"], "hidden-unicode") {
+				return // a name that hides something is told, by more reasons in every form
 			}
 			for form, structure := range want {
 				if got[form] != structure {
