@@ -60,7 +60,7 @@ const twin = "file_1.go"
 // rule's text, holds what set says of it.
 func fields(set func(name string) string) (d sallyport.Decision, s Summary) {
 	f := set
-	r := sallyport.Reason{Code: f("code"), Outcome: sallyport.Shut, Severity: sallyport.High, Title: f("title"), Text: "x " + f("text"), Place: f("place") + "_1", Looked: []string{f("looked")}, Next: "x " + f("next"), Set: "x_" + f("set"), Labels: []string{f("label")}}
+	r := sallyport.Reason{Code: f("code"), Outcome: sallyport.Shut, Severity: sallyport.High, Title: f("title"), Text: "x " + f("text"), Place: f("place") + "_1", Looked: []string{f("looked")}, Next: "x_ " + f("next"), Set: "x_" + f("set"), Labels: []string{f("label")}}
 	lined := r
 	lined.Code, lined.Outcome, lined.Place = "other", sallyport.Waiting, f("place")+":3"
 	d = decision(sallyport.Shut, sallyport.Enforce, r, lined)

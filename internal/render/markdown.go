@@ -44,7 +44,7 @@ func Markdown(w io.Writer, d sallyport.Decision, id sallyport.Digest, s Summary)
 	}
 	m.table(groups, d.Subject, s)
 	if len(d.Advice) > 0 {
-		fmt.Fprintf(&b, "**Advice only:** no later gate may rely on this decision. %s\n\n", aside(d.Advice))
+		fmt.Fprint(&b, "**Advice only:** no later gate may rely on this decision.\n\n")
 	}
 	fmt.Fprintf(&b, "%s", code(string(d.Subject.Digest)))
 	if d.Subject.Name != "" {
@@ -157,21 +157,16 @@ func where(g []sallyport.Reason, subject sallyport.Subject) string {
 	return fmt.Sprintf("%s and %d more", code(places[0]), len(places)-1)
 }
 
-// aside lists the first few of what is said in passing.
-func aside(list []string) string {
-	said := make([]string, 0, len(list))
-	for i, s := range list {
-		if i == 3 {
-			said = append(said, fmt.Sprintf("%d more", len(list)-i))
-			break
-		}
-		said = append(said, prose(s))
-	}
-	return capital(strings.Join(said, "; ")) + "."
-}
-
 // capital begins s, which is not empty and begins with an ASCII character, with a capital.
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// act is what moves a reason on: a command to copy, or a sentence.
+func act(next string) string {
+	if isCommand(next) {
+		return code(next)
+	}
+	return prose(next)
+}
 
 // details are folded. The tags are the only HTML, and a blank line after each makes what follows
 // Markdown again.
@@ -194,7 +189,7 @@ func (m markdown) details(d sallyport.Decision, id sallyport.Digest, groups [][]
 			}
 			fmt.Fprintf(m, "- %s\n", code(reasonText(r, d.Subject)))
 			if r.Next != "" && (i == len(g)-1 || i == maxSame-1 || g[i+1].Next != r.Next) {
-				fmt.Fprintf(m, "- next: %s\n", code(r.Next))
+				fmt.Fprintf(m, "- next: %s\n", act(r.Next))
 			}
 		}
 		left -= len(g)
@@ -203,21 +198,20 @@ func (m markdown) details(d sallyport.Decision, id sallyport.Digest, groups [][]
 	if left > 0 {
 		fmt.Fprintf(m, "And %d more reasons; the JSON output lists them all.\n\n", left)
 	}
-	if len(d.Dropped) > 0 {
-		fmt.Fprint(m, "Evidence that did not verify and was not used:\n\n")
-		for i, x := range d.Dropped {
-			if i == maxSame {
-				fmt.Fprintf(m, "- and %d more\n", len(d.Dropped)-i)
-				break
-			}
-			from := x.Attestation.Short()
-			if x.Source != "" {
-				from += " from " + x.Source
-			}
-			fmt.Fprintf(m, "- %s\n", code(from+": "+x.Why))
+	var dropped []string
+	for _, x := range d.Dropped {
+		from := x.Attestation.Short()
+		if x.Source != "" {
+			from += " from " + x.Source
 		}
-		fmt.Fprintln(m)
+		dropped = append(dropped, code(from+": "+x.Why))
 	}
+	m.list("Evidence that did not verify and was not used:", dropped)
+	var advice []string
+	for _, a := range d.Advice {
+		advice = append(advice, prose(a))
+	}
+	m.list("Why it is advice only:", advice)
 	if d.Resource != "" {
 		fmt.Fprintf(m, "For %s", code(d.Resource))
 		if !id.Zero() {
@@ -226,6 +220,22 @@ func (m markdown) details(d sallyport.Decision, id sallyport.Digest, groups [][]
 		fmt.Fprint(m, "\n\n")
 	}
 	fmt.Fprint(m, "</details>\n")
+}
+
+// list writes the first of some items, and how many more there are.
+func (m markdown) list(title string, items []string) {
+	if len(items) == 0 {
+		return
+	}
+	fmt.Fprintf(m, "%s\n\n", title)
+	for i, item := range items {
+		if i == maxSame {
+			fmt.Fprintf(m, "- and %d more\n", len(items)-i)
+			break
+		}
+		fmt.Fprintf(m, "- %s\n", item)
+	}
+	fmt.Fprintln(m)
 }
 
 // code writes s, whatever it holds, as a code span that fits into a table's cell: the bars and

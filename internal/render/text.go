@@ -136,10 +136,18 @@ func (t *text) group(rs []sallyport.Reason, subject sallyport.Subject) {
 		}
 		// One act that moves several on is said once, after the last of them.
 		if r.Next != "" && (i == len(rs)-1 || i == maxSame-1 || rs[i+1].Next != r.Next) {
-			// Not wrapped: it is there to be copied.
-			fmt.Fprintln(t.w, "  next: "+t.paint(bold, Clean(r.Next)))
+			if isCommand(r.Next) { // not wrapped: it is there to be copied
+				fmt.Fprintln(t.w, "  next: "+t.paint(bold, Clean(r.Next)))
+			} else {
+				t.para("  ", "next: ", r.Next, bold)
+			}
 		}
 	}
+}
+
+// isCommand reports whether what moves a reason on is, or ends with, something to type.
+func isCommand(next string) bool {
+	return strings.Contains(next, "sallyport ") || strings.Contains(next, "git ")
 }
 
 // reasonText is the fact, with the place before it unless the fact names it or the whole
