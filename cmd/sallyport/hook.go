@@ -8,7 +8,7 @@ import (
 
 func newHookCommand(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "hook", Short: "Answer a hook in the contract of whoever calls it"}
-	cmd.AddCommand(newHookPreReceiveCommand(a))
+	cmd.AddCommand(newHookPreReceiveCommand(a), newHookPrePushCommand(a))
 	return cmd
 }
 
@@ -40,5 +40,30 @@ Exit status: 0 accepted; anything else refuses the push.`,
 	}
 	opts.addRepoFlags(cmd.Flags())
 	cmd.Flags().StringArrayVar(&h.Refs, "ref", nil, "gate this `REF` (exact, or ending in /*); repeatable")
+	return cmd
+}
+
+func newHookPrePushCommand(a *app.App) *cobra.Command {
+	var opts repoFlags
+	cmd := &cobra.Command{
+		Use:   "pre-push [REMOTE [URL]]",
+		Short: "Say before a push what the gate would",
+		Long: `Pre-push is the hook of a developer's clone; sallyport init --hooks installs it. It judges each
+branch that is pushed as if it were to land on its target, and prints why it would not.
+
+It is advice. A refusal lets the push go on, unless git config sallyport.prePush is "block";
+"off" makes the hook silent. git push --no-verify skips it, so nothing relies on it.
+
+Exit status: 0 lets git go on; anything else stops the push.`,
+		Args: cobra.MaximumNArgs(2), // git names the remote; what is judged does not depend on it
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			status, err := a.PrePush(cmd.Context(), opts.opts)
+			if err != nil {
+				return err
+			}
+			return exit(status)
+		},
+	}
+	opts.addRepoFlags(cmd.Flags())
 	return cmd
 }

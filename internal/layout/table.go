@@ -70,6 +70,7 @@ var Parts = []Part{
 	// The shipped Rego is data of internal/policy, kept at the top because its readers are not
 	// Go programmers; see partOf.
 	{"policy", Service},
+	{"deploy/*", Service}, // jobs and charts, for the same reason
 
 	{"internal/engine", Engine},
 
