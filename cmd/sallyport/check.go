@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -75,6 +77,9 @@ func runCheckMerge(ctx context.Context, a *app.App, opts checkMergeOptions) erro
 	if err != nil {
 		return err
 	}
+	// A reader that went away is told as every other answer that could not be given, instead of by
+	// the signal that ends most programs without a word.
+	signal.Ignore(syscall.SIGPIPE)
 	step, clear := progress(a)
 	opts.opts.Progress = step
 	report, err := a.CheckMerge(ctx, opts.opts)

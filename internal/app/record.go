@@ -318,6 +318,10 @@ func (w *workspace) recorder(ctx context.Context) (*recorder, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := notBefore(ctx, s.db, w.app.now()); err != nil {
+		s.Close()
+		return nil, err
+	}
 	signer, err := verifierKey(w.path("verifier.key"))
 	if err != nil {
 		s.Close()
