@@ -138,11 +138,11 @@ func within(folder, path string) (bool, error) {
 	if folder == "" {
 		return false, nil
 	}
-	f, err := real(folder)
+	f, err := resolved(folder)
 	if err != nil {
 		return false, err
 	}
-	p, err := real(path)
+	p, err := resolved(path)
 	if err != nil {
 		return false, err
 	}
@@ -150,7 +150,7 @@ func within(folder, path string) (bool, error) {
 	return err != nil || rel == "." || (rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))), nil
 }
 
-func real(path string) (string, error) {
+func resolved(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
