@@ -7,6 +7,7 @@
 //
 //   - the size of the executable;
 //   - start-up: the wall and CPU time of commands that do nothing but start;
+//   - the record, in process: appends to the log, and durable inserts beside the disk's own rate;
 //   - "check merge" over the last 1, 20, 200 and 2,000 commits of a repository, beside
 //     "git log -p" over the same range, which has to read the same objects and is the floor.
 //
@@ -114,6 +115,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	if err := b.startUp(ctx); err != nil {
+		return err
+	}
+	if err := b.record(ctx); err != nil {
 		return err
 	}
 	return b.checks(ctx)
