@@ -103,7 +103,7 @@ func TestHistories(t *testing.T) {
 	}
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nrepository\tcommits\tan agent's\tof these marked\tunmarked\tstripped: person's or bot's\tas a person's (detect, as it is/rewritten)")
+	fmt.Fprintln(w, "\nrepository\tcommits\tan agent's\tof these marked\tunmarked\tstripped: person's or bot's\tagent detect: as it is / rewritten")
 	for _, r := range rows {
 		fmt.Fprintln(w, r)
 	}
