@@ -33,9 +33,9 @@ e2e:
 	$(GO) test -tags e2e ./test/...
 
 # The built program beside git, over BENCH_REPO=/path/to/a/clone or a repository that it makes;
-# then the benchmarks of single packages.
+# beside gitleaks, syft and opa, built from test/peers; then the benchmarks of single packages.
 bench:
-	$(GO) run ./test/bench -repo '$(BENCH_REPO)'
+	$(GO) run ./test/bench -peers -repo '$(BENCH_REPO)'
 	BENCH_REPO='$(BENCH_REPO)' $(GO) test -run '^$$' -bench . -benchmem ./internal/...
 
 # Reads the public vulnerability database, or the copy that GOVULNDB names.
