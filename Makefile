@@ -7,7 +7,7 @@ TOOLS := $(GO) tool -modfile=test/tools/go.mod
 FUZZTIME   ?= 30s
 BENCH_REPO ?=
 
-.PHONY: build test race lint fuzz demo e2e bench vuln ci
+.PHONY: build test race lint fuzz demo e2e peers bench vuln ci
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport ./cmd/sallyport
@@ -32,10 +32,15 @@ demo:
 e2e:
 	$(GO) test -tags e2e ./test/...
 
+# What we make against other programs, and theirs against ours. The programs are built from the
+# versions that test/peers/ pins, which takes minutes the first time.
+peers:
+	$(GO) test -tags peers -timeout 60m ./test/interop
+
 # The built program beside git, over BENCH_REPO=/path/to/a/clone or a repository that it makes;
-# then the benchmarks of single packages.
+# beside gitleaks, syft and opa, built from test/peers; then the benchmarks of single packages.
 bench:
-	$(GO) run ./test/bench -repo '$(BENCH_REPO)'
+	$(GO) run ./test/bench -peers -repo '$(BENCH_REPO)'
 	BENCH_REPO='$(BENCH_REPO)' $(GO) test -run '^$$' -bench . -benchmem ./internal/...
 
 # Reads the public vulnerability database, or the copy that GOVULNDB names.

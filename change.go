@@ -69,6 +69,9 @@ type Change struct {
 	// Passing is content that a commit of the range adds and MergeTree no longer holds: landing
 	// the commits as they are publishes it all the same. Sorted by path and blob.
 	Passing []Passage `json:"passing"`
+
+	// Dependencies is filled by the scanner: the packages that Files add, update or remove, by file.
+	Dependencies []Dependency `json:"dependencies"`
 }
 
 // A Passage is one version of a file on its way through a range of commits. Of the file's units

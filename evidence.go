@@ -74,4 +74,6 @@ type Approval struct {
 	Why         string `json:"why,omitempty"` // why it does not count
 	Head        Digest `json:"head"`          // what was approved
 	Residue     int    `json:"residue"`       // units of the change that it does not cover
+
+	Roles []string `json:"roles"` // that the roster gives the reviewer
 }

@@ -10,7 +10,10 @@ const (
 	FindingIdentity  FindingKind = "identity" // forged or contradictory identity
 	FindingConfig    FindingKind = "agent-config"
 	FindingIncident  FindingKind = "incident"
-	FindingUnscanned FindingKind = "unscanned" // content that could not be scanned: never "clean"
+	FindingUnscanned FindingKind = "unscanned"       // content that could not be scanned: never "clean"
+	FindingWorkflow  FindingKind = "workflow"        // in a CI definition, or an agent started without its questions
+	FindingStatic    FindingKind = "static-analysis" // reported by another tool
+	FindingTest      FindingKind = "test"            // a test that failed
 )
 
 // A Finding is something that a scan saw in new content. It never holds the secret itself.
@@ -24,4 +27,12 @@ type Finding struct {
 	Commit   Digest      `json:"commit,omitempty"`
 	Text     string      `json:"text"`  // what was seen, in one sentence, safe to print
 	State    string      `json:"state"` // open, fixed, not-affected or accepted
+
+	// Of an accepted finding: the exception's attestation, and when it ends (RFC 3339, UTC).
+	AcceptedBy    Digest `json:"accepted_by,omitempty"`
+	AcceptedUntil string `json:"accepted_until,omitempty"`
+	// Of findings that another tool reported: its name, as the report gives it, and how it is known
+	// that the tool said so. Both are empty for what this program recomputed.
+	Tool  string `json:"tool,omitempty"`
+	Grade Grade  `json:"grade,omitempty"`
 }

@@ -14,10 +14,21 @@ type Input struct {
 	PullRequest PullRequest     `json:"pull_request"`
 	Change      ChangeInput     `json:"change"`
 	Findings    []Finding       `json:"findings"`
+	Reports     []ReportInput   `json:"reports,omitempty"` // what other tools reported
 	Evidence    []EvidenceInput `json:"evidence"`
 	Approvals   []Approval      `json:"approvals"`
+	Exceptions  []Exception     `json:"exceptions"`
 	Agents      []AgentInput    `json:"agents"` // one for each agent that the change is attributed to
 	Claims      Claims          `json:"claims"`
+	Lists       []ListInput     `json:"lists,omitempty"` // the lists of data that judged, such as the marks of agents
+}
+
+// ListInput is one list of data, by which version of it was judged.
+type ListInput struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	Digest  Digest `json:"digest"`
+	Signer  string `json:"signer"` // who signed it, as the trust roots name them; empty: it is built in
 }
 
 // Trust says where the policy that judges came from.
@@ -27,6 +38,18 @@ type Trust struct {
 	Source      string `json:"source"`       // ref, history, result (the merge result, equal to the pin) or builtin
 	RootChanged bool   `json:"root_changed"` // the target's tip holds other governed files than the pin
 	ResultRoot  Digest `json:"result_root"`  // of the governed files in the merge result
+
+	Pin     Digest `json:"pin"`     // what is pinned: Root, or where the signed versions that lead to it begin
+	Version int    `json:"version"` // of the root in force; 0 where there is none
+	// Rotation is true if the merge result holds the next version of the root, signed by the
+	// threshold of the root keys. Nothing else may change a pinned root.
+	Rotation bool `json:"rotation"`
+	// RotationFault says why the merge result's root is not the next version, if it holds one.
+	RotationFault string   `json:"rotation_fault"`
+	Signers       []string `json:"signers"` // whose signatures over the merge result's root count
+	// Solo is the person who is the whole team, as the root says; empty for a team. That person
+	// may approve what agents that they operate made, and where two persons are needed one is.
+	Solo string `json:"solo"`
 }
 
 // PullRequest holds the three facts that the simplest policy asks for, and what a forge said.
@@ -70,6 +93,19 @@ type ChangeInput struct {
 	ApprovalsCounting int `json:"approvals_counting"`
 	// Declined names the eligible reviewers whose objection to this content stands.
 	Declined []string `json:"declined"`
+	// Thresholds are the demands for approvals that this change meets with what it touches.
+	Thresholds []ThresholdInput `json:"thresholds"`
+	// Dependencies are the packages that the change adds, updates or removes, by file.
+	Dependencies []Dependency `json:"dependencies"`
+}
+
+// ThresholdInput is a demand for approvals that applies to the change.
+type ThresholdInput struct {
+	Required int      `json:"required"` // different persons
+	Roles    []string `json:"roles"`    // one of which each must have; empty: any
+	Paths    []Path   `json:"paths"`    // what it is about: all of it
+	Place    string   `json:"place"`
+	Why      string   `json:"why"` // what it is about, in words
 }
 
 // CommitInput is a commit with who made it.
@@ -81,6 +117,8 @@ type CommitInput struct {
 	Signature   SignatureCheck `json:"signature"`
 	Merge       bool           `json:"merge"`
 	Evil        bool           `json:"evil"`
+	Agents      []string       `json:"agents"`    // that made it, by attribution or by accepted runs
+	Disclosed   []string       `json:"disclosed"` // agents that a trailer of the message names
 }
 
 // FileInput is a file with the weight of its units by who made them.
@@ -97,6 +135,11 @@ type FileInput struct {
 	Removed     int      `json:"removed"`
 	Attribution Weights  `json:"attribution"` // by who made it
 	Uncovered   Weights  `json:"uncovered"`   // the part of it that no accepted run evidence covers
+
+	// Owners are those whom CODEOWNERS names for the file, where the repository asks for them.
+	Owners         []string `json:"owners"`
+	OwnersApproved bool     `json:"owners_approved"` // enough of them have, by approvals that count
+	OwnersUnknown  []string `json:"owners_unknown"`  // those whom the roster does not know
 }
 
 // Weights counts units by who made them; see [Unit.Weight]. Unattributed holds what nobody
@@ -127,6 +170,28 @@ type EvidenceInput struct {
 	Grade         Grade     `json:"grade"`
 	Logged        Logged    `json:"logged"`
 	Body          any       `json:"body"`
+}
+
+// ReportInput is one tool's report about the change. What it found in the change is among the
+// findings; that it found nothing opens a gate only where policy asks for it by these fields.
+type ReportInput struct {
+	Kind   string `json:"kind"` // sarif, or junit for any report of tests
+	Tool   string `json:"tool"` // its name, as the report gives it
+	Source string `json:"source"`
+	Digest Digest `json:"digest"` // sha256 of the report's bytes
+	// Grade is declared for a file that somebody brought along, and the signer's where a verified
+	// statement about the head or its tree names the report's digest, or holds the report.
+	Grade  Grade     `json:"grade"`
+	Signer Principal `json:"signer"` // who signed that statement; nobody for a file alone
+	// Bound is true if such a statement binds it to this commit.
+	Bound bool `json:"bound"`
+	// Complete is true if the report says that the tool ran to its end and looked at something.
+	Complete   bool   `json:"complete"`
+	Why        string `json:"why,omitempty"` // why it is not complete
+	Results    int    `json:"results"`       // all of them; of tests, those that ran
+	New        int    `json:"new"`           // those that are findings of this change
+	Elsewhere  int    `json:"elsewhere"`     // those at places that the change does not touch
+	Suppressed int    `json:"suppressed"`    // those that the tool says somebody dismissed: a claim
 }
 
 // AgentInput is an agent that the change is attributed to.

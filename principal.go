@@ -55,8 +55,10 @@ const (
 	SignatureNone        = "none"
 	SignatureGood        = "good"         // verified against a key in the roster
 	SignatureBad         = "bad"          // present and does not verify
-	SignatureUnknownKey  = "unknown-key"  // verifies under a key that the roster does not hold
-	SignatureUnsupported = "not-verified" // a kind that is not verified yet: never good
+	SignatureUnknownKey  = "unknown-key"  // of a key that the roster does not hold, or does not let sign
+	SignatureExpired     = "expired"      // of a known key or certificate, outside its time
+	SignatureRevoked     = "revoked"      // of a known key that was revoked
+	SignatureUnsupported = "not-verified" // it cannot be verified here: never good
 )
 
 // A SignatureCheck is what verifying a commit's signature gave.
@@ -64,7 +66,7 @@ type SignatureCheck struct {
 	Kind   string `json:"kind"` // ssh, openpgp, x509 or none
 	State  string `json:"state"`
 	Person string `json:"person,omitempty"` // the roster's id of the key's owner
-	Key    string `json:"key,omitempty"`    // fingerprint
+	Key    string `json:"key,omitempty"`    // fingerprint, or the identity in a certificate
 	Grade  Grade  `json:"grade,omitempty"`  // declared, or present for a touched, enrolled sk- key
 	Detail string `json:"detail,omitempty"` // why it is not good
 }

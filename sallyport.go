@@ -110,6 +110,18 @@ type Reason struct {
 	Next     string   `json:"next,omitempty"`     // the command or act that moves things on
 	Set      string   `json:"set,omitempty"`      // the policy set that said so
 	Labels   []string `json:"labels,omitempty"`   // OWASP ASI, MITRE ATLAS, SLSA
+
+	// Mode is what the reason does to the caller where its rule has a mode of its own; empty
+	// means the decision's. EffectiveOn is the day from which the rule enforces, if it has one:
+	// before it, Mode is Warn or Observe. Neither changes Outcome.
+	Mode        Mode   `json:"mode,omitempty"`
+	EffectiveOn string `json:"effective_on,omitempty"` // 2006-01-02, UTC
+
+	// What the reason is about, complete where it is stated: an exception is held against it.
+	Paths   []Path `json:"paths,omitempty"`   // every path, old names too
+	Finding string `json:"finding,omitempty"` // the finding's id
+	Rule    string `json:"rule,omitempty"`    // the rule that made the finding
+	Package string `json:"package,omitempty"` // package URL
 }
 
 // A Severity orders findings and reasons.
@@ -143,9 +155,14 @@ type Decision struct {
 	Advice   []string    `json:"advice"`   // why later gates must not rely on it; empty if they may
 	Policies []PolicySet `json:"policies"` // what judged
 	Root     Digest      `json:"root,omitempty"`
-	Input    Digest      `json:"input"`    // sha256 of the policy input, which the store keeps
-	Evidence []Digest    `json:"evidence"` // the attestations that verified
-	Dropped  []Dropped   `json:"dropped"`  // the attestations that did not, and why
+	Solo     string      `json:"solo,omitempty"` // the one person of a team of one, who may approve their own
+	Input    Digest      `json:"input"`          // sha256 of the policy input, which the store keeps
+	Evidence []Digest    `json:"evidence"`       // the attestations that verified
+	Dropped  []Dropped   `json:"dropped"`        // the attestations that did not, and why
+
+	// Excepted are the reasons that a signed exception holds off. They keep the gate from
+	// nothing, and they stay told.
+	Excepted []Excepted `json:"excepted,omitempty"`
 
 	// Undecided is set when the policy could not be applied (it failed, is empty, or left its
 	// verdict undefined). The outcome is then Shut in every mode.
@@ -178,18 +195,41 @@ const (
 )
 
 // ExitStatus returns what a command that printed d exits with. Modes turn 2 and 3 into 0 and
-// nothing else.
+// nothing else: what is left is the strictest outcome among the reasons that are enforced. A
+// reason's own mode goes before the decision's.
 func (d Decision) ExitStatus() int {
-	switch {
-	case d.Undecided:
+	if d.Undecided {
 		return ExitUndecided
-	case d.Outcome == Open:
+	}
+	switch d.enforced() {
+	case Open:
 		return ExitOpen
-	case !d.Mode.Enforces():
-		return 0
-	case d.Outcome == Waiting:
+	case Waiting:
 		return ExitWaiting
 	default:
 		return ExitShut
 	}
+}
+
+// enforced is the outcome as far as it is enforced.
+func (d Decision) enforced() Outcome {
+	told, enforced := Open, Open
+	for _, r := range d.Reasons {
+		told = min(told, r.Outcome)
+		if d.ModeOf(r).Enforces() {
+			enforced = min(enforced, r.Outcome)
+		}
+	}
+	if d.Outcome < told && d.Mode.Enforces() {
+		return d.Outcome // no reason says so much, so no rule's mode can take it back
+	}
+	return enforced
+}
+
+// ModeOf returns the mode in which r acts: its own, else the decision's.
+func (d Decision) ModeOf(r Reason) Mode {
+	if r.Mode != "" {
+		return r.Mode
+	}
+	return d.Mode
 }

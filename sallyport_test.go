@@ -57,6 +57,40 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
+// A rule's mode changes the exit status by exactly its own reasons.
+func TestExitStatusByRule(t *testing.T) {
+	shut := func(m Mode) Reason { return Reason{Outcome: Shut, Mode: m} }
+	waits := func(m Mode) Reason { return Reason{Outcome: Waiting, Mode: m} }
+	for _, tt := range []struct {
+		name    string
+		outcome Outcome
+		mode    Mode
+		reasons []Reason
+		want    int
+	}{
+		{"no rule has a mode", Shut, Enforce, []Reason{shut("")}, ExitShut},
+		{"the only reason warns", Shut, Enforce, []Reason{shut(Warn)}, 0},
+		{"what warns beside what shuts", Shut, Enforce, []Reason{shut(Warn), shut("")}, ExitShut},
+		{"what warns beside what waits", Shut, Enforce, []Reason{shut(Observe), waits("")}, ExitWaiting},
+		{"a rule enforces where the repository observes", Shut, Observe, []Reason{shut(Enforce), waits("")}, ExitShut},
+		{"a rule without a mode observes with the repository", Shut, Observe, []Reason{shut("")}, 0},
+		{"a mode that is none enforces", Shut, Enforce, []Reason{shut("misspelt")}, ExitShut},
+		{"an outcome that no reason gives", Shut, Enforce, []Reason{waits(Warn)}, ExitShut},
+		{"no reasons", Shut, Enforce, nil, ExitShut},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := Decision{Outcome: tt.outcome, Mode: tt.mode, Reasons: tt.reasons}
+			if got := d.ExitStatus(); got != tt.want {
+				t.Errorf("got %d, want %d", got, tt.want)
+			}
+			d.Undecided = true
+			if got := d.ExitStatus(); got != ExitUndecided {
+				t.Errorf("undecided: got %d", got)
+			}
+		})
+	}
+}
+
 func TestParseDigest(t *testing.T) {
 	sha1, sha256 := strings.Repeat("0a", 20), strings.Repeat("0a", 32)
 	for _, tt := range []struct {

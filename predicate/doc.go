@@ -9,6 +9,8 @@
 //     content, declined it, or took an earlier approval back.
 //   - [AgentRun], https://sallyport.dev/predicate/agent-run/v0.1: a supervisor saw an agent make
 //     these changes in one session, and how that session ended.
+//   - [Exception], https://sallyport.dev/predicate/exception/v0.1: a person held a reason off, for
+//     these refs, codes and places and for a time that ends, or ended such an exception.
 //
 // Rules of reading, for every predicate here:
 //
@@ -25,7 +27,7 @@
 //   - The digests in the predicate and the subjects of its statement must agree; see
 //     [CheckStatement].
 //
-// [DecodeApproval] and [DecodeAgentRun] apply all of them. The schemas ([Schema]) say the same as
+// [DecodeApproval], [DecodeAgentRun] and [DecodeException] apply all of them. The schemas ([Schema]) say the same as
 // far as JSON Schema can: every document that decodes is valid under its schema. The converse
 // fails only where a rule compares fields or knows the calendar. The vectors in testdata hold
 // statements that must be accepted and statements that must be refused, each with the reason.
@@ -45,8 +47,9 @@ import (
 
 // Types of the predicates defined here.
 const (
-	ApprovalType = "https://sallyport.dev/predicate/approval/v0.1"
-	AgentRunType = "https://sallyport.dev/predicate/agent-run/v0.1"
+	ApprovalType  = "https://sallyport.dev/predicate/approval/v0.1"
+	AgentRunType  = "https://sallyport.dev/predicate/agent-run/v0.1"
+	ExceptionType = "https://sallyport.dev/predicate/exception/v0.1"
 )
 
 // timeLayout is RFC 3339 in UTC to the second.
@@ -70,8 +73,9 @@ var schemas embed.FS
 
 // schemaFiles names the schema of each predicate type. It is the list of known types.
 var schemaFiles = map[string]string{
-	ApprovalType: "schema/approval-v0.1.json",
-	AgentRunType: "schema/agent-run-v0.1.json",
+	ApprovalType:  "schema/approval-v0.1.json",
+	AgentRunType:  "schema/agent-run-v0.1.json",
+	ExceptionType: "schema/exception-v0.1.json",
 }
 
 // Schema returns the JSON Schema (2020-12) of a predicate type, and false if the type is not
@@ -102,6 +106,12 @@ func CheckStatement(predicateType string, body json.RawMessage, subjects []map[s
 			return err
 		}
 		return r.checkSubjects(subjects)
+	case ExceptionType:
+		e, err := DecodeException(body)
+		if err != nil {
+			return err
+		}
+		return e.checkSubjects(subjects)
 	}
 	return nil
 }

@@ -48,8 +48,9 @@ func (v vector) subjects() []map[string]string {
 }
 
 var vectorFiles = map[string]string{
-	ApprovalType: "approval-v0.1.json",
-	AgentRunType: "agent-run-v0.1.json",
+	ApprovalType:  "approval-v0.1.json",
+	AgentRunType:  "agent-run-v0.1.json",
+	ExceptionType: "exception-v0.1.json",
 }
 
 func loadVectors(t testing.TB, predicateType string) vectors {
@@ -104,8 +105,9 @@ func TestVectors(t *testing.T) {
 // The schema and the Go type have the same fields, and require the same ones.
 func TestSchemaAgreesWithType(t *testing.T) {
 	for typ, goType := range map[string]reflect.Type{
-		ApprovalType: reflect.TypeFor[Approval](),
-		AgentRunType: reflect.TypeFor[AgentRun](),
+		ApprovalType:  reflect.TypeFor[Approval](),
+		AgentRunType:  reflect.TypeFor[AgentRun](),
+		ExceptionType: reflect.TypeFor[Exception](),
 	} {
 		s := loadSchema(t, typ)
 		if id := s.root["$id"]; id != typ+"/schema.json" {

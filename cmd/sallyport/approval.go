@@ -31,6 +31,7 @@ runs involved, commit authors, co-authors and signers, and the pusher are not el
 type approvalOptions struct {
 	repoFlags
 	key     string
+	openpgp string
 	yes     bool
 	decline bool
 	json    bool
@@ -45,6 +46,19 @@ func (o *approvalOptions) subject(args []string) error {
 		return usagef("name the commit once: as an argument or with --head")
 	}
 	o.opts.Target.Head = strings.TrimPrefix(args[0], "gitCommit:")
+	return nil
+}
+
+// reviewerKey settles by which key a reviewer signs.
+func (o *approvalOptions) reviewerKey() error {
+	switch {
+	case o.key == "" && o.openpgp == "":
+		return usagef("required flag(s) \"key\" or \"openpgp\" not set: name the key that signs")
+	case o.key != "" && o.openpgp != "":
+		return usagef("--key and --openpgp name two keys: one signs")
+	case o.openpgp != "":
+		o.key = app.OpenPGPKey + o.openpgp
+	}
 	return nil
 }
 
@@ -146,19 +160,26 @@ func newApprovalShowCommand(a *app.App) *cobra.Command {
 func newApprovalGiveCommand(a *app.App) *cobra.Command {
 	var opts approvalOptions
 	cmd := &cobra.Command{
-		Use:   "give [COMMIT] --key KEY",
+		Use:   "give [COMMIT] --key KEY | --openpgp FINGERPRINT",
 		Short: "Look at a change and sign that you vouch for exactly it",
-		Long: `Give shows what you are about to vouch for, asks, and signs with your SSH key.
+		Long: `Give shows what you are about to vouch for, asks, and signs with your key.
 
 KEY is one of
   PATH                     a private key file; security keys (sk-) are touched through ssh-keygen
   ssh-agent:FINGERPRINT    a key in the running ssh-agent
   simulated-sk:PATH        a simulated security key, for demonstrations and tests only
 
+With --openpgp gpg signs, with the OpenPGP key of that fingerprint. Nothing in such a signature tells a
+key on a card from one in a file, so it is graded declared: it counts only where the policy's
+approval_grades say so.
+
 Whether the key counts, and at which grade, is decided by the roster on the target ref.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := opts.subject(args); err != nil {
+				return err
+			}
+			if err := opts.reviewerKey(); err != nil {
 				return err
 			}
 			return runApprovalGive(cmd.Context(), a, opts)
@@ -167,9 +188,9 @@ Whether the key counts, and at which grade, is decided by the roster on the targ
 	opts.addRepoFlags(cmd.Flags())
 	opts.addTargetFlags(cmd.Flags())
 	cmd.Flags().StringVar(&opts.key, "key", "", "the reviewer's `KEY`")
+	cmd.Flags().StringVar(&opts.openpgp, "openpgp", "", "let gpg sign with the OpenPGP key of this `FINGERPRINT`")
 	cmd.Flags().BoolVar(&opts.yes, "yes", false, "do not ask (the screen is printed all the same)")
 	cmd.Flags().BoolVar(&opts.decline, "decline", false, "sign that you decline the change instead")
-	_ = cmd.MarkFlagRequired("key")
 	return cmd
 }
 
@@ -215,10 +236,13 @@ func runApprovalGive(ctx context.Context, a *app.App, opts approvalOptions) erro
 func newApprovalRevokeCommand(a *app.App) *cobra.Command {
 	var opts approvalOptions
 	cmd := &cobra.Command{
-		Use:   "revoke ATTESTATION --key KEY",
+		Use:   "revoke ATTESTATION --key KEY | --openpgp FINGERPRINT",
 		Short: "Take back an approval that you gave",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := opts.reviewerKey(); err != nil {
+				return err
+			}
 			given, err := a.RevokeApproval(cmd.Context(), opts.opts, args[0], opts.key)
 			if err != nil {
 				return err
@@ -230,7 +254,7 @@ func newApprovalRevokeCommand(a *app.App) *cobra.Command {
 	opts.addRepoFlags(cmd.Flags())
 	opts.addTargetFlags(cmd.Flags())
 	cmd.Flags().StringVar(&opts.key, "key", "", "the reviewer's `KEY`, as for approval give")
-	_ = cmd.MarkFlagRequired("key")
+	cmd.Flags().StringVar(&opts.openpgp, "openpgp", "", "let gpg sign with the OpenPGP key of this `FINGERPRINT`")
 	return cmd
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -53,6 +55,10 @@ in the log and prints it.
 In GitHub Actions and GitLab CI the change is what the job is about; elsewhere it is HEAD
 against the remote's default branch.
 
+What --sarif and --junit bring can make the check stricter: results in the change and failed tests
+are findings. That they find nothing counts only where a verified statement binds them to the head
+(see docs/scans.md).
+
 A check on the machine of whoever wrote the change is advice, and says so.
 
 Exit status:
@@ -66,15 +72,23 @@ Exit status:
 	}
 	opts.addRepoFlags(cmd.Flags())
 	opts.addTargetFlags(cmd.Flags())
-	opts.output.addFlags(cmd.Flags(), "text", "json", "sarif")
+	cmd.Flags().StringArrayVar(&opts.opts.SARIF, "sarif", nil, "a SARIF 2.1.0 `FILE` that another tool wrote about the head; repeatable")
+	cmd.Flags().StringArrayVar(&opts.opts.JUnit, "junit", nil, "a JUnit XML `FILE` with the results of tests of the head; repeatable")
+	opts.output.addFlags(cmd.Flags(), decisionFormats...)
 	return cmd
 }
 
+// decisionFormats are the forms in which a decision is written.
+var decisionFormats = []string{"text", "json", "sarif", "junit", "markdown"}
+
 func runCheckMerge(ctx context.Context, a *app.App, opts checkMergeOptions) error {
-	sinks, err := opts.output.sinks("text", "json", "sarif")
+	sinks, err := opts.output.sinks(decisionFormats...)
 	if err != nil {
 		return err
 	}
+	// A reader that went away is told as every other answer that could not be given, instead of by
+	// the signal that ends most programs without a word.
+	signal.Ignore(syscall.SIGPIPE)
 	step, clear := progress(a)
 	opts.opts.Progress = step
 	report, err := a.CheckMerge(ctx, opts.opts)
@@ -99,7 +113,15 @@ func renderReport(a *app.App, w io.Writer, s sink, r app.Report) error {
 		return render.JSON(w, r.Decision, r.Receipt.ID, &render.LogEntry{Origin: r.Receipt.Origin, Index: r.Receipt.Index})
 	case "sarif":
 		return render.SARIF(w, r.Decision, r.Receipt.ID, app.Version())
+	case "junit":
+		return render.JUnit(w, r.Decision, r.Receipt.ID)
+	case "markdown":
+		return render.Markdown(w, r.Decision, r.Receipt.ID, render.Summary{Missing: r.Missing(), Reviewers: r.Reviewers})
 	default:
-		return render.Text(w, r.Decision, r.Receipt.ID, render.Options{Color: s.file == "-" && colour(a, a.Stdout), Width: width(a.Stdout)})
+		o := render.Options{Color: s.file == "-" && colour(a, a.Stdout), Width: width(a.Stdout)}
+		if err := render.Text(w, r.Decision, r.Receipt.ID, o); err != nil {
+			return err
+		}
+		return render.Told(w, r.Decision, r.Input.Findings, r.Input.Reports, o)
 	}
 }

@@ -15,7 +15,7 @@ func newKeyCommand(a *app.App) *cobra.Command {
 		Long: `Keys made here sign attestations of tools. Reviewers approve with their own SSH keys, which
 ssh-keygen makes.`,
 	}
-	cmd.AddCommand(newKeyGenerateCommand(a), newKeyShowCommand(a))
+	cmd.AddCommand(newKeyGenerateCommand(a), newKeyShowCommand(a), newKeyAttestVerifyCommand(a))
 	return cmd
 }
 

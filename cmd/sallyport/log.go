@@ -21,7 +21,8 @@ func newLogCommand(a *app.App) *cobra.Command {
 lives beside the other state; its checkpoints are signed notes (C2SP tlog-checkpoint) and its
 proofs verify offline.`,
 	}
-	cmd.AddCommand(newLogInitCommand(a), newLogStatusCommand(a), newLogProveCommand(a), newLogVerifyCommand(a), newLogTailCommand(a))
+	cmd.AddCommand(newLogInitCommand(a), newLogStatusCommand(a), newLogProveCommand(a), newLogVerifyCommand(a), newLogTailCommand(a),
+		newLogAddCommand(a), newLogCheckpointCommand(a))
 	return cmd
 }
 

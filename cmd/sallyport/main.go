@@ -152,12 +152,13 @@ Exit status of every command that decides:
 		newCheckCommand(a),
 		newExplainCommand(a),
 		newAgentCommand(a),
-		newApprovalCommand(a),
+		newApprovalCommand(a), newExceptionCommand(a),
 		newAttestCommand(a),
 		newVerifyCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),
 		newRootTrustCommand(a),
+		newDataCommand(a),
 		newLogCommand(a),
 		newKeyCommand(a),
 		newHookCommand(a),
@@ -195,7 +196,11 @@ func guard(cmd *cobra.Command) {
 		}
 	} else {
 		cmd.PreRunE = func(c *cobra.Command, _ []string) error {
-			if err := c.ValidateRequiredFlags(); err != nil {
+			err := c.ValidateRequiredFlags()
+			if err == nil {
+				err = c.ValidateFlagGroups()
+			}
+			if err != nil {
 				return wrongUse(c, err)
 			}
 			return nil

@@ -30,6 +30,7 @@ func TestSinks(t *testing.T) {
 		{name: "to a file, and the text is still told", specs: []string{"sarif=gate.sarif"}, want: []sink{{"text", "-"}, {"sarif", "gate.sarif"}}},
 		{name: "to a file whose name holds the sign", specs: []string{"json=a=b"}, want: []sink{{"text", "-"}, {"json", "a=b"}}},
 		{name: "several", specs: []string{"sarif=s", "json=-", "text=t"}, want: []sink{{"sarif", "s"}, {"json", "-"}, {"text", "t"}}},
+		{name: "for the forge", specs: []string{"markdown=summary.md", "junit=gate.xml"}, want: []sink{{"text", "-"}, {"markdown", "summary.md"}, {"junit", "gate.xml"}}},
 		{name: "two for standard output", specs: []string{"sarif"}, json: true, err: "only one output"},
 		{name: "no such format", specs: []string{"xml=x"}, err: "unknown output format"},
 		{name: "no file", specs: []string{"json="}, err: "name a file"},
@@ -37,7 +38,7 @@ func TestSinks(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := outputFlag{specs: c.specs, json: c.json}
-			got, err := o.sinks("text", "json", "sarif")
+			got, err := o.sinks(decisionFormats...)
 			if c.err != "" {
 				var usage usageError
 				if !errors.As(err, &usage) || !strings.Contains(err.Error(), c.err) {

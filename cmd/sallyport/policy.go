@@ -2,17 +2,21 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/app"
+	"github.com/sallyport-dev/sallyport/internal/policy"
+	"github.com/sallyport-dev/sallyport/internal/render"
 )
 
 func newPolicyCommand(a *app.App) *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "The rules: list, test and try them"}
-	cmd.AddCommand(newPolicyShowCommand(a), newPolicyTestCommand(a), newPolicyEvalCommand(a))
+	cmd := &cobra.Command{Use: "policy", Short: "The rules: list, test, mend and try them"}
+	cmd.AddCommand(newPolicyShowCommand(a), newPolicyTestCommand(a), newPolicyEvalCommand(a),
+		newPolicyLintCommand(a), newPolicyUpgradeCommand(a), newPolicyWhatWouldCommand(a))
 	return cmd
 }
 
@@ -47,9 +51,12 @@ func newPolicyShowCommand(a *app.App) *cobra.Command {
 			for _, s := range show.Sets {
 				fmt.Fprintf(a.Stdout, "\n  set %-12s %s", s.Name, s.Digest)
 			}
-			fmt.Fprintln(a.Stdout)
+			fmt.Fprintf(a.Stdout, "\n  level %s\n", show.Level)
 			for _, r := range show.Rules {
 				fmt.Fprintf(a.Stdout, "\n%s  (%s, %s)\n  %s\n  why: %s\n  next: %s\n", r.Code, r.Outcome, r.Severity, r.Title, r.Why, strings.ReplaceAll(r.Remedy, "{head}", "COMMIT"))
+				if m := show.ModeOf(r); m != "" {
+					fmt.Fprintf(a.Stdout, "  %s\n", m)
+				}
 				if len(r.Labels) > 0 {
 					fmt.Fprintf(a.Stdout, "  %s\n", strings.Join(r.Labels, " · "))
 				}
@@ -63,7 +70,8 @@ func newPolicyShowCommand(a *app.App) *cobra.Command {
 }
 
 func newPolicyTestCommand(a *app.App) *cobra.Command {
-	var asJSON bool
+	var output outputFlag
+	formats := []string{"text", "json", "junit"}
 	cmd := &cobra.Command{
 		Use:   "test [FOLDER]",
 		Short: "Run the cases of a policy set",
@@ -73,6 +81,10 @@ its cases. Without FOLDER it runs the cases of the built-in baseline.
 Exit status: 0 all pass, 1 could not run, 2 some fail, 64 wrong usage.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			sinks, err := output.sinks(formats...)
+			if err != nil {
+				return err
+			}
 			folder := ""
 			if len(args) == 1 {
 				folder = args[0]
@@ -81,20 +93,10 @@ Exit status: 0 all pass, 1 could not run, 2 some fail, 64 wrong usage.`,
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				if err := printJSON(a.Stdout, res); err != nil {
+			for _, s := range sinks {
+				if err := s.write(a.Stdout, func(w io.Writer) error { return renderCases(w, s.format, res) }); err != nil {
 					return err
 				}
-			} else {
-				for _, c := range res.Cases {
-					if !c.Pass {
-						fmt.Fprintf(a.Stdout, "FAIL %s: %s\n  %s\n", c.File, c.Note, oneLine(c.Why))
-					}
-				}
-				for _, code := range res.Unproved {
-					fmt.Fprintf(a.Stdout, "no case wants %s\n", code)
-				}
-				fmt.Fprintf(a.Stdout, "%d passed, %d failed\n", len(res.Cases)-res.Failed(), res.Failed())
 			}
 			if res.Failed() > 0 {
 				return exitStatus(sallyport.ExitShut)
@@ -102,8 +104,36 @@ Exit status: 0 all pass, 1 could not run, 2 some fail, 64 wrong usage.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	output.addFlags(cmd.Flags(), formats...)
 	return cmd
+}
+
+// renderCases writes what running cases gave.
+func renderCases(w io.Writer, format string, res policy.Results) error {
+	switch format {
+	case "json":
+		return printJSON(w, res)
+	case "junit":
+		s := render.Suite{Name: "policy set " + res.Set}
+		for _, c := range res.Cases {
+			k := render.SuiteCase{Class: "policy." + res.Set + "." + strings.TrimSuffix(c.File, "_test.yaml"), Name: c.Note, Kind: "verdict", Failure: c.Why}
+			if !c.Pass && k.Failure == "" {
+				k.Failure = "it failed"
+			}
+			s.Cases = append(s.Cases, k)
+		}
+		return render.JUnitSuite(w, s)
+	}
+	for _, c := range res.Cases {
+		if !c.Pass {
+			fmt.Fprintf(w, "FAIL %s: %s\n  %s\n", oneLine(c.File), oneLine(c.Note), oneLine(c.Why))
+		}
+	}
+	for _, code := range res.Unproved {
+		fmt.Fprintf(w, "no case wants %s\n", oneLine(code))
+	}
+	_, err := fmt.Fprintf(w, "%d passed, %d failed\n", len(res.Cases)-res.Failed(), res.Failed())
+	return err
 }
 
 func newPolicyEvalCommand(a *app.App) *cobra.Command {

@@ -149,7 +149,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if strings.ContainsRune(out+errs, '\x1b') {
 		ts.Fatalf("an escape sequence in a pipe")
 	}
-	if slices.Contains(args, "pre-receive") {
+	if slices.Contains(args, "pre-receive") || slices.Contains(args, "pre-push") {
 		return // answers whoever pushes, on standard error
 	}
 	count := map[string]int{}

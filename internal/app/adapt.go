@@ -105,7 +105,7 @@ func (e evaluator) Evaluate(ctx context.Context, gate sallyport.Gate, input []by
 	if err != nil {
 		return engine.Verdict{}, policyError(err)
 	}
-	return engine.Verdict{Outcome: v.Outcome, Reasons: v.Reasons}, nil
+	return engine.Verdict{Outcome: v.Outcome, Reasons: v.Reasons, Excepted: v.Excepted}, nil
 }
 
 // brokenPolicy is a policy that cannot be applied.
@@ -159,7 +159,7 @@ func (i identifier) Commits(cs []sallyport.Commit) ([]merge.Author, func(*sallyp
 	for n := range cs {
 		r := i.id.Commit(&cs[n])
 		results[n] = r
-		authors[n] = merge.Author{Attribution: r.Attribution, Signature: r.SignatureCheck, Findings: r.Findings, Names: r.Claimed}
+		authors[n] = merge.Author{Attribution: r.Attribution, Signature: r.SignatureCheck, Findings: r.Findings, Names: r.Claimed, Disclosed: i.id.Disclosed(&cs[n])}
 	}
 	return authors, func(f *sallyport.File, u sallyport.Unit) sallyport.Attribution {
 		a := i.id.Unit(f.Path, u, results)
@@ -200,6 +200,7 @@ func (a approver) Judge(ctx context.Context, evidence []sallyport.Evidence, c *s
 	if c.Head.Zero() {
 		return merge.Judged{}, nil // a deletion has no content to approve
 	}
+	w.ineligible = ineligible
 	j, err := approval.Judge(ctx, evidence, approval.Context{
 		Repository: w.repository(), TargetRef: c.TargetRef, Change: c, Policies: w.policies, Now: at,
 		Grades:     w.data.ApprovalGrades,
@@ -217,6 +218,9 @@ func (a approver) Judge(ctx context.Context, evidence []sallyport.Evidence, c *s
 		Residue: w.diff.Residue,
 		Authors: a.authors,
 	})
+	for i := range j.Approvals {
+		j.Approvals[i].Roles = w.roster.RolesOf(j.Approvals[i].Reviewer)
+	}
 	return merge.Judged{Approvals: j.Approvals, Residue: j.Residue, Declined: j.Declined}, err
 }
 
@@ -227,12 +231,12 @@ func (a approver) authors(ctx context.Context, onto, head string) (map[string]st
 		return nil, missing(err)
 	}
 	commits := c.Commits
-	id := identity.New(a.w.roster, a.w.app.now())
+	id := a.w.newIdentifier(ctx, a.w.app.now())
 	names := map[string]string{}
 	for i := range commits {
 		r := id.Commit(&commits[i])
 		for _, n := range append(r.Claimed, r.Attribution.Operator) {
-			if n != "" {
+			if n != "" && n != a.w.gov.Trust.Solo {
 				names[n] = "is named by commit " + commits[i].ID.Short()
 			}
 		}

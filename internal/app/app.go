@@ -48,7 +48,9 @@ type Options struct {
 	Pin      string // digest of the pinned root; empty: $SALLYPORT_ROOT
 	Target   TargetOptions
 	Bundles  []string // attestation files that the caller brings along
-	Pusher   string   // a roster id that the enforcement point authenticated
+	SARIF    []string // reports of other tools that the caller brings along
+	JUnit    []string
+	Pusher   string // a roster id that the enforcement point authenticated
 	Progress func(step string)
 }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/approval"
 	"github.com/sallyport-dev/sallyport/internal/base/durable"
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
-	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/gate/merge"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/predicate"
@@ -74,11 +73,7 @@ func (a *App) Ceremony(ctx context.Context, o Options, keyRef string) (_ *Ceremo
 	defer done(&err, r.Close)
 	reviewer := ""
 	if keyRef != "" {
-		signer, err := openSSH(ctx, keyRef)
-		if err != nil {
-			return nil, err
-		}
-		if reviewer, err = r.reviewer(signer); err != nil {
+		if _, reviewer, err = r.openReviewer(ctx, keyRef); err != nil {
 			return nil, err
 		}
 	}
@@ -88,7 +83,7 @@ func (a *App) Ceremony(ctx context.Context, o Options, keyRef string) (_ *Ceremo
 func (r *rehearsal) ceremony(reviewer string) *Ceremony {
 	in := approval.ScreenInput{
 		Reviewer: orDefault(reviewer, "(whoever signs)"), Input: r.Input, Change: &r.Examined.Change,
-		Policies: r.policies, Reasons: r.Decision.Reasons, Protected: r.data.ProtectedClasses,
+		Policies: r.policies, Reasons: r.Decision.Reasons, Excepted: r.Decision.Excepted, Protected: r.data.ProtectedClasses,
 		Expires: r.app.now().Add(approval.DefaultLifetime),
 	}
 	return &Ceremony{
@@ -144,11 +139,7 @@ func (a *App) GiveApproval(ctx context.Context, o Options, c *Ceremony, keyRef s
 		return Given{}, err
 	}
 	defer done(&err, r.Close)
-	signer, err := openSSH(ctx, keyRef)
-	if err != nil {
-		return Given{}, err
-	}
-	reviewer, err := r.reviewer(signer)
+	signer, reviewer, err := r.openReviewer(ctx, keyRef)
 	if err != nil {
 		return Given{}, err
 	}
@@ -192,8 +183,8 @@ func (a *App) GiveApproval(ctx context.Context, o Options, c *Ceremony, keyRef s
 }
 
 // sign signs a reviewer's statement, checks that it verifies here, and keeps it.
-func (w *workspace) sign(ctx context.Context, st sallyport.Statement, signer sshsig.Signer, reviewer string) (Given, sallyport.Evidence, error) {
-	bundle, err := evidence.SignSSH(ctx, st, signer)
+func (w *workspace) sign(ctx context.Context, st sallyport.Statement, signer reviewerKey, reviewer string) (Given, sallyport.Evidence, error) {
+	bundle, err := signer.bundle(ctx, st)
 	if err != nil {
 		return Given{}, sallyport.Evidence{}, err
 	}
@@ -201,8 +192,9 @@ func (w *workspace) sign(ctx context.Context, st sallyport.Statement, signer ssh
 	if err != nil {
 		return Given{}, sallyport.Evidence{}, fmt.Errorf("what was just signed does not verify: %w", err)
 	}
-	// What takes something back is in the log before anybody hears that it was signed.
-	if kind := negativeKind(ev); kind != "" {
+	// What takes something back, or holds something off, is in the log before anybody hears that it
+	// was signed.
+	if kind := entryKind(ev); kind != "" {
 		if err := w.logNegative(ctx, negative{kind, bundle}); err != nil {
 			return Given{}, sallyport.Evidence{}, err
 		}
@@ -236,11 +228,7 @@ func (a *App) RevokeApproval(ctx context.Context, o Options, attestation, keyRef
 	if err != nil {
 		return Given{}, err
 	}
-	signer, err := openSSH(ctx, keyRef)
-	if err != nil {
-		return Given{}, err
-	}
-	reviewer, err := w.reviewer(signer)
+	signer, reviewer, err := w.openReviewer(ctx, keyRef)
 	if err != nil {
 		return Given{}, err
 	}
@@ -306,9 +294,18 @@ func (a *App) RequestApproval(ctx context.Context, o Options) (_ ApprovalRequest
 
 // eligible lists the reviewers who may approve the change at hand.
 func (r *rehearsal) eligible() []string {
+	return r.reviewers(r.Examined.Ineligible)
+}
+
+// reviewers lists the roster's reviewers but for those who may not approve. A nil map says that
+// nobody asked who that is, and then nobody is named.
+func (w *workspace) reviewers(ineligible map[string]string) []string {
+	if ineligible == nil {
+		return nil
+	}
 	var ids []string
-	for _, p := range r.roster.Persons {
-		if r.roster.HasRole(p.ID, identity.RoleReviewer) && r.Examined.Ineligible[p.ID] == "" {
+	for _, p := range w.roster.Persons {
+		if w.roster.HasRole(p.ID, identity.RoleReviewer) && ineligible[p.ID] == "" {
 			ids = append(ids, p.ID)
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/change"
 	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/gate/merge"
-	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/scan"
 )
 
@@ -22,6 +21,13 @@ type Report struct {
 	Receipt  engine.Receipt
 	Input    sallyport.Input
 	Note     string
+	// Reviewers are those who may approve the change, if the gate came to ask.
+	Reviewers []string
+}
+
+// Missing is how many approvals are needed that nobody has given yet.
+func (r Report) Missing() int {
+	return max(0, r.Input.Change.ApprovalsRequired-r.Input.Change.ApprovalsCounting)
 }
 
 // CheckMerge asks the merge gate about the change that o is about. The decision is recorded
@@ -59,7 +65,7 @@ func (w *workspace) check(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return Report{Decision: res.Decision, Receipt: res.Receipt, Input: res.input, Note: w.target.Note}, nil
+	return Report{Decision: res.Decision, Receipt: res.Receipt, Input: res.input, Note: w.target.Note, Reviewers: w.reviewers(w.ineligible)}, nil
 }
 
 // mergeGate is the merge gate with everything in place but a recorder, and the question that
@@ -77,10 +83,33 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 	if err := w.governed(ctx, c.MergeTree.Hex()); err != nil {
 		return nil, merge.Params{}, err
 	}
+	pusher, note, err := w.who(ctx)
+	if err != nil {
+		return nil, merge.Params{}, err
+	}
+	w.target.Note = orDefault(w.target.Note, note)
+	if err := w.external(ctx); err != nil {
+		return nil, merge.Params{}, err
+	}
 	presented, err := readBundles(w.opts.Bundles)
 	if err != nil {
 		return nil, merge.Params{}, err
 	}
+	reports, err := w.reports()
+	if err != nil {
+		return nil, merge.Params{}, err
+	}
+	g, p, err := w.gateFor(ctx, c)
+	if err != nil {
+		return nil, merge.Params{}, err
+	}
+	g.Reporter, p.Presented, p.Pusher = reports, presented, orDefault(w.opts.Pusher, pusher)
+	return g, p, nil
+}
+
+// gateFor is the merge gate for a change that was read already, under what governs.
+func (w *workspace) gateFor(ctx context.Context, c sallyport.Change) (*mergeGate, merge.Params, error) {
+	t := w.target
 	now := w.app.now()
 	g := &merge.Gate{
 		Engine: &engine.Engine{
@@ -88,25 +117,31 @@ func (w *workspace) mergeGate(ctx context.Context) (*mergeGate, merge.Params, er
 			Now: w.app.now,
 		},
 		Differ:     differ{known: c, diff: w.diff},
-		Identifier: identifier{identity.New(w.roster, now), w.roster},
+		Identifier: identifier{w.newIdentifier(ctx, now), w.roster},
 		Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
 		Approver:   approver{w},
 		Repository: w.repository(),
 		Accepted: merge.Accepted{
 			PersonGrades: w.data.PersonGrades, RunGrades: w.data.RunGrades,
-			UnattributedVouch: w.data.Unattributed == "vouchable", Approvals: w.cfg.Data.ApprovalsRequired,
+			UnattributedVouch: w.data.Unattributed == "vouchable", Approvals: approvalsRequired(w.cfg),
 		},
 		Progress: w.opts.step,
+		Excepter: excepter{w},
 	}
+	team, err := w.team(ctx)
+	if err != nil {
+		return nil, merge.Params{}, err
+	}
+	g.Team = team
 	mode := w.cfg.Mode
 	if w.gov.Trust.RootChanged {
 		mode = sallyport.Enforce // whoever changed the governed files does not choose the mode
 	}
 	p := merge.Params{
-		TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head, Pusher: w.opts.Pusher,
+		TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head,
 		Number: t.Number, URL: t.URL, Branch: t.Branch,
 		Mode: mode, Root: w.gov.Trust.Root, Trust: w.gov.Trust, Policies: w.policies,
-		Advice: w.advice, Presented: presented,
+		Advice: w.advice, Lists: w.lists,
 	}
 	return &mergeGate{Gate: g}, p, nil
 }

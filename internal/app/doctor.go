@@ -47,6 +47,8 @@ func (a *App) Doctor(ctx context.Context, o Options) []Check {
 		return append(checks, broken("governing files", err))
 	}
 	checks = append(checks, w.checkTrust()...)
+	checks = append(checks, w.checkRoot()...)
+	checks = append(checks, w.checkEnforcers(ctx)...)
 	return append(checks, w.checkLog(ctx)...)
 }
 
@@ -92,8 +94,11 @@ func (w *workspace) checkTrust() []Check {
 	trust := w.gov.Trust
 	if trust.Pinned {
 		c := Check{Name: "root", State: OK, Text: "pinned: " + string(trust.Root)}
+		if trust.Root != trust.Pin {
+			c.Text = fmt.Sprintf("version %d, to which signatures lead from the pinned %s: %s", trust.Version, trust.Pin, trust.Root)
+		}
 		if trust.RootChanged {
-			c = Check{Name: "root", State: Broken, Text: "the target's tip holds other governed files than the pinned root", Next: "sallyport root verify"}
+			c = Check{Name: "root", State: Broken, Text: "the target's tip holds other governed files than the root in force, " + string(trust.Root), Next: "sallyport root verify"}
 		}
 		checks = append(checks, c)
 	} else {

@@ -8,12 +8,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
-	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
 	"github.com/sallyport-dev/sallyport/internal/change"
 	"github.com/sallyport-dev/sallyport/internal/engine"
@@ -43,110 +41,22 @@ func (w *workspace) places() []string {
 func (c collector) Collect(ctx context.Context, subjects []sallyport.Digest) ([]sallyport.Attestation, []sallyport.Dropped, error) {
 	// Approvals are looked for by type as well: the one that covers a squash onto a newer base
 	// is about another head and another tree.
-	subjects = append(append([]sallyport.Digest{}, subjects...), evidence.TypeDigest(predicate.ApprovalType))
+	// Exceptions are about no commit at all.
+	subjects = append(append([]sallyport.Digest{}, subjects...), evidence.TypeDigest(predicate.ApprovalType), evidence.TypeDigest(predicate.ExceptionType))
 	found, dropped, err := c.w.evidenceDir().Collect(ctx, subjects)
 	if err != nil {
 		return nil, nil, err
 	}
-	travelled, lost, err := c.w.travelled(ctx)
+	travelled, lost, err := c.w.travelled(ctx, subjects)
 	if err != nil {
 		return nil, nil, err
 	}
 	remembered, err := c.w.remembered(ctx)
-	return append(append(found, travelled...), remembered...), append(dropped, lost...), err
-}
-
-// Bounds of the evidence ref.
-const (
-	maxTravelled      = 10_000
-	maxTravelledBytes = 256 << 20
-)
-
-// travelled returns the attestations on the evidence ref, and on what is being pushed to it.
-func (w *workspace) travelled(ctx context.Context) ([]sallyport.Attestation, []sallyport.Dropped, error) {
-	tips := slices.Clone(w.pushedEvidence)
-	switch tip, err := w.repo.Ref(ctx, EvidenceRef); {
-	case err == nil:
-		tips = append(tips, tip)
-	case !errors.Is(err, git.ErrNotFound):
-		return nil, nil, fmt.Errorf("read %s: %w", EvidenceRef, err)
-	}
-	var found []sallyport.Attestation
-	var dropped []sallyport.Dropped
-	seen := map[string]bool{}
-	for _, tip := range tips {
-		f, d, err := w.travelledAt(ctx, tip, seen)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read %s: %w", EvidenceRef, err)
-		}
-		found, dropped = append(found, f...), append(dropped, d...)
-	}
-	return found, dropped, nil
-}
-
-// travelledAt returns the attestations in the tree of tip, but for blobs that were seen.
-func (w *workspace) travelledAt(ctx context.Context, tip string, seen map[string]bool) ([]sallyport.Attestation, []sallyport.Dropped, error) {
-	entries, err := w.repo.Ls(ctx, tip, "")
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(entries) > maxTravelled {
-		return nil, nil, fmt.Errorf("it holds %d files, the limit is %d", len(entries), maxTravelled)
-	}
-	var found []sallyport.Attestation
-	var dropped []sallyport.Dropped
-	total := 0
-	for _, e := range entries {
-		if seen[e.OID] {
-			continue
-		}
-		seen[e.OID] = true
-		source := EvidenceRef + ":" + sallyport.Path(e.Path).String()
-		raw, err := w.repo.Blob(ctx, e.OID, maxBundle)
-		if err != nil {
-			dropped = append(dropped, sallyport.Dropped{Source: source, Why: err.Error()})
-			continue
-		}
-		if total += len(raw); total > maxTravelledBytes {
-			return nil, nil, fmt.Errorf("it holds more than %d bytes", maxTravelledBytes)
-		}
-		found = append(found, sallyport.Attestation{Raw: raw, Source: source})
-	}
-	return found, dropped, nil
-}
-
-// keep files an attestation in the state folder, and puts it on the evidence ref, so that a push
-// of that ref takes it to where the gate is.
-func (w *workspace) keep(ctx context.Context, bundle []byte) (sallyport.Digest, error) {
-	d, err := w.evidenceDir().Put(ctx, bundle)
-	if err != nil {
-		return "", err
-	}
-	_, err = w.repo.Publish(ctx, EvidenceRef, map[string][]byte{d.Hex() + ".json": bundle}, "Add "+string(d))
-	return d, err
-}
-
-// PublishEvidence puts every attestation of the state folder on the evidence ref, and returns how
-// many there are. It does not push.
-func (a *App) PublishEvidence(ctx context.Context, o Options) (n int, err error) {
-	w, err := a.open(ctx, o)
-	if err != nil {
-		return 0, err
-	}
-	defer done(&err, w.Close)
-	all, _, err := w.evidenceDir().All(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if len(all) == 0 {
-		return 0, withHint(fmt.Errorf("no attestation is kept in %s", w.path("evidence")), "sallyport approval give, or sallyport attest")
-	}
-	files := make(map[string][]byte, len(all))
-	for _, att := range all {
-		files[att.Digest().Hex()+".json"] = att.Raw
-	}
-	_, err = w.repo.Publish(ctx, EvidenceRef, files, fmt.Sprintf("Add %d attestation(s)", len(files)))
-	return len(files), err
+	found, err = c.w.complete(ctx, append(append(found, travelled...), remembered...))
+	return found, append(dropped, lost...), err
 }
 
 // verifySSH is evidence.SSHVerifier.
@@ -161,7 +71,7 @@ func verifySSH(sig, message []byte, namespace string) (evidence.SSHInfo, error) 
 // newVerifier returns a verifier under keys, at the enforcement point's time.
 func (w *workspace) newVerifier(keys []evidence.Key) *evidence.Verifier {
 	v := evidence.NewVerifier(keys, w.app.now())
-	v.SSH = verifySSH
+	v.SSH, v.OpenPGP, v.Keyless = verifySSH, w.verifyOpenPGP, w.keyless
 	return v
 }
 
@@ -170,7 +80,7 @@ func (w *workspace) newVerifier(keys []evidence.Key) *evidence.Verifier {
 func approvalKey(k identity.Key, now time.Time) evidence.Key {
 	return evidence.Key{
 		Name: k.Person + " " + k.Fingerprint, Principal: sallyport.Principal{Kind: sallyport.Person, Name: k.Person},
-		Types: []string{predicate.ApprovalType}, SSH: k.Fingerprint, SK: k.SK,
+		Types: []string{predicate.ApprovalType, predicate.ExceptionType}, SSH: k.Fingerprint, SK: k.SK,
 		Grade: k.Grade(true, now), NotAfter: k.NotAfter,
 	}
 }
@@ -367,13 +277,33 @@ func (w *workspace) subject(ctx context.Context, s string) ([]sallyport.Digest, 
 	return []sallyport.Digest{d}, filepath.Base(s), nil
 }
 
-// predicateType completes the short names of our own types.
+// cosignTypes are the short names that cosign takes for predicate types, so that a command line is
+// read alike. They are no part of what is signed.
+var cosignTypes = map[string]string{
+	"custom":           "https://cosign.sigstore.dev/attestation/v1",
+	"slsaprovenance":   "https://slsa.dev/provenance/v0.2",
+	"slsaprovenance02": "https://slsa.dev/provenance/v0.2",
+	"slsaprovenance1":  "https://slsa.dev/provenance/v1",
+	"spdx":             "https://spdx.dev/Document",
+	"spdxjson":         "https://spdx.dev/Document",
+	"cyclonedx":        "https://cyclonedx.org/bom",
+	"link":             "https://in-toto.io/Link/v1",
+	"vuln":             "https://cosign.sigstore.dev/attestation/vuln/v1",
+	"openvex":          "https://openvex.dev/ns",
+}
+
+// predicateType completes the short names of our own types, and cosign's.
 func predicateType(s string) string {
 	switch s {
 	case "agent-run":
 		return predicate.AgentRunType
 	case "approval":
 		return predicate.ApprovalType
+	case "exception":
+		return predicate.ExceptionType
+	}
+	if uri, ok := cosignTypes[s]; ok {
+		return uri
 	}
 	return s
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/config"
-	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/render"
 )
@@ -20,6 +19,9 @@ import (
 // PreReceiveOptions say which refs a server gates whatever the configuration says.
 type PreReceiveOptions struct {
 	Refs []string
+	// Pushers are the ways in which the server authenticates who pushes. Those that name somebody
+	// have to agree.
+	Pushers []PusherSource
 }
 
 // A push is one line of what git tells a pre-receive hook.
@@ -126,9 +128,13 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 			w.target.Action = "rewrite"
 		}
 	}
+	w.pushing = pushing{h.Pushers, all}
 	r, err := w.check(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if r.Note != "" {
+		fmt.Fprintf(a.Stderr, "sallyport: note: %s\n", render.Clean(r.Note))
 	}
 	if r.Decision.Outcome != sallyport.Open || len(r.Decision.Advice) > 0 {
 		if err := render.Text(a.Stderr, r.Decision, r.Receipt.ID, render.Options{Width: 78}); err != nil {
@@ -136,77 +142,6 @@ func (a *App) judgePush(ctx context.Context, o Options, h PreReceiveOptions, p p
 		}
 	}
 	return r.Decision.ExitStatus(), nil
-}
-
-// maxGrowth bounds what one push adds to the evidence ref.
-const maxGrowth = 500
-
-// grows refuses a push to the evidence ref that would take something away, or leave there what a
-// check cannot read or has no use for. The ref is not gated, since evidence has to come before
-// the change, so whoever may push at all could otherwise remove an objection or a revocation,
-// keep every check from deciding, or fill the ref for those who come later. History does not
-// matter: the union of two trees may replace either.
-func (w *workspace) grows(ctx context.Context, p push) error {
-	if isZeroID(p.after) {
-		return errors.New("evidence is not deleted")
-	}
-	if _, _, err := w.travelledAt(ctx, p.after, map[string]bool{}); err != nil {
-		return err
-	}
-	after, err := w.repo.Ls(ctx, p.after, "")
-	if err != nil {
-		return err
-	}
-	var before []git.Entry
-	if !isZeroID(p.before) {
-		if before, err = w.repo.Ls(ctx, p.before, ""); err != nil {
-			return err
-		}
-	}
-	had, has := map[string]int{}, map[string]int{}
-	for _, e := range before {
-		had[e.OID]++
-	}
-	for _, e := range after {
-		has[e.OID]++
-	}
-	lost := 0
-	for _, e := range before {
-		if has[e.OID] == 0 {
-			lost++
-		}
-	}
-	if lost > 0 {
-		return withHint(fmt.Errorf("%d of %d attestations on the server would be lost", lost, len(before)),
-			"fetch them first (git fetch origin +"+EvidenceRef+":"+EvidenceRef+"), then: sallyport evidence publish, and push it again")
-	}
-	return w.addsEvidence(ctx, after, had, has)
-}
-
-// addsEvidence refuses files that are new on the evidence ref unless each is an attestation. Had
-// and has count the files of each blob, before and after.
-func (w *workspace) addsEvidence(ctx context.Context, after []git.Entry, had, has map[string]int) error {
-	added := 0
-	for _, e := range after {
-		name := sallyport.Path(e.Path).String()
-		if has[e.OID] > max(1, had[e.OID]) {
-			return fmt.Errorf("%s is there %d times under several names", name, has[e.OID])
-		}
-		if had[e.OID] > 0 {
-			continue
-		}
-		if added++; added > maxGrowth {
-			return withHint(fmt.Errorf("one push adds at most %d attestations", maxGrowth), "push them in several parts")
-		}
-		raw, err := w.repo.Blob(ctx, e.OID, maxBundle)
-		if err == nil {
-			err = evidence.Check(raw)
-		}
-		if err != nil {
-			return fmt.Errorf("%s is no attestation: %w", name, err)
-		}
-	}
-	return nil
 }
 
 // createdOnServer compares a new ref with the server's default branch, if there is one.
@@ -282,7 +217,7 @@ func (w *workspace) serverConfig(ctx context.Context) (*config.Config, error) {
 	if tip == "" && !pin.Zero() {
 		return &strict, nil
 	}
-	gov, err := policy.Resolve(ctx, source{w.repo}, pin, tip, "")
+	gov, err := w.resolve(ctx, pin, tip, "")
 	if errors.Is(err, policy.ErrNoRoot) {
 		return &strict, nil
 	}

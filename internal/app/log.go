@@ -159,22 +159,28 @@ func (s *state) compare(ctx context.Context, size uint64) error {
 
 func (s *state) path(name string) string { return s.dir + string(os.PathSeparator) + name }
 
-// LogProve returns a proof that the log holds a decision. It waits for a checkpoint.
+// LogProve returns a proof that the log holds a decision, or a summary that was added. It waits for a checkpoint.
 func (a *App) LogProve(ctx context.Context, o Options, id string) (p tlog.Proof, err error) {
 	err = a.withState(ctx, o, func(_ *workspace, s *state) error {
-		rec, err := s.db.Decision(ctx, id)
-		if err != nil {
-			return withHint(err, "sallyport log tail lists decisions")
-		}
-		e, err := s.db.Entry(ctx, store.KindDecision, rec.ID)
-		if err != nil {
-			return err
+		kind, about := store.KindDecision, sallyport.Digest(id)
+		e, err := s.db.Entry(ctx, summaryKind, about)
+		if err == nil {
+			kind = summaryKind
+		} else {
+			rec, err := s.db.Decision(ctx, id)
+			if err != nil {
+				return withHint(err, "sallyport log tail lists decisions")
+			}
+			about = rec.ID
+			if e, err = s.db.Entry(ctx, kind, about); err != nil {
+				return err
+			}
 		}
 		if !e.Logged {
 			if err := s.append(ctx); err != nil {
 				return err
 			}
-			if e, err = s.db.Entry(ctx, store.KindDecision, rec.ID); err != nil {
+			if e, err = s.db.Entry(ctx, kind, about); err != nil {
 				return err
 			}
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/app/demo"
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
 	"github.com/sallyport-dev/sallyport/internal/gate/merge"
-	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/internal/render"
 	"github.com/sallyport-dev/sallyport/internal/scan"
@@ -50,7 +49,7 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	}
 	g := &merge.Gate{
 		Differ:     differ{diff: w.diff},
-		Identifier: identifier{identity.New(w.roster, a.now()), w.roster},
+		Identifier: identifier{w.newIdentifier(ctx, a.now()), w.roster},
 		Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
 		Repository: w.repository(),
 		Accepted:   merge.Accepted{PersonGrades: w.data.PersonGrades, RunGrades: w.data.RunGrades},

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/engine"
@@ -31,8 +33,29 @@ var negativeKinds = map[predicate.Verdict]string{
 	predicate.VerdictDecline: "decline",
 }
 
+// The kinds of log entries about exceptions. A grant is logged where it is given, so that nobody
+// can say later that there was none; a revocation is a negative word.
+const (
+	kindException           = "exception"
+	kindExceptionRevocation = "exception-revocation"
+)
+
+// entryKind returns the kind of entry that ev is to be as soon as it is given.
+func entryKind(ev sallyport.Evidence) string {
+	if ev.Statement.PredicateType == predicate.ExceptionType && negativeKind(ev) == "" {
+		return kindException
+	}
+	return negativeKind(ev)
+}
+
 // negativeKind returns the kind of entry that ev is to be, and nothing if it is no negative word.
 func negativeKind(ev sallyport.Evidence) string {
+	if ev.Statement.PredicateType == predicate.ExceptionType {
+		if p, err := predicate.DecodeException(ev.Statement.Predicate); err == nil && p.Action == predicate.ExceptionRevoke {
+			return kindExceptionRevocation
+		}
+		return ""
+	}
 	if ev.Statement.PredicateType != predicate.ApprovalType {
 		return ""
 	}
@@ -87,7 +110,9 @@ func (w *workspace) remembered(ctx context.Context) (_ []sallyport.Attestation, 
 		defer done(&err, db.Close)
 	}
 	var found []sallyport.Attestation
-	for _, kind := range negativeKinds {
+	kinds := append(slices.Collect(maps.Values(negativeKinds)), kindExceptionRevocation)
+	slices.Sort(kinds)
+	for _, kind := range kinds {
 		entries, err := db.EntriesOf(ctx, kind)
 		if err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/store"
 )
@@ -19,6 +20,9 @@ type PolicyView struct {
 	Sets   []sallyport.PolicySet `json:"sets"`
 	Rules  []policy.Rule         `json:"rules"`
 	Advice []string              `json:"advice"`
+
+	Level    string      `json:"level"`
+	Settings policy.Data `json:"settings"` // modes of single rules too
 }
 
 // withGoverned opens the workspace under what is in force at the tip of o's target.
@@ -43,7 +47,7 @@ func (a *App) PolicyShow(ctx context.Context, o Options) (v PolicyView, err erro
 		if b, ok := w.eval.(brokenPolicy); ok {
 			return b.err
 		}
-		v = PolicyView{Source: w.gov.Trust.Source, Sets: w.policies, Advice: w.advice}
+		v = PolicyView{Source: w.gov.Trust.Source, Sets: w.policies, Advice: w.advice, Level: orDefault(string(w.cfg.Level), string(config.LevelBaseline)), Settings: w.data}
 		for _, s := range w.sets {
 			rules, err := policy.Rules(s)
 			if err != nil {
@@ -197,6 +201,11 @@ func (x *Explanation) derive(ctx context.Context, s *state, rec store.Record) er
 func (x *Explanation) compare(v policy.Verdict) {
 	if v.Outcome != x.Decision.Outcome {
 		x.Differs = append(x.Differs, fmt.Sprintf("the outcome was %s, now it is %s", x.Decision.Outcome, v.Outcome))
+	}
+	was, err1 := sallyport.EncodeJSON(append([]sallyport.Excepted{}, x.Decision.Excepted...))
+	is, err2 := sallyport.EncodeJSON(append([]sallyport.Excepted{}, v.Excepted...))
+	if err1 != nil || err2 != nil || string(was) != string(is) {
+		x.Differs = append(x.Differs, fmt.Sprintf("%d reasons were held off by exceptions, %d are now, and they are not the same", len(x.Decision.Excepted), len(v.Excepted)))
 	}
 	then, err1 := sallyport.EncodeJSON(x.Decision.Reasons)
 	now, err2 := sallyport.EncodeJSON(append([]sallyport.Reason{}, v.Reasons...))

@@ -26,7 +26,7 @@ import (
 
 // A logError says that the log cannot be relied on. Whatever was asked is shut.
 type logError struct {
-	code string // log-missing, log-rolled-back, log-rewritten or log-foreign
+	code string // log-missing, log-rolled-back, log-rewritten, log-foreign or log-stale
 	err  error
 }
 
@@ -42,7 +42,7 @@ func asLogError(err error) error {
 		code     string
 	}{
 		{tlog.ErrMissing, "log-missing"}, {tlog.ErrRolledBack, "log-rolled-back"},
-		{tlog.ErrRewritten, "log-rewritten"}, {tlog.ErrForeign, "log-foreign"},
+		{tlog.ErrRewritten, "log-rewritten"}, {tlog.ErrForeign, "log-foreign"}, {tlog.ErrUndated, "log-stale"},
 	} {
 		if errors.Is(err, c.sentinel) {
 			return logError{c.code, err}
@@ -58,6 +58,7 @@ type state struct {
 	key    tlog.Key
 	marker store.Marker
 	known  *tlog.Head
+	now    func() time.Time
 }
 
 // openState opens the store, and settles which log belongs to it. A log is created only where
@@ -73,7 +74,7 @@ func (w *workspace) openState(ctx context.Context, create bool) (_ *state, err e
 			return nil, err
 		}
 	}
-	s := &state{dir: w.dir}
+	s := &state{dir: w.dir, now: w.app.now}
 	if s.db, err = sqlite.Open(ctx, w.path("state.db")); err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func (w *workspace) openState(ctx context.Context, create bool) (_ *state, err e
 
 // wanted compares the log with the one that the configuration names.
 func (w *workspace) wanted(m store.Marker) error {
-	if l := w.cfg.Log; !l.Local() && (l.Origin != m.Origin || l.Key != m.VerifierKey) {
+	if l := w.cfg.Log; !l.Local() && (l.URL == "" || l.Origin == m.Origin) && (l.Origin != m.Origin || l.Key != m.VerifierKey) {
 		return logError{"log-foreign", fmt.Errorf("the configuration names the log %s with another key or origin than the one here, %s", l.Origin, m.Origin)}
 	}
 	return nil
@@ -140,7 +141,7 @@ func (w *workspace) adoptable(ctx context.Context) error {
 // createLog makes a log and marks in the store that it exists. A run that was killed in between
 // leaves an empty log, which is taken over.
 func (w *workspace) createLog(ctx context.Context, db *sqlite.DB, origin string) (_ store.Marker, err error) {
-	if l := w.cfg.Log; !l.Local() {
+	if l := w.cfg.Log; !l.Local() && l.URL == "" {
 		return store.Marker{}, logError{"log-missing", fmt.Errorf("the configuration names the log %s, and it is not here", l.Origin)}
 	}
 	if list, err := db.List(ctx, 1); err != nil {
@@ -224,8 +225,12 @@ func (s *state) Close() error { return s.db.Close() }
 
 // openLog opens the log for appending; nobody else can until it is closed.
 func (s *state) openLog(ctx context.Context) (*tessera.Log, error) {
+	dater, err := s.key.Dated(s.now)
+	if err != nil {
+		return nil, err
+	}
 	l, err := tessera.Open(ctx, filepath.Join(s.dir, "log"), tessera.Options{
-		Origin: s.marker.Origin, Signer: s.key.Signer, VerifierKey: s.key.Verifier, Known: s.known,
+		Origin: s.marker.Origin, Signer: s.key.Signer, VerifierKey: s.key.Verifier, Dater: dater, Known: s.known,
 	})
 	return l, asLogError(err)
 }
@@ -316,6 +321,10 @@ type recorder struct {
 func (w *workspace) recorder(ctx context.Context) (*recorder, error) {
 	s, err := w.openState(ctx, true)
 	if err != nil {
+		return nil, err
+	}
+	if err := notBefore(ctx, s.db, w.app.now()); err != nil {
+		s.Close()
 		return nil, err
 	}
 	signer, err := verifierKey(w.path("verifier.key"))

@@ -25,11 +25,12 @@ type RootMade struct {
 	Path  string
 	Files int
 	Pin   sallyport.Digest
+	Root  policy.Root
 }
 
 // RootInit writes .sallyport/root.json over the governed files of the work tree. It refuses files
 // that could not be in force.
-func (a *App) RootInit(ctx context.Context, o Options) (_ RootMade, err error) {
+func (a *App) RootInit(ctx context.Context, o Options, c RootChoices) (_ RootMade, err error) {
 	w, err := a.open(ctx, o)
 	if err != nil {
 		return RootMade{}, err
@@ -39,30 +40,14 @@ func (a *App) RootInit(ctx context.Context, o Options) (_ RootMade, err error) {
 	if err != nil {
 		return RootMade{}, err
 	}
-	roster, err := parseWorkTree(files)
+	if _, err := parseWorkTree(files); err != nil {
+		return RootMade{}, err
+	}
+	opts, err := c.options(files, nil, a.now())
 	if err != nil {
 		return RootMade{}, err
 	}
-	opts := policy.RootOptions{}
-	persons := map[string]bool{}
-	for _, k := range roster.Keys() {
-		if roster.HasRole(k.Person, identity.RoleRoot) && !k.Expired(a.now()) {
-			opts.Keys = append(opts.Keys, policy.RootKey{Person: k.Person, Fingerprint: k.Fingerprint})
-			persons[k.Person] = true
-		}
-	}
-	opts.Threshold = len(persons)/2 + min(1, len(persons)) // a majority of those who hold the role
-	opts.Threshold = min(opts.Threshold, len(persons))
-	b, err := policy.InitRoot(files, opts)
-	if err != nil {
-		return RootMade{}, err
-	}
-	path := filepath.Join(w.repo.WorkTree(), filepath.FromSlash(policy.RootPath))
-	if err := durable.WriteFile(path, b, 0o644); err != nil {
-		return RootMade{}, fmt.Errorf("write %s: %w", policy.RootPath, err)
-	}
-	delete(files, policy.RootPath)
-	return RootMade{Path: policy.RootPath, Files: len(files), Pin: sallyport.SHA256(b)}, nil
+	return w.writeRoot(ctx, files, opts)
 }
 
 // parseWorkTree refuses governed files that could not be in force, and returns the roster.
@@ -73,10 +58,14 @@ func parseWorkTree(files map[string][]byte) (*identity.Roster, error) {
 		parse func([]byte) error
 	}{
 		{configPath, func(b []byte) error { _, err := config.Parse(b); return err }},
-		{rosterPath, func(b []byte) (err error) { roster, err = identity.ParseRoster(b); return err }},
+		{rosterPath, func(b []byte) (err error) { roster, err = identity.ParseRosterFiles(b, files); return err }},
 		{trustPath, func(b []byte) error { _, err := evidence.ParseTrust(b); return err }},
+		{trustedRootPath, func(b []byte) error { _, err := evidence.ParseTrustedRoot(b); return err }},
 	} {
 		b, ok := files[f.path]
+		if !ok && f.path == trustedRootPath {
+			continue // optional
+		}
 		if !ok {
 			return nil, withHint(fmt.Errorf("%s is missing", f.path), "sallyport init writes it")
 		}
@@ -130,6 +119,17 @@ type RootView struct {
 	Root   sallyport.Digest `json:"root"`
 	Files  []GovernedFile   `json:"files"`
 	Advice []string         `json:"advice"`
+
+	Pin       sallyport.Digest `json:"pin"`
+	Version   int              `json:"version"`
+	Expires   string           `json:"expires"` // empty for never
+	Solo      string           `json:"solo"`
+	Threshold int              `json:"threshold"`
+	Keys      []policy.RootKey `json:"keys"`
+	// Chain is how the pin leads to the root in force; Waiting is another root that the tip holds,
+	// and what it lacks.
+	Chain   []policy.Version `json:"chain"`
+	Waiting *policy.Version  `json:"waiting,omitempty"`
 }
 
 // RootShow says what is in force for o's target.
@@ -147,10 +147,17 @@ func (w *workspace) rootView() RootView {
 	for _, p := range slices.Sorted(maps.Keys(w.gov.Files)) {
 		v.Files = append(v.Files, GovernedFile{p, sallyport.SHA256(w.gov.Files[p])})
 	}
+	t := w.gov.Trust
+	v.Pin, v.Version, v.Solo, v.Waiting = t.Pin, t.Version, t.Solo, w.gov.AtTip
+	v.Chain, v.Keys = append([]policy.Version{}, w.gov.Chain...), []policy.RootKey{}
+	if r, err := policy.ParseRoot(w.gov.Files[policy.RootPath]); err == nil {
+		v.Expires, v.Threshold, v.Keys = r.Expires, r.Threshold, append(v.Keys, r.Keys...)
+	}
 	return v
 }
 
-// RootVerify verifies that the target's tip holds exactly the pinned governed files.
+// RootVerify verifies that the target's tip holds exactly the governed files of the root that is in
+// force under the pin: the pinned one, or the one that signed versions lead to.
 func (a *App) RootVerify(ctx context.Context, o Options) (v RootView, err error) {
 	w, err := a.open(ctx, o)
 	if err != nil {
@@ -167,17 +174,32 @@ func (a *App) RootVerify(ctx context.Context, o Options) (v RootView, err error)
 	if err := w.findTip(ctx); err != nil {
 		return v, err
 	}
+	refuse := func(why error) error {
+		return withHint(fmt.Errorf("%w: %s at %s: %w", ErrRefused, w.target.Ref, shortID(w.target.Base), why),
+			"put the governed files back, have the root keys sign what is there (sallyport root show), or have whoever holds the pin review and pin the new root")
+	}
 	files, err := source{w.repo}.Files(ctx, w.target.Base)
 	if err != nil && !errors.Is(err, git.ErrNotFound) {
 		return v, err
 	}
-	if err := policy.VerifyRoot(files, pin); err != nil {
-		return v, withHint(fmt.Errorf("%w: %s at %s: %w", ErrRefused, w.target.Ref, shortID(w.target.Base), err), "put the governed files back, or have whoever holds the pin review and pin the new root")
+	w.gov, err = w.resolve(ctx, pin, w.target.Base, "")
+	switch {
+	case errors.Is(err, policy.ErrNoRoot):
+		return v, refuse(policy.VerifyRoot(files, pin))
+	case errors.Is(err, policy.ErrRootForked), errors.Is(err, policy.ErrRootStale):
+		return v, refuse(err)
+	case err != nil:
+		return v, err
+	case w.gov.Trust.RootChanged:
+		why := policy.VerifyRoot(files, w.gov.Trust.Root)
+		if w.gov.AtTip != nil {
+			why = fmt.Errorf("%w: %s", why, w.gov.AtTip.Fault)
+		}
+		return v, refuse(why)
 	}
-	if err := policy.VerifyFresh(files, a.now()); err != nil {
+	if err := policy.VerifyFresh(w.gov.Files, a.now()); err != nil {
 		return v, withHint(fmt.Errorf("%w: %w", ErrRefused, err), renewRoot)
 	}
-	w.gov = policy.Governing{Files: files, Trust: sallyport.Trust{Pinned: true, Root: pin, Source: policy.SourceRef}}
 	return w.rootView(), nil
 }
 

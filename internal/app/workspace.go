@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/git"
@@ -19,6 +20,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
+	"github.com/sallyport-dev/sallyport/internal/tlog/remote"
 )
 
 // Where governed files stand.
@@ -41,6 +43,8 @@ type workspace struct {
 
 	target   Target
 	policyAt string // commit that policy comes from, if it is not the target's base
+	// pushing is the push that is judged, in a server's hook.
+	pushing pushing
 	// pushedEvidence are commits that are being pushed to the evidence ref.
 	pushedEvidence []string
 
@@ -49,12 +53,19 @@ type workspace struct {
 	data     policy.Data
 	roster   *identity.Roster
 	trust    []evidence.Key
+	keyless  *evidence.Keyless // nil without a trusted root
 	eval     engine.Evaluator
 	ahead    func() (*policy.Evaluator, error) // waits for what compileAhead began; may be nil
 	policies []sallyport.PolicySet
 	sets     []policy.Set
 	advice   []string
 	heard    []negative // what was verified and has to be remembered
+
+	ineligible map[string]string // who may not approve the change, and why; nil until it was asked
+	// negatives are the words of an external log that have to be among the evidence.
+	negatives []remote.Entry
+	lists     []sallyport.ListInput // the lists of data that judge, once somebody asked
+	markers   *identity.Markers     // the signed one of them that says how agents sign; nil: built in
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {
@@ -162,10 +173,7 @@ func (w *workspace) governed(ctx context.Context, resultTree string) error {
 	if err != nil {
 		return err
 	}
-	w.gov, err = policy.Resolve(ctx, source{w.repo}, pin, orDefault(w.policyAt, w.target.Base), resultTree)
-	if errors.Is(err, policy.ErrNoRoot) {
-		return withHint(err, "is the pin right? Whoever holds it reviews the governed files and pins anew: sallyport root show")
-	}
+	w.gov, err = w.resolve(ctx, pin, orDefault(w.policyAt, w.target.Base), resultTree)
 	if err != nil {
 		return err
 	}
@@ -187,7 +195,7 @@ func (w *workspace) governed(ctx context.Context, resultTree string) error {
 }
 
 // renewRoot says what mends a root that has expired.
-const renewRoot = "whoever holds the pin reviews the governed files, makes a new root (sallyport root init) and pins what it prints"
+const renewRoot = "whoever holds the pin reviews the governed files, makes a new root (sallyport root rotate --expires DAY, or root init) and pins what it prints"
 
 func (w *workspace) parseGoverned() error {
 	bad := func(path string, err error) error {
@@ -202,11 +210,13 @@ func (w *workspace) parseGoverned() error {
 	}
 	w.advice = append(w.advice, w.cfg.Advice()...)
 	if b, ok := w.gov.Files[rosterPath]; ok {
-		r, err := identity.ParseRoster(b)
+		r, err := identity.ParseRosterFiles(b, w.gov.Files)
 		if err != nil {
 			return bad(rosterPath, err)
 		}
-		w.roster = r
+		if w.roster, err = w.soloRoster(r); err != nil {
+			return bad(rosterPath, err)
+		}
 		if r.SimulatedKeys {
 			w.advice = append(w.advice, "the roster lets simulated security keys count as a person's presence: they are files")
 		}
@@ -217,6 +227,13 @@ func (w *workspace) parseGoverned() error {
 			return bad(trustPath, err)
 		}
 		w.trust = t.Keys
+	}
+	if b, ok := w.gov.Files[trustedRootPath]; ok {
+		k, err := evidence.ParseTrustedRoot(b)
+		if err != nil {
+			return bad(trustedRootPath, err)
+		}
+		w.keyless = k
 	}
 	return nil
 }
@@ -276,20 +293,17 @@ func (w *workspace) repository() string {
 	return "local/" + strings.TrimSuffix(filepath.Base(dir), ".git")
 }
 
-// policyData turns the configuration's overrides into the policy's settings.
-func policyData(c config.Config) policy.Data {
-	return policy.Data{
-		ProtectedClasses: c.Data.ProtectedClasses, Unattributed: c.Data.Unattributed,
-		PersonGrades: c.Data.PersonGrades, RunGrades: c.Data.RunGrades, ApprovalGrades: c.Data.ApprovalGrades,
-	}.WithDefaults()
-}
-
 // keys returns every key that may sign evidence here: those of trust.yaml, and the persons' own
 // for approvals.
-func (w *workspace) keys() []evidence.Key {
-	keys := slices.Clone(w.trust)
-	for _, k := range w.roster.Keys() {
-		keys = append(keys, approvalKey(k, w.app.now()))
+func (w *workspace) keys() []evidence.Key { return signingKeys(w.trust, w.roster, w.app.now()) }
+
+func signingKeys(trust []evidence.Key, r *identity.Roster, now time.Time) []evidence.Key {
+	keys := slices.Clone(trust)
+	for _, k := range r.Keys() {
+		keys = append(keys, approvalKey(k, now))
+	}
+	for _, k := range r.OpenPGPKeys() {
+		keys = append(keys, openPGPApprovalKey(k))
 	}
 	return keys
 }

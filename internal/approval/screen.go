@@ -30,9 +30,10 @@ type ScreenInput struct {
 	Input     sallyport.Input // as policy saw it, without the approval that is asked for
 	Change    *sallyport.Change
 	Policies  []sallyport.PolicySet
-	Reasons   []sallyport.Reason // of the decision as it stands
-	Protected []string           // classes of files that policy protects
-	Expires   time.Time          // when the approval would expire
+	Reasons   []sallyport.Reason   // of the decision as it stands
+	Excepted  []sallyport.Excepted // what exceptions hold off
+	Protected []string             // classes of files that policy protects
+	Expires   time.Time            // when the approval would expire
 }
 
 // Screen returns the one text that a reviewer is shown and vouches for: where the change would

@@ -90,8 +90,22 @@ func (s *screen) effect() {
 		s.line("  THE GATE STAYS SHUT all the same:")
 	}
 	s.codes("stays", shut)
+	s.excepted()
 	if len(waiting)+len(shut) == 0 {
 		s.line("  nothing is waiting for an approval")
+	}
+}
+
+// excepted says in one line what nobody is asked about any more.
+func (s *screen) excepted() {
+	var codes []string
+	for _, x := range s.in.Excepted {
+		if code := ascii(x.Reason.Code); !slices.Contains(codes, code) {
+			codes = append(codes, code)
+		}
+	}
+	if len(codes) > 0 {
+		s.line("  held off by exceptions (%d): %s", len(s.in.Excepted), strings.Join(codes, ", "))
 	}
 }
 

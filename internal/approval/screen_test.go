@@ -173,3 +173,14 @@ func TestBar(t *testing.T) {
 		}
 	}
 }
+
+// What exceptions hold off is on the screen, and so is under the signature.
+func TestScreenTellsExceptions(t *testing.T) {
+	in := example()
+	before := Screen(in)
+	in.Excepted = []sallyport.Excepted{{Reason: sallyport.Reason{Code: "secret"}}, {Reason: sallyport.Reason{Code: "secret"}}, {Reason: sallyport.Reason{Code: "x\x1b"}}}
+	after := Screen(in)
+	if before == after || !strings.Contains(after, "held off by exceptions (3): secret, \"x") || strings.Contains(after, "\x1b") {
+		t.Errorf("the screen says\n%s", after)
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
@@ -76,6 +77,27 @@ type Config struct {
 	// Data changes what the baseline is told. Only these keys can be changed.
 	Data Data `yaml:"data"`
 
+	// Level names the settings that hold where this file says nothing: observe (the baseline's,
+	// in mode observe), baseline or strict; `sallyport policy show` lists what is in force.
+	// Default: baseline.
+	Level Level `yaml:"level"`
+	// Rules gives single rules a mode of their own, by reason code. A code that no policy set has
+	// leaves the policy inapplicable: nothing is decided, and nothing opens.
+	Rules map[string]Rule `yaml:"rules"`
+	// Approvals ask for more approvals, or others, where a change touches what they name. All
+	// that apply must be met.
+	Approvals []Approval `yaml:"approvals"`
+	// Findings says from which severity open findings shut the gate or wait.
+	Findings Findings `yaml:"findings"`
+	// Codeowners is "required" if every changed file that CODEOWNERS on the target's side gives
+	// to somebody needs an approval that counts by one of its owners, or "off". Default: off,
+	// and required at level strict.
+	Codeowners string `yaml:"codeowners"`
+	// Disclosure says whether commits by agents carry a trailer that names the agent: required,
+	// forbidden or allowed. Default: allowed.
+	Disclosure string `yaml:"disclosure"`
+	// Exceptions bound how long an exception may last.
+	Exceptions Exceptions `yaml:"exceptions"`
 	// Log says which transparency log holds the decisions: the word "local" (the default) for
 	// the one in this machine's state folder, or a mapping with an origin and a key.
 	Log Log `yaml:"log"`
@@ -132,6 +154,21 @@ type Data struct {
 	// The gate asks for more where its rules do: two where no pusher is authenticated.
 	// Default: 0, which leaves the number to those rules.
 	ApprovalsRequired int `yaml:"approvals_required"`
+
+	// RequiredReports are reports of other tools without which nothing lands: each a kind, sarif
+	// or junit, and, if not any tool will do, the tool's name as its reports give it, in any case.
+	// Only a report that a verified statement about the head holds or names answers the demand,
+	// at another grade than declared. Default: none.
+	RequiredReports []RequiredReport `yaml:"required_reports"`
+
+	// Dependencies says where packages may come from.
+	Dependencies Dependencies `yaml:"dependencies"`
+}
+
+// A RequiredReport names a report that has to be there.
+type RequiredReport struct {
+	Kind string `yaml:"kind" json:"kind"`
+	Tool string `yaml:"tool" json:"tool,omitempty"`
 }
 
 // A Log names a transparency log. The zero Log is the local one.
@@ -142,6 +179,28 @@ type Log struct {
 	// Key is the log's public verifier key as `sallyport log init` prints it:
 	// origin+hash+base64.
 	Key string `yaml:"key"`
+
+	// URL is where others read the log: the folder that holds its checkpoint, as https://…,
+	// file:///… or, on this machine, http://127.0.0.1…. With it, a check whose own state folder
+	// does not hold the log reads all of it first, and is shut without what its revocations and
+	// declines say. Without it, the log has to be in the state folder.
+	URL string `yaml:"url"`
+
+	// CheckpointMaxAge is how old the newest checkpoint at URL may be, such as 12h: one minute
+	// to 8784h (a year). Default: 24h. The log's owner renews it with `sallyport log
+	// checkpoint`, from a clock.
+	CheckpointMaxAge string `yaml:"checkpoint_max_age"`
+}
+
+// DefaultCheckpointMaxAge is how old a checkpoint may be unless the configuration says otherwise.
+const DefaultCheckpointMaxAge = 24 * time.Hour
+
+// MaxAge returns how old the newest checkpoint may be.
+func (l Log) MaxAge() time.Duration {
+	if d, err := time.ParseDuration(l.CheckpointMaxAge); err == nil && l.CheckpointMaxAge != "" {
+		return d
+	}
+	return DefaultCheckpointMaxAge
 }
 
 // Local reports whether l is the log in this machine's state folder.
@@ -202,6 +261,9 @@ func parse(b []byte) (Config, error) {
 	if err := c.validate(raw); err != nil {
 		return Config{}, at(err, b)
 	}
+	if c.Mode == "" && c.Level == LevelObserve {
+		c.Mode = sallyport.Observe
+	}
 	if c.Mode == "" {
 		c.Mode = sallyport.Enforce
 	}
@@ -252,6 +314,9 @@ func (c Config) validate(raw map[string]any) error {
 		return err
 	}
 	if err := c.Data.validate(raw); err != nil {
+		return err
+	}
+	if err := c.validateTeam(raw); err != nil {
 		return err
 	}
 	return c.Log.validate()

@@ -14,6 +14,7 @@ const head = "version: 1\nrepository: github.com/acme/app\n"
 
 func TestParse(t *testing.T) {
 	logKey := "log.example+0123abcd+AQIDBA=="
+	followed := head + "log:\n  origin: log.example\n  key: " + logKey + "\n"
 	for _, tt := range []struct {
 		name, in string
 		want     string // part of the error; empty if it parses
@@ -23,6 +24,9 @@ func TestParse(t *testing.T) {
 			"review_refs: ['refs/heads/review/**']\npolicy:\n  sets: [baseline, extra]\ndata:\n  protected_classes: [ci]\n  unattributed: agent\n  person_grades: [present, declared]\n" +
 			"  run_grades: []\n  approval_grades: [present]\n  approvals_required: 2\nlog:\n  origin: log.example\n  key: " + logKey + "\n", ""},
 		{"local log", head + "log: local\n", ""},
+		{"log of somebody else", followed + "  url: https://example.com/log\n  checkpoint_max_age: 12h\n", ""},
+		{"log in a folder", followed + "  url: file:///srv/log\n", ""},
+		{"log on this machine", followed + "  url: http://127.0.0.1:8080/log\n", ""},
 		{"nothing", "", "empty"},
 		{"no version", "repository: github.com/acme/app\n", "version: is missing"},
 		{"version two", "version: 2\nrepository: github.com/acme/app\n", "line 1: version: 2 is unknown"},
@@ -47,6 +51,16 @@ func TestParse(t *testing.T) {
 		{"ref git refuses", head + "review_refs: ['refs/heads/a..b']\n", "not a ref that git could have"},
 		{"ref with control", head + "review_refs: [\"refs/heads/a\\u001bb\"]\n", "not a ref that git could have"},
 		{"evidence gated", head + "gates:\n  merge:\n    refs: ['refs/sallyport/evidence']\n", "evidence travels"},
+		{"log's age without a place", followed + "  checkpoint_max_age: 1h\n", "log.checkpoint_max_age: says how old"},
+		{"log's age of nothing", followed + "  url: https://example.com/log\n  checkpoint_max_age: 0s\n", "log.checkpoint_max_age: \"0s\" is not a time"},
+		{"log's age without end", followed + "  url: https://example.com/log\n  checkpoint_max_age: 90000h\n", "log.checkpoint_max_age:"},
+		{"log's age that is a number", followed + "  url: https://example.com/log\n  checkpoint_max_age: 24\n", "checkpoint_max_age"},
+		{"log read without encryption", followed + "  url: http://example.com/log\n", "log.url:"},
+		{"log read by a name of this machine", followed + "  url: http://localhost.example.com/log\n", "log.url:"},
+		{"log read from a relative folder", followed + "  url: file:log\n", "log.url:"},
+		{"log read from a host's folder", followed + "  url: file://host/log\n", "log.url:"},
+		{"log read with a password", followed + "  url: https://a:b@example.com/log\n", "log.url:"},
+		{"log read by another program", followed + "  url: ext::sh\n", "log.url:"},
 		{"everything gated", head + "gates:\n  merge:\n    refs: ['refs/**']\n", "evidence travels"},
 		{"gated ref ignored", head + "gates:\n  merge:\n    refs: [refs/heads/main]\n    ignore: ['refs/heads/*']\n", "gates.merge.ignore: leaves out \"refs/heads/main\""},
 		{"gated ref is a review ref", head + "gates:\n  merge:\n    refs: [refs/heads/main]\nreview_refs: ['refs/heads/**']\n", "review_refs: leaves out"},
@@ -61,6 +75,10 @@ func TestParse(t *testing.T) {
 		{"unknown grade", head + "data:\n  person_grades: [presented]\n", "no grade"},
 		{"grade twice", head + "data:\n  run_grades: [observed, observed]\n", "stands twice"},
 		{"no approvals required", head + "data:\n  approvals_required: 0\n", "not between 1 and 16"},
+		{"unknown report", head + "data:\n  required_reports: [{kind: sbom}]\n", "no kind of report"},
+		{"report without a kind", head + "data:\n  required_reports: [{tool: CodeQL}]\n", "no kind of report"},
+		{"report twice", head + "data:\n  required_reports: [{kind: junit}, {kind: junit}]\n", "stands twice"},
+		{"reports", head + "data:\n  required_reports: [{kind: sarif, tool: CodeQL}, {kind: junit}]\n", ""},
 		{"other data", head + "data:\n  deny: []\n", "unknown field"},
 		{"log word", head + "log: remote\n", "neither the word local"},
 		{"log of nothing", head + "log: {}\n", "origin and key are missing"},
@@ -180,7 +198,7 @@ func TestTemplate(t *testing.T) {
 	}
 	// What is commented out parses too once it is not, and changes nothing but is said aloud.
 	full := strings.NewReplacer("#data:", "data:", "#  ", "  ").Replace(string(b))
-	if c, err = Parse([]byte(full)); err != nil || len(c.Data.Overrides()) != 6 {
+	if c, err = Parse([]byte(full)); err != nil || len(c.Data.Overrides()) != 8 {
 		t.Errorf("with the data uncommented: %v, error %v", c.Data.Overrides(), err)
 	}
 	for _, bad := range [][2]string{{"not a name", "refs/heads/main"}, {"github.com/acme/app", "main"}, {"github.com/a\nmode: observe", "refs/heads/main"}} {
@@ -209,6 +227,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
+	f.Add([]byte(head + teamYAML))
 	f.Add([]byte(head + "log: {origin: a, key: a+01234567+AQID}\npolicy: {sets: []}\n"))
 	f.Add([]byte(head + "gates: {merge: {refs: ['refs/heads/**'], ignore: ['refs/heads/x']}}\nreview_refs: ['refs/heads/r/*']\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -232,6 +251,16 @@ func FuzzParse(f *testing.F) {
 		}
 		if c.Gated("refs/sallyport/evidence") {
 			t.Error("evidence is gated")
+		}
+		for code, r := range c.Rules {
+			if r.EffectiveOn != "" && !r.Mode.Enforces() || r == (Rule{}) {
+				t.Errorf("rule %q contradicts itself: %+v", code, r)
+			}
+		}
+		for _, a := range c.Approvals {
+			if a.Required < 1 || len(a.Classes)+len(a.Paths) == 0 && a.Severity == "" {
+				t.Errorf("an approval that asks for nothing: %+v", a)
+			}
 		}
 	})
 }

@@ -2,8 +2,10 @@ package config
 
 import (
 	"encoding/base64"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -33,7 +35,31 @@ func (d Data) Overrides() map[string]any {
 	if d.ApprovalsRequired != 0 {
 		m["approvals_required"] = d.ApprovalsRequired
 	}
+	if d.RequiredReports != nil {
+		m["required_reports"] = d.RequiredReports
+	}
+	d.Dependencies.override(m)
 	return m
+}
+
+// maxReports bounds data.required_reports.
+const maxReports = 64
+
+func checkReports(rs []RequiredReport) error {
+	if len(rs) > maxReports {
+		return bad("data.required_reports", "names %d reports, the most is %d", len(rs), maxReports)
+	}
+	for i, r := range rs {
+		switch {
+		case r.Kind != "sarif" && r.Kind != "junit":
+			return bad("data.required_reports", "%q is no kind of report; it is sarif or junit", clip(r.Kind))
+		case len(r.Tool) > 128:
+			return bad("data.required_reports", "a tool's name is longer than 128 bytes")
+		case slices.Contains(rs[:i], r):
+			return bad("data.required_reports", "%s %q stands twice", r.Kind, clip(r.Tool))
+		}
+	}
+	return nil
 }
 
 func (d Data) validate(raw map[string]any) error {
@@ -44,6 +70,9 @@ func (d Data) validate(raw map[string]any) error {
 		if slices.Contains(d.ProtectedClasses[:i], c) {
 			return bad("data.protected_classes", "%q stands twice", c)
 		}
+	}
+	if err := checkReports(d.RequiredReports); err != nil {
+		return err
 	}
 	given, _ := raw["data"].(map[string]any)
 	switch d.Unattributed {
@@ -71,7 +100,7 @@ func (d Data) validate(raw map[string]any) error {
 	if _, ok := given["approvals_required"]; ok && (d.ApprovalsRequired < 1 || d.ApprovalsRequired > 16) {
 		return bad("data.approvals_required", "%d is not between 1 and 16", d.ApprovalsRequired)
 	}
-	return nil
+	return d.Dependencies.validate()
 }
 
 func (l Log) validate() error {
@@ -92,6 +121,32 @@ func (l Log) validate() error {
 	}
 	if name != l.Origin {
 		return bad("log.key", "is the key of %q, and the origin is %q", clip(name), l.Origin)
+	}
+	return l.validateRemote()
+}
+
+func (l Log) validateRemote() error {
+	if l.CheckpointMaxAge != "" {
+		if l.URL == "" {
+			return bad("log.checkpoint_max_age", "says how old a checkpoint at log.url may be, which is missing")
+		}
+		d, err := time.ParseDuration(l.CheckpointMaxAge)
+		if err != nil || d < time.Minute || d > 8784*time.Hour {
+			return bad("log.checkpoint_max_age", "%q is not a time from 1m to 8784h", clip(l.CheckpointMaxAge))
+		}
+	}
+	if l.URL == "" {
+		return nil
+	}
+	u, err := url.Parse(l.URL)
+	local := err == nil && (u.Hostname() == "127.0.0.1" || u.Hostname() == "::1" || u.Hostname() == "localhost")
+	switch {
+	case err != nil || len(l.URL) > 2048 || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return bad("log.url", "%q is not an address without user, query and fragment", clip(l.URL))
+	case u.Scheme == "https" && u.Host != "", u.Scheme == "http" && local:
+	case u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
+	default:
+		return bad("log.url", "%q is neither https://…, file:///… nor http on this machine", clip(l.URL))
 	}
 	return nil
 }
@@ -115,5 +170,5 @@ func (c Config) Advice() []string {
 	if c.Policy.Sets != nil && !slices.Contains(c.Policy.Sets, Baseline) {
 		out = append(out, "policy.sets leaves the baseline out")
 	}
-	return out
+	return append(out, c.teamAdvice()...)
 }

@@ -46,6 +46,9 @@ gates:
     refs:
       - REF
 
+# What holds where this file says nothing: baseline, or strict (docs/policy.md).
+level: baseline
+
 # Which policy sets judge: "baseline" is built in, any other name is a folder beside this file.
 # The strictest outcome holds.
 policy:
@@ -54,11 +57,20 @@ policy:
 # What the baseline is told. Each line shows its default.
 #data:
 #  protected_classes: [build, deploy, ci, agent-config, policy, binary]
-#  unattributed: vouchable     # "agent": an approval alone never accounts for a change
-#  person_grades: [present]    # how a commit must be known to be a person's
-#  run_grades: [observed]      # how an agent's run must have been seen
-#  approval_grades: [present]  # how an approval must have been given
-#  approvals_required: 2       # two at least, where nobody authenticated the pusher
+#  unattributed: vouchable               # "agent": an approval alone never accounts for a change
+#  person_grades: [present, attested]    # how a commit must be known to be a person's
+#  run_grades: [observed]                # how an agent's run must have been seen
+#  approval_grades: [present, attested]  # how an approval must have been given
+#  approvals_required: 2                 # two at least, where nobody authenticated the pusher
+#  required_reports: []                  # such as [{kind: sarif, tool: CodeQL}, {kind: junit}]
+#  dependencies: {registries: []}        # hosts that packages may come from, beside their default registries
+
+# What teams add; docs/policy.md shows every key.
+#rules: {attestation-missing: {effective_on: 2027-01-31}} # it warns until then
+#codeowners: required
+#approvals: [{paths: ["billing/**"], required: 2}]
+#findings: {shut_at: high, wait_at: medium}
+#disclosure: required
 
 # Where decisions are recorded: local, or a log with its origin and its public key.
 log: local

@@ -49,8 +49,9 @@ type Evaluator interface {
 
 // A Verdict is what policy says. The zero Verdict is shut.
 type Verdict struct {
-	Outcome sallyport.Outcome
-	Reasons []sallyport.Reason
+	Outcome  sallyport.Outcome
+	Reasons  []sallyport.Reason
+	Excepted []sallyport.Excepted // what exceptions hold off; not among Reasons
 }
 
 // A PolicyError says that policy could not be applied. Code is a reason code, such as
@@ -93,6 +94,7 @@ type Request struct {
 	Resource string
 	Mode     sallyport.Mode
 	Root     sallyport.Digest
+	Solo     string // the person who is the whole team, as the root says; empty for a team
 	Policies []sallyport.PolicySet
 	Advice   []string
 
@@ -150,7 +152,7 @@ func (e *Engine) decide(ctx context.Context, req Request) (sallyport.Decision, [
 	at := e.Now().UTC().Truncate(time.Second)
 	d := sallyport.Decision{
 		Version: "v1", Gate: req.Gate, Subject: req.Subject, Resource: req.Resource, Mode: req.Mode,
-		Time: at.Format(time.RFC3339), Root: req.Root,
+		Time: at.Format(time.RFC3339), Root: req.Root, Solo: req.Solo,
 		Reasons: []sallyport.Reason{}, Advice: append([]string{}, req.Advice...),
 		Policies: append([]sallyport.PolicySet{}, req.Policies...),
 		Evidence: []sallyport.Digest{}, Dropped: []sallyport.Dropped{},
@@ -218,7 +220,7 @@ func (e *Engine) evaluate(ctx context.Context, gate sallyport.Gate, input []byte
 	case err != nil:
 		return fmt.Errorf("evaluate policy: %w", err)
 	}
-	d.Outcome = v.Outcome
+	d.Outcome, d.Excepted = v.Outcome, v.Excepted
 	for _, r := range v.Reasons {
 		d.Outcome = min(d.Outcome, r.Outcome) // a reason can only make it stricter
 		d.Reasons = append(d.Reasons, r)

@@ -94,6 +94,14 @@ func (d *Dir) Collect(ctx context.Context, subjects []sallyport.Digest) ([]sally
 	})
 }
 
+// Get returns the attestation with the digest id.
+func (d *Dir) Get(ctx context.Context, id sallyport.Digest) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return d.read(id)
+}
+
 // All returns every attestation, as [Dir.Collect] does.
 func (d *Dir) All(ctx context.Context) ([]sallyport.Attestation, []sallyport.Dropped, error) {
 	return d.collect(ctx, func([]sallyport.Digest) bool { return true })
@@ -290,4 +298,18 @@ func (d *Dir) readIndex() map[sallyport.Digest][]sallyport.Digest {
 			return index
 		}
 	}
+}
+
+// Statement returns the statement in a bundle as it stands there. It verifies nothing: it is for
+// showing to people what a bundle says of itself.
+func Statement(raw []byte) (sallyport.Statement, error) {
+	p, err := parse(raw)
+	if err != nil {
+		return sallyport.Statement{}, err
+	}
+	st, err := decodeStatement(p.envelope.Payload)
+	if err != nil {
+		return sallyport.Statement{}, err
+	}
+	return st, checkStatement(st)
 }

@@ -86,7 +86,15 @@ func checkSubject(s sallyport.StatementSubject) error {
 	case len(s.Digest) > maxDigests:
 		return fmt.Errorf("subject %.100q has more than %d digests", s.Name, maxDigests)
 	}
+	// The digests of a subject are of one thing. What is a commit is no tree, so one of the two is
+	// a way to be found under what the statement is not about.
+	git := 0
 	for alg, value := range s.Digest {
+		if strings.HasPrefix(alg, "git") && knownAlgorithm(alg) {
+			if git++; git > 1 {
+				return fmt.Errorf("subject %.100q is two different things of git at once", s.Name)
+			}
+		}
 		if !knownAlgorithm(alg) {
 			// in-toto names algorithms that are not hex (dirHash1) and lets others be added.
 			if alg == "" || value == "" || len(alg)+len(value) > maxText || strings.Contains(alg, ":") {

@@ -39,9 +39,16 @@ type Key struct {
 	Types     []string            // predicate types that it may sign, exact
 	Grade     sallyport.Grade     // what its signature proves
 
-	// Exactly one of Public and SSH is set. SSH is a fingerprint, "SHA256:…".
-	Public crypto.PublicKey
-	SSH    string
+	// Exactly one of Public, SSH, OpenPGP and Identity is set. SSH is a fingerprint, "SHA256:…", and
+	// OpenPGP one as well, "openpgp:…". Identity is no key but who certificates are issued for:
+	// "identity:subject (issuer)".
+	Public   crypto.PublicKey
+	SSH      string
+	OpenPGP  string
+	Identity string
+
+	// Repository is the URI that the certificate of an Identity has to name; empty for any.
+	Repository string
 
 	// SK says that the SSH key lives in a security key. Its signature counts for more than
 	// declared only if somebody touched the key for it.
@@ -57,11 +64,28 @@ func (k Key) Hint() string {
 	if k.SSH != "" {
 		return k.SSH
 	}
+	if k.OpenPGP != "" {
+		return k.OpenPGP
+	}
+	if k.Identity != "" {
+		return k.Identity
+	}
 	hint, err := Hint(k.Public)
 	if err != nil {
 		return ""
 	}
 	return hint
+}
+
+// single reports whether k is one key and not several.
+func (k Key) single() bool {
+	n := 0
+	for _, is := range []bool{k.Public != nil, k.SSH != "", k.OpenPGP != "", k.Identity != ""} {
+		if is {
+			n++
+		}
+	}
+	return n == 1
 }
 
 // Hint returns what a bundle calls the public key pub. It fails for a kind, curve or length of
@@ -104,8 +128,9 @@ type Trust struct {
 // trustFile is the file as written; docs/roster.md says what each key means. A key may be a PEM
 // public key or an SSH authorized-key line, and a time may be a day, the whole of it in UTC.
 type trustFile struct {
-	Version int        `yaml:"version"`
-	Keys    []trustKey `yaml:"keys"`
+	Version    int             `yaml:"version"`
+	Keys       []trustKey      `yaml:"keys"`
+	Identities []trustIdentity `yaml:"identities"`
 }
 
 type trustKey struct {
@@ -133,29 +158,51 @@ func ParseTrust(b []byte) (*Trust, error) {
 	if f.Version != 1 {
 		return nil, fmt.Errorf("read trust: version is %d, this release reads version 1", f.Version)
 	}
-	if len(f.Keys) > maxKeys {
-		return nil, fmt.Errorf("read trust: %d keys, the limit is %d", len(f.Keys), maxKeys)
+	if n := len(f.Keys) + len(f.Identities); n > maxKeys {
+		return nil, fmt.Errorf("read trust: %d keys, the limit is %d", n, maxKeys)
 	}
 	t := &Trust{Keys: make([]Key, 0, len(f.Keys))}
 	names, hints := map[string]bool{}, map[string]string{}
-	for i, in := range f.Keys {
-		k, err := in.parse()
+	add := func(where, name string, k Key, err error) error {
 		if err != nil {
-			return nil, fmt.Errorf("read trust: keys[%d] %.100q: %w", i, in.Name, err)
+			return fmt.Errorf("read trust: %s %.100q: %w", where, name, err)
 		}
 		if names[k.Name] {
-			return nil, fmt.Errorf("read trust: keys[%d]: the name %q stands twice", i, k.Name)
+			return fmt.Errorf("read trust: %s: the name %q stands twice", where, k.Name)
 		}
 		if other, ok := hints[k.Hint()]; ok {
-			return nil, fmt.Errorf("read trust: keys[%d] %q: the key is that of %q", i, k.Name, other)
+			return fmt.Errorf("read trust: %s %q: the key is that of %q", where, k.Name, other)
 		}
 		names[k.Name], hints[k.Hint()] = true, k.Name
 		t.Keys = append(t.Keys, k)
+		return nil
+	}
+	for i, in := range f.Keys {
+		k, err := in.parse()
+		if err := add(fmt.Sprintf("keys[%d]", i), in.Name, k, err); err != nil {
+			return nil, err
+		}
+	}
+	for i, in := range f.Identities {
+		k, err := in.parse()
+		if err := add(fmt.Sprintf("identities[%d]", i), in.Name, k, err); err != nil {
+			return nil, err
+		}
 	}
 	return t, nil
 }
 
 func (in trustKey) parse() (Key, error) {
+	k, err := in.parseUse()
+	if err != nil {
+		return Key{}, err
+	}
+	k.Public, k.SSH, k.SK, err = parsePublic(in.Key)
+	return k, err
+}
+
+// parseUse reads what a key may say, and when.
+func (in trustKey) parseUse() (Key, error) {
 	k := Key{
 		Name:      in.Name,
 		Principal: sallyport.Principal{Kind: sallyport.PrincipalKind(in.Principal.Kind), Name: in.Principal.Name},
@@ -184,9 +231,6 @@ func (in trustKey) parse() (Key, error) {
 		return Key{}, err
 	}
 	var err error
-	if k.Public, k.SSH, k.SK, err = parsePublic(in.Key); err != nil {
-		return Key{}, err
-	}
 	if k.NotBefore, _, err = parseTime("not_before", in.NotBefore); err != nil {
 		return Key{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -38,10 +39,14 @@ type SSHInfo struct {
 type SSHVerifier func(sig, message []byte, namespace string) (SSHInfo, error)
 
 // A Verifier turns attestations into evidence under a fixed set of keys at a fixed time. It is
-// safe for concurrent use once SSH is set.
+// safe for concurrent use once its fields are set.
 type Verifier struct {
 	// SSH verifies SSH signatures. If it is nil, none does.
 	SSH SSHVerifier
+	// OpenPGP verifies OpenPGP signatures. If it is nil, none does.
+	OpenPGP OpenPGPVerifier
+	// Keyless verifies signatures under certificates. If it is nil, none does.
+	Keyless *Keyless
 
 	now  time.Time
 	keys map[string][]Key // by hint: one key may stand in the roster and in the trust roots
@@ -54,10 +59,10 @@ func NewVerifier(keys []Key, now time.Time) *Verifier {
 	v := &Verifier{now: now, keys: map[string][]Key{}, pem: map[string]root.TrustedMaterial{}}
 	for _, k := range keys {
 		hint := k.Hint()
-		if hint == "" || (k.SSH != "" && k.Public != nil) {
+		if hint == "" || !k.single() {
 			continue
 		}
-		if k.SSH == "" && v.pem[hint] == nil {
+		if k.Public != nil && v.pem[hint] == nil {
 			m, err := material(k.Public)
 			if err != nil {
 				continue
@@ -153,9 +158,11 @@ type signed struct {
 func (v *Verifier) verifySignature(p parsed) (signed, error) {
 	switch {
 	case p.cert:
-		return signed{}, fmt.Errorf("%w: it was signed with a certificate, and only keys are trusted here", ErrUnknownKey)
+		return v.verifyCertificate(p)
 	case p.isSSH():
 		return v.verifySSH(p)
+	case strings.HasPrefix(p.hint, openPGPHint):
+		return v.verifyOpenPGP(p)
 	case p.hint != "":
 		return v.verifyPEM(p, p.hint)
 	}
@@ -251,13 +258,13 @@ func (v *Verifier) checkTime(k Key, st sallyport.Statement) error {
 // has no field for that or is not known.
 func madeAt(st sallyport.Statement) (time.Time, error) {
 	var body struct {
-		IssuedAt     string `json:"issuedAt"`     // approval
+		IssuedAt     string `json:"issuedAt"`     // approval, exception
 		EndedAt      string `json:"endedAt"`      // agent-run
 		TimeVerified string `json:"timeVerified"` // VSA
 	}
 	var field *string
 	switch st.PredicateType {
-	case predicate.ApprovalType:
+	case predicate.ApprovalType, predicate.ExceptionType:
 		field = &body.IssuedAt
 	case predicate.AgentRunType:
 		field = &body.EndedAt

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
@@ -63,6 +64,41 @@ func TestCommitsSignedByGit(t *testing.T) {
 				t.Errorf("after a change of one letter: %+v", got.SignatureCheck)
 			}
 		})
+	}
+}
+
+// A commit that git had gpg sign.
+func TestCommitSignedByGPG(t *testing.T) {
+	for _, tool := range []string{"git", "gpg", "gpgconf"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing(t, tool)
+		}
+	}
+	home, err := os.MkdirTemp("", "gpg") // the agent's socket needs a short path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
+		_ = os.RemoveAll(home)
+	})
+	t.Setenv("GNUPGHOME", home)
+	dir := t.TempDir()
+	run(t, dir, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "Alice <alice@example.com>", "ed25519", "sign,cert", "1d")
+	run(t, dir, "git", "init", "-q")
+	run(t, dir, "git", "-c", "gpg.format=openpgp", "-c", "user.signingkey=alice@example.com", "commit", "-q", "-S", "--allow-empty", "-m", "Fix")
+	text := "version: 1\npersons:\n- id: alice\n  emails: [alice@example.com]\n  openpgp: [{file: alice.asc}]\n"
+	r, err := ParseRosterFiles([]byte(text), map[string][]byte{".sallyport/alice.asc": run(t, dir, "gpg", "--armor", "--export")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	co := cut(t, run(t, dir, "git", "cat-file", "commit", "HEAD"))
+	co.SignatureKind = "openpgp"
+	for at, want := range map[time.Duration]string{0: sallyport.SignatureGood, 48 * time.Hour: sallyport.SignatureExpired} {
+		got := New(r, time.Now().Add(at)).Commit(co)
+		if got.SignatureCheck.State != want || (want == sallyport.SignatureGood) != (got.Attribution.Principal.Name == "alice") {
+			t.Errorf("after %v: %+v with %+v", at, got.Attribution, got.SignatureCheck)
+		}
 	}
 }
 

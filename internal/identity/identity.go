@@ -10,15 +10,17 @@
 //     bound of what agents did, never proof of who did it.
 //  2. Nobody, if a name or address has a forged shape, or a tool that records agents' sessions
 //     left its trailer: whatever else the commit says is then not believed.
-//  3. Bot, if an SSH signature verifies under the key of a bot whose time has not run out and
-//     the author's address is that bot's. An address alone is never a bot.
-//  4. Person, if an SSH signature verifies under a person's key that has not expired, and the
-//     author's address is that person's. The grade is present for a security key that somebody
-//     touched and that another person enrolled, else declared: an ordinary key proves the
-//     machine, and the agent has that.
-//  5. Nobody in every other case: unsigned, signed by an unknown or expired key, signed by one
-//     and authored by another, signed in a way that is not verified here (OpenPGP, X.509).
-//     Nobody is judged as an agent.
+//  3. Bot, if a signature verifies under the key or the certificate's identity of a bot whose
+//     time has not run out and the author's address is that bot's. An address alone is never a
+//     bot.
+//  4. Person, if a signature verifies under a person's key or identity that has not expired, and
+//     the author's address is that person's. The grade is present for an SSH security key that
+//     somebody touched and that another person enrolled, else declared: an ordinary key proves
+//     the machine, and the agent has that. OpenPGP and X.509 signatures prove no touch and are
+//     always declared.
+//  5. Nobody in every other case: unsigned, signed by an unknown, expired or revoked key, signed
+//     by one and authored by another, signed in a way that cannot be verified here. Nobody is
+//     judged as an agent.
 //
 // [Identifier.Unit] folds the commits that may have made a change unit into one attribution,
 // the strictest: agent before nobody before bot before person.
@@ -34,22 +36,24 @@
 package identity
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
-	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
 )
 
 // An Identifier attributes commits and change units at one moment, by one roster. It is safe for
 // concurrent use.
 type Identifier struct {
+	// X509 verifies the X.509 signatures of commits. If it is nil, none is. It is set before the
+	// Identifier is used.
+	X509 X509Verifier
+
 	roster *Roster
 	now    time.Time
+	table  *table // nil: the one that is built in
 
 	mu     sync.Mutex
 	actors map[string]*actor // guarded by mu
@@ -226,9 +230,11 @@ func proof(check sallyport.SignatureCheck, signer owner) string {
 	s := "signed with " + check.Key
 	switch {
 	case check.Grade == sallyport.Present && signer.key.Simulated:
-		return s + ", a simulated security key of " + signer.id + " that was enrolled by " + signer.key.EnrolledBy
+		return s + ", a simulated security key of " + signer.id + " that " + signer.key.enrolment()
+	case check.Grade == sallyport.Attested:
+		return s + ", a security key of " + signer.id + " that was touched, " + signer.key.enrolment() + " and is attested by its maker"
 	case check.Grade == sallyport.Present:
-		return s + ", a security key of " + signer.id + " that was touched and was enrolled by " + signer.key.EnrolledBy
+		return s + ", a security key of " + signer.id + " that was touched and " + signer.key.enrolment()
 	case check.Detail != "":
 		return s + ", a key of " + signer.id + ": " + check.Detail
 	}
@@ -313,64 +319,4 @@ func (g *gather) agent(author *actor) sallyport.Attribution {
 		a.Why = append(a.Why, fmt.Sprintf("and %d more marks", g.more))
 	}
 	return a
-}
-
-// checkSignature verifies the commit's signature. The owner is whose key made it, if it
-// verifies, expired or not; whether it counts is what the check's state says.
-func (id *Identifier) checkSignature(c *sallyport.Commit) (sallyport.SignatureCheck, owner) {
-	check := sallyport.SignatureCheck{Kind: c.SignatureKind}
-	switch c.SignatureKind {
-	case "", "none":
-		check.Kind, check.State = "none", sallyport.SignatureNone
-		return check, owner{}
-	case "ssh":
-	default:
-		check.State = sallyport.SignatureUnsupported
-		check.Detail = "its " + printable(c.SignatureKind) + " signature is not yet verified"
-		return check, owner{}
-	}
-	info, err := sshsig.Verify(c.Signature, c.Signed, "git")
-	switch {
-	case errors.Is(err, sshsig.ErrUnsupported):
-		check.State, check.Detail = sallyport.SignatureUnsupported, printable(err.Error())
-		return check, owner{}
-	case err != nil:
-		check.State, check.Detail = sallyport.SignatureBad, printable(err.Error())
-		return check, owner{}
-	}
-	check.Key = info.Fingerprint
-	o, ok := id.roster.ownerOf[info.Fingerprint]
-	if !ok {
-		check.State = sallyport.SignatureUnknownKey
-		check.Detail = "signed with " + info.Fingerprint + ", a key that the roster does not hold"
-		return check, owner{}
-	}
-	if o.kind == sallyport.Bot {
-		if b := id.roster.bot(o.id); b == nil || id.now.After(b.expires) {
-			check.State = sallyport.SignatureUnknownKey
-			check.Detail = "signed with a key of bot " + o.id + ", which has expired"
-			return check, o
-		}
-		check.State, check.Grade = sallyport.SignatureGood, sallyport.Declared
-		check.Detail = "key of bot " + o.id
-		return check, o
-	}
-	grade := o.key.Grade(info.Touched, id.now)
-	if grade == "" {
-		check.State = sallyport.SignatureUnknownKey
-		check.Detail = "signed with a key of " + o.id + " that counted until " + o.key.NotAfter.Format(time.DateOnly)
-		return check, o
-	}
-	check.State, check.Person, check.Grade = sallyport.SignatureGood, o.id, grade
-	if o.key.SK && grade != sallyport.Present {
-		var lacks []string
-		if !info.Touched {
-			lacks = append(lacks, "nobody touched it")
-		}
-		if o.key.EnrolledBy == "" {
-			lacks = append(lacks, "no second person enrolled it")
-		}
-		check.Detail = "a security key, but " + strings.Join(lacks, " and ")
-	}
-	return check, o
 }

@@ -53,7 +53,7 @@ func (id *Identifier) actor(name, email string, trailer bool) *actor {
 
 func (id *Identifier) newActor(name, email string, trailer bool) *actor {
 	name, email = strings.TrimSpace(name), strings.TrimSpace(email)
-	t := markers()
+	t := id.marks()
 	a := &actor{email: fold(email), text: printable(name + " <" + email + ">")}
 	a.owner = id.roster.byEmail(a.email)
 	if a.owner.kind == sallyport.Agent {
@@ -158,7 +158,7 @@ func (g *gather) message(c *sallyport.Commit) {
 // lines collects the marks in the lines of text; whole says that it is a message from its
 // start.
 func (g *gather) lines(text string, whole bool) {
-	t := markers()
+	t := g.id.marks()
 	folded := fold(text)
 	orig := origin{text: text, folded: folded}
 	eachLine(folded, "-by:", func(start int, line string) {

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/glob"
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
@@ -37,8 +38,15 @@ func validMail(s string) bool {
 // ParseRoster reads a roster and refuses one that could be understood in two ways: an unknown
 // or repeated key, an id, address or key that two entries share, an unknown role, a reference
 // to a person who is not there, a key enrolled by its own owner, a date that is none.
-func ParseRoster(b []byte) (*Roster, error) {
+//
+// The roster may name no further file; see [ParseRosterFiles].
+func ParseRoster(b []byte) (*Roster, error) { return ParseRosterFiles(b, nil) }
+
+// ParseRosterFiles is ParseRoster for a roster that may name further governed files, which are
+// given by their path from the top of the repository.
+func ParseRosterFiles(b []byte, files map[string][]byte) (*Roster, error) {
 	r := new(Roster)
+	r.files = files
 	if err := checkLines(b); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRoster, err)
 	}
@@ -51,6 +59,7 @@ func ParseRoster(b []byte) (*Roster, error) {
 	if err := r.index(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRoster, err)
 	}
+	r.files = nil
 	return r, nil
 }
 
@@ -80,10 +89,16 @@ func (r *Roster) index() error {
 		}
 		r.personByID[p.ID] = i
 	}
+	if err := r.indexSecurityKeys(); err != nil {
+		return err
+	}
 	for i := range r.Persons {
 		if err := r.indexPerson(&r.Persons[i]); err != nil {
 			return fmt.Errorf("person %s: %w", r.Persons[i].ID, err)
 		}
+	}
+	if err := r.indexTeams(); err != nil {
+		return err
 	}
 	bots := map[string]bool{}
 	for i := range r.Bots {
@@ -144,9 +159,9 @@ func (r *Roster) indexPerson(p *Person) error {
 	}
 	for i, role := range p.Roles {
 		switch role {
-		case RoleReviewer, RoleRoot, RoleOperator, RoleAuditor:
+		case RoleReviewer, RoleRoot, RoleOperator, RoleAuditor, RoleSecurity:
 		default:
-			return fmt.Errorf("role %.80q: want reviewer, root, operator or auditor", role)
+			return fmt.Errorf("role %.80q: want reviewer, root, operator, auditor or security", role)
 		}
 		if slices.Contains(p.Roles[:i], role) {
 			return fmt.Errorf("role %q stands twice", role)
@@ -170,11 +185,15 @@ func (r *Roster) indexPerson(p *Person) error {
 			o.key.NotAfter = end
 		}
 		o.key.Person, o.key.EnrolledBy = p.ID, pk.EnrolledBy
+		var err error
+		if o.key.attested, err = r.attested(pk, p.ID); err != nil {
+			return fmt.Errorf("attestation of key %.40q: %w", pk.Key, err)
+		}
 		if err := r.addKey(pk.Key, o); err != nil {
 			return err
 		}
 	}
-	return nil
+	return r.indexFurther(p, me)
 }
 
 func (r *Roster) indexBot(b *Bot) error {
@@ -187,11 +206,14 @@ func (r *Roster) indexBot(b *Bot) error {
 			return err
 		}
 	}
+	if err := r.addSubjects(b.Identities, me); err != nil {
+		return err
+	}
 	if len(b.Scope) == 0 {
 		return errors.New("scope is empty: list the paths that it may change")
 	}
 	for _, s := range b.Scope {
-		g, err := parseGlob(s)
+		g, err := glob.Parse(s)
 		if err != nil {
 			return fmt.Errorf("scope: %w", err)
 		}
@@ -244,6 +266,9 @@ func (r *Roster) addKey(line string, o owner) error {
 	fp := sshsig.Fingerprint(pub)
 	if other, ok := r.ownerOf[fp]; ok {
 		return fmt.Errorf("key %s stands twice, at %s and %s", fp, other.id, o.id)
+	}
+	if err := r.addMaterial(sshsig.Material(pub), fp, o); err != nil {
+		return err
 	}
 	o.key.Public, o.key.Fingerprint = sshsig.Canonical(pub), fp
 	o.key.SK = sshsig.IsSK(pub)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	sallyport "github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/glob"
 )
 
 // MaxRoster is the largest roster that is read, in bytes.
@@ -25,14 +26,21 @@ type Roster struct {
 	// ordinary key.
 	SimulatedKeys bool `yaml:"simulated_keys"`
 
+	// SecurityKeys says which makers' attestations count.
+	SecurityKeys SecurityKeys `yaml:"security_keys"`
+
 	Persons []Person      `yaml:"persons"` // human beings
 	Agents  []RosterAgent `yaml:"agents"`  // agents that are approved to work here
 	Bots    []Bot         `yaml:"bots"`    // deterministic automation
+
+	// Teams are the persons whom CODEOWNERS means by a team: {acme/platform: [alice, bob]}.
+	Teams map[string][]string `yaml:"teams"`
 
 	personByID map[string]int
 	ownerOf    map[string]owner  // by key fingerprint
 	emailOf    map[string]owner  // by folded e-mail; agents too
 	loginOf    map[string]string // folded GitHub login to person id
+	keysets                      // the keys and identities that are no SSH keys
 }
 
 // A Person is a human being.
@@ -48,8 +56,13 @@ type Person struct {
 	Logins map[string]string `yaml:"logins"`
 	// Keys are the SSH keys whose signatures are this person's.
 	Keys []PersonKey `yaml:"keys"`
+	// OpenPGP are the certificates whose signatures are this person's.
+	OpenPGP []OpenPGPKey `yaml:"openpgp"`
+	// Identities are how certificate authorities know this person.
+	Identities []Subject `yaml:"identities"`
 	// Roles are what the person may do: reviewer approves changes, root signs later versions
-	// of the governed files, operator starts agents, auditor reads records.
+	// of the governed files, operator starts agents, auditor reads records, security grants
+	// exceptions.
 	Roles []Role `yaml:"roles"`
 }
 
@@ -62,6 +75,9 @@ type PersonKey struct {
 	EnrolledBy string `yaml:"enrolled_by"`
 	// NotAfter is the last day, in UTC, on which the key counts: 2027-01-01. Default: no end.
 	NotAfter string `yaml:"not_after"`
+	// Attestation is what the security key's maker says of the key. With it the key is worth
+	// attested in place of present. Default: none.
+	Attestation *KeyAttestation `yaml:"attestation"`
 }
 
 // A RosterAgent is an agent that the roster approves.
@@ -84,6 +100,8 @@ type Bot struct {
 	// Keys are its SSH public keys. Only a commit signed under one of them is the bot's: an
 	// address alone can be written by anybody.
 	Keys []string `yaml:"keys"`
+	// Identities are how certificate authorities know it: for a CI job its workflow.
+	Identities []Subject `yaml:"identities"`
 	// Scope lists the paths that it may change. * and ? match within one folder, ** any number
 	// of folders, and a pattern matches the whole path: "go.mod", "**/package-lock.json".
 	Scope []string `yaml:"scope"`
@@ -91,7 +109,7 @@ type Bot struct {
 	// that nobody looks at again is how a forgotten key comes back.
 	Expires string `yaml:"expires"`
 
-	scope   []glob
+	scope   []glob.Glob
 	expires time.Time
 }
 
@@ -104,32 +122,37 @@ const (
 	RoleRoot     Role = "root"
 	RoleOperator Role = "operator"
 	RoleAuditor  Role = "auditor"
+	RoleSecurity Role = "security"
 )
 
 // A Key is a person's key as verifiers use it.
 type Key struct {
 	Person      string // roster id of its owner
-	Public      string // canonical: "type base64"
-	Fingerprint string // "SHA256:…"
+	Public      string // canonical: "type base64"; empty for OpenPGP
+	Fingerprint string // "SHA256:…", or "openpgp:…"
 	SK          bool
 	Simulated   bool // it says of itself that it is a simulation; see [sshsig.SimulatedSK]
 	EnrolledBy  string
 	NotAfter    time.Time // the last instant at which it counts; zero if it has no end
 
 	simulationCounts bool // the roster says so
+	solo             bool // its owner is the whole team: there is nobody who could have enrolled it
+	attested         bool // the roster holds its maker's attestation, and it verifies
 }
 
 // Expired reports whether the key no longer counts at now.
 func (k Key) Expired(now time.Time) bool { return !k.NotAfter.IsZero() && now.After(k.NotAfter) }
 
 // Grade returns what a signature under k proves at now: present if it is a security key's that
-// somebody touched and another person enrolled, declared for every other, and nothing once the
-// key has expired.
+// somebody touched and another person enrolled, attested if its maker vouches for that key as
+// well, declared for every other, and nothing once the key has expired.
 func (k Key) Grade(touched bool, now time.Time) sallyport.Grade {
 	switch {
 	case k.Person == "" || k.Expired(now):
 		return ""
-	case k.SK && touched && k.EnrolledBy != "" && (!k.Simulated || k.simulationCounts):
+	case k.SK && touched && (k.EnrolledBy != "" || k.solo) && k.attested && !k.Simulated:
+		return sallyport.Attested
+	case k.SK && touched && (k.EnrolledBy != "" || k.solo) && (!k.Simulated || k.simulationCounts):
 		return sallyport.Present
 	}
 	return sallyport.Declared
@@ -250,7 +273,7 @@ func (r *Roster) bot(id string) *Bot {
 // allows reports whether path is in the bot's scope.
 func (b *Bot) allows(path sallyport.Path) bool {
 	for _, g := range b.scope {
-		if g.match(string(path)) {
+		if g.Match(string(path)) {
 			return true
 		}
 	}

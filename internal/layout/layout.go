@@ -108,7 +108,7 @@ func Check(tree fs.FS, module string) ([]Problem, error) {
 				return fs.SkipDir
 			}
 			return nil
-		case !d.Type().IsRegular():
+		case !d.Type().IsRegular() || skipped(name): // of a linked work tree, .git is a file
 			return nil
 		}
 		return c.file(tree, name)

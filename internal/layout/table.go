@@ -58,6 +58,7 @@ var Parts = []Part{
 	{"internal/scan", Service},
 	{"internal/trace", Service},
 	{"internal/config", Service},
+	{"internal/data", Service},
 	{"internal/key", Service},
 	{"internal/tlog", Service},
 	{"internal/store", Service},
@@ -70,6 +71,7 @@ var Parts = []Part{
 	// The shipped Rego is data of internal/policy, kept at the top because its readers are not
 	// Go programmers; see partOf.
 	{"policy", Service},
+	{"deploy/*", Service}, // jobs and charts, for the same reason
 
 	{"internal/engine", Engine},
 
@@ -109,6 +111,7 @@ var (
 var Libraries = []Library{
 	{"github.com/open-policy-agent/opa", []string{"internal/policy"}},
 	{"github.com/sigstore/sigstore-go", []string{"internal/evidence"}},
+	{"github.com/digitorus/timestamp", []string{"internal/evidence/keylesstest"}},
 	{"github.com/sigstore/protobuf-specs", []string{"internal/evidence"}},
 	{"github.com/sigstore/sigstore", []string{"internal/evidence"}},
 	{"github.com/secure-systems-lab/go-securesystemslib", []string{"internal/evidence"}},
@@ -123,12 +126,17 @@ var Libraries = []Library{
 	{"github.com/spf13/cobra", []string{"cmd/sallyport"}},
 	{"github.com/spf13/pflag", []string{"cmd/sallyport"}},
 	{"github.com/goccy/go-yaml", []string{"internal/base/strict"}},
+	{"github.com/ProtonMail/go-crypto", []string{"internal/base/openpgp"}},
 	{"github.com/hiddeco/sshsig", []string{"internal/base/sshsig"}},
 	{"golang.org/x/crypto/ssh", []string{"internal/base/sshsig"}},
+	{"golang.org/x/mod/modfile", []string{"internal/scan"}},
+	{"github.com/BurntSushi/toml", []string{"internal/scan"}},
 	{"golang.org/x/term", []string{"cmd/sallyport"}},
 	{"golang.org/x/sys", []string{"internal/base/*", "internal/run"}},
 	{"golang.org/x/sync", anyone},
+	{"golang.org/x/text/unicode/norm", []string{"internal/scan"}},
 	{"github.com/rogpeppe/go-internal", nobody},
+	{"github.com/yuin/goldmark", []string{"internal/base/forms"}}, // to read what internal/render writes
 }
 
 // Reaches holds the standard library in the same way. Libraries of the operating system are
@@ -138,7 +146,7 @@ var Reaches = []Library{
 	{"C", nobody},
 	{"unsafe", nobody},
 	{"plugin", nobody},
-	{"os/exec", []string{"internal/base/git", "internal/base/sshsig", "internal/run", "internal/app"}},
+	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/run", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
 	{"net/http", []string{"internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -40,7 +42,9 @@ type compiled struct {
 	compiler *ast.Compiler
 	store    storage.Store
 	rules    map[string]Rule
-	deny     ast.Body
+	denyRef  ast.Ref
+	allowRef ast.Ref
+	deny     ast.Body // nil if the set's manifest names an allow and no deny
 	allow    ast.Body // nil if the set does not define allow
 }
 
@@ -70,7 +74,23 @@ func Compile(ctx context.Context, sets []Set, d Data) (*Evaluator, error) {
 		}
 		e.sets = append(e.sets, c)
 	}
+	if err := e.checkModes(); err != nil {
+		return nil, err
+	}
 	return e, nil
+}
+
+// checkModes refuses the mode of a code that no set has: it would soften or harden nothing, and
+// whoever wrote it thinks that it does.
+func (e *Evaluator) checkModes() error {
+	for _, code := range slices.Sorted(maps.Keys(e.data.Modes)) {
+		known := code == CodePolicy || code == CodeNotAllowed ||
+			slices.ContainsFunc(e.sets, func(c *compiled) bool { _, ok := c.rules[code]; return ok })
+		if !known {
+			return fmt.Errorf("%w: settings: rules: %q is no reason code of the policy sets in force", ErrCompile, clean(code))
+		}
+	}
+	return nil
 }
 
 // settingsName is the name under which the settings stand beside the sets in Policies.
@@ -87,6 +107,18 @@ func (e *Evaluator) Policies() []sallyport.PolicySet {
 }
 
 func compileSet(s Set, d Data) (*compiled, error) {
+	c, err := compileModules(s, d)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.ask(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// compileModules compiles a set without asking whether it can be asked anything.
+func compileModules(s Set, d Data) (*compiled, error) {
 	l, err := load(s)
 	if err != nil {
 		return nil, err
@@ -104,24 +136,46 @@ func compileSet(s Set, d Data) (*compiled, error) {
 	c.compiler = ast.NewCompiler().
 		WithCapabilities(capabilities(v)).
 		WithDefaultRegoVersion(v).
-		WithStrict(true).
+		// A set that was written for v0 runs as it was written; what strictness asks for beyond
+		// that (no unused variables, no deprecated functions) came later.
+		WithStrict(v != ast.RegoV0).
 		// Data at the place of a package would be merged into what its rules say.
 		WithPathConflictsCheck(func(path []string) (bool, error) { return holds(data, path), nil })
 	if c.compiler.Compile(l.modules); c.compiler.Failed() {
 		return nil, fmt.Errorf("%w: set %s: %s", ErrCompile, s.Name, said(c.compiler.Errors))
 	}
-	if len(c.compiler.GetRules(denyRef)) == 0 {
-		return nil, fmt.Errorf("%w: set %s does not define %s", ErrUndefined, s.Name, denyRef)
-	}
-	if c.deny, err = c.query(denyRef); err != nil {
-		return nil, err
-	}
-	if len(c.compiler.GetRules(allowRef)) > 0 {
-		if c.allow, err = c.query(allowRef); err != nil {
-			return nil, err
+	return c, nil
+}
+
+// ask prepares the queries of the set's entry points.
+func (c *compiled) ask() (err error) {
+	deny, allow, stated := c.loaded.manifest.entrypoints()
+	defined := func(ref ast.Ref) bool { return len(c.compiler.GetRules(ref)) > 0 }
+	for _, ref := range []ast.Ref{denyRef, allowRef} {
+		// A rule at the usual place that is not asked protects nothing.
+		if stated && defined(ref) && !ref.Equal(deny) && !ref.Equal(allow) {
+			return fmt.Errorf("%w: set %s defines %s, and its manifest's entrypoints leave it out", ErrCompile, c.loaded.set.Name, ref)
 		}
 	}
-	return c, nil
+	if !stated && !defined(allow) {
+		allow = nil
+	}
+	c.denyRef, c.allowRef = deny, allow
+	for _, q := range []struct {
+		ref  ast.Ref
+		body *ast.Body
+	}{{deny, &c.deny}, {allow, &c.allow}} {
+		if q.ref == nil {
+			continue
+		}
+		if !defined(q.ref) {
+			return fmt.Errorf("%w: set %s does not define %s", ErrUndefined, c.loaded.set.Name, q.ref)
+		}
+		if *q.body, err = c.query(q.ref); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // holds reports whether data has a value at path.

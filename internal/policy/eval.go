@@ -26,6 +26,8 @@ type Verdict struct {
 	Outcome sallyport.Outcome  `json:"outcome"`
 	Reasons []sallyport.Reason `json:"reasons"` // by severity, code and place; empty if and only if open
 	PerSet  []SetVerdict       `json:"per_set"`
+	// Excepted are the reasons that an exception holds off; they are not among Reasons.
+	Excepted []sallyport.Excepted `json:"excepted,omitempty"`
 }
 
 // A SetVerdict is what one set makes of it.
@@ -49,12 +51,22 @@ func (e *Evaluator) Evaluate(ctx context.Context, gate sallyport.Gate, input []b
 	if len(e.sets) == 0 { // the zero Evaluator
 		return Verdict{}, ErrEmpty
 	}
-	v := Verdict{Outcome: sallyport.Open, Reasons: []sallyport.Reason{}}
+	now, err := momentOf(doc)
+	if err != nil {
+		return Verdict{}, err
+	}
+	v := Verdict{Outcome: sallyport.Open, Reasons: []sallyport.Reason{}, Excepted: now.holdFindings(e.sets[0])}
 	for _, c := range e.sets {
 		reasons, err := c.judge(ctx, doc)
 		if err != nil {
 			return Verdict{}, err
 		}
+		for i := range reasons {
+			reasons[i] = c.stamp(reasons[i], e.data.Modes, now)
+		}
+		slices.SortFunc(reasons, compareReasons)
+		reasons, off := now.hold(reasons)
+		v.Excepted = append(v.Excepted, off...)
 		sv := SetVerdict{Name: c.loaded.set.Name, Digest: c.digest, Outcome: sallyport.Open, Codes: []string{}}
 		for _, r := range reasons {
 			sv.Outcome = min(sv.Outcome, r.Outcome)
@@ -73,30 +85,32 @@ func (e *Evaluator) Evaluate(ctx context.Context, gate sallyport.Gate, input []b
 // judge asks one set and returns its reasons in no particular order.
 func (c *compiled) judge(ctx context.Context, doc ast.Object) ([]sallyport.Reason, error) {
 	input := ast.NewTerm(doc)
-	answer, err := c.eval(ctx, c.deny, input)
-	if err != nil {
-		return nil, err
-	}
 	name := c.loaded.set.Name
-	deny, ok := answer.(ast.Set)
-	switch {
-	case answer == nil:
-		return nil, fmt.Errorf("%w: set %s: %s is undefined", ErrUndefined, name, denyRef)
-	case !ok:
-		return nil, fmt.Errorf("%w: set %s: %s is no set but %s", ErrUndefined, name, denyRef, ast.ValueName(answer))
-	case deny.Len() > maxReasons:
-		return nil, fmt.Errorf("%w: set %s gives %d reasons, the limit is %d", ErrEval, name, deny.Len(), maxReasons)
-	}
 	fill := placeholders(doc)
 	var reasons []sallyport.Reason
-	deny.Foreach(func(t *ast.Term) { reasons = append(reasons, c.reason(t.Value, fill)) })
+	if c.deny != nil {
+		answer, err := c.eval(ctx, c.deny, input)
+		if err != nil {
+			return nil, err
+		}
+		deny, ok := answer.(ast.Set)
+		switch {
+		case answer == nil:
+			return nil, fmt.Errorf("%w: set %s: %s is undefined", ErrUndefined, name, c.denyRef)
+		case !ok:
+			return nil, fmt.Errorf("%w: set %s: %s is no set but %s", ErrUndefined, name, c.denyRef, ast.ValueName(answer))
+		case deny.Len() > maxReasons:
+			return nil, fmt.Errorf("%w: set %s gives %d reasons, the limit is %d", ErrEval, name, deny.Len(), maxReasons)
+		}
+		deny.Foreach(func(t *ast.Term) { reasons = append(reasons, c.reason(t.Value, fill)) })
+	}
 	if c.allow != nil {
 		answer, err := c.eval(ctx, c.allow, input)
 		if err != nil {
 			return nil, err
 		}
 		if allowed, ok := answer.(ast.Boolean); !ok || !bool(allowed) {
-			text := fmt.Sprintf("%s of policy set %s is not true", allowRef, name)
+			text := fmt.Sprintf("%s of policy set %s is not true", c.allowRef, name)
 			reasons = append(reasons, c.explain(sallyport.Reason{Code: CodeNotAllowed, Text: text}, fill))
 		}
 	}
@@ -119,6 +133,7 @@ func (c *compiled) reason(v ast.Value, fill *strings.Replacer) sallyport.Reason 
 		r.Severity = sallyport.Severity(str(v, "severity"))
 		r.Title, r.Text, r.Place, r.Next = str(v, "title"), str(v, "text"), str(v, "place"), str(v, "next")
 		r.Labels, r.Looked = list(v, "labels"), list(v, "looked")
+		r.Paths, r.Finding, r.Rule, r.Package = pathsOf(v), str(v, "finding"), str(v, "rule"), str(v, "package")
 		if r.Text == "" {
 			r.Text = str(v, "msg") // what Rego written for other tools calls it
 		}

@@ -92,12 +92,28 @@ func FuzzParseCases(f *testing.F) {
 	})
 }
 
-// A manifest that parses names a version that exists.
+// A manifest that parses names a version that exists, and entry points that are references to
+// rules, at least one if it names any.
 func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte("rego_version: 0\ntitle: x\n"))
+	f.Add([]byte(legacyManifest))
+	f.Add([]byte("entrypoints: {deny: data.a, allow: \"data.a.b; true\"}"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if m, err := parseManifest(b); err == nil && m.RegoVersion != nil && *m.RegoVersion != 0 && *m.RegoVersion != 1 {
+		m, err := parseManifest(b)
+		if err != nil {
+			return
+		}
+		if m.RegoVersion != nil && *m.RegoVersion != 0 && *m.RegoVersion != 1 {
 			t.Errorf("accepted version %d", *m.RegoVersion)
+		}
+		deny, allow, stated := m.entrypoints()
+		if deny == nil && allow == nil {
+			t.Error("nothing would be asked")
+		}
+		for _, ref := range []ast.Ref{deny, allow} {
+			if stated && ref != nil && (len(ref) < 3 || !ref.IsGround() || ref[0].Value.Compare(ast.DefaultRootDocument.Value) != 0) {
+				t.Errorf("%v is no rule", ref)
+			}
 		}
 	})
 }

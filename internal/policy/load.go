@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -26,6 +27,19 @@ type Manifest struct {
 	RegoVersion *int `yaml:"rego_version"`
 	// Title says in one line what the set is for.
 	Title string `yaml:"title"`
+	// Entrypoints are the rules that are asked, for a set that was written for another tool and
+	// keeps its package names. Without them these are data.sallyport.merge.deny and, if the set
+	// defines it, data.sallyport.merge.allow.
+	Entrypoints *Entrypoints `yaml:"entrypoints"`
+}
+
+// Entrypoints name rules by their full reference, such as data.agent.policy.deny. At least one
+// is stated, and each that is has to be defined.
+type Entrypoints struct {
+	// Deny is a set of reasons. Undefined, it leaves the set without a verdict, which is shut.
+	Deny string `yaml:"deny"`
+	// Allow has to be true; anything else, undefined included, is a reason.
+	Allow string `yaml:"allow"`
 }
 
 func parseManifest(b []byte) (Manifest, error) {
@@ -36,7 +50,47 @@ func parseManifest(b []byte) (Manifest, error) {
 	if m.RegoVersion != nil && *m.RegoVersion != 0 && *m.RegoVersion != 1 {
 		return Manifest{}, fmt.Errorf("rego_version is %d, want 0 or 1", *m.RegoVersion)
 	}
+	if e := m.Entrypoints; e != nil {
+		if e.Deny == "" && e.Allow == "" {
+			return Manifest{}, errors.New("entrypoints names neither deny nor allow")
+		}
+		for _, ref := range []string{e.Deny, e.Allow} {
+			if _, err := parseEntrypoint(ref); ref != "" && err != nil {
+				return Manifest{}, err
+			}
+		}
+	}
 	return m, nil
+}
+
+// parseEntrypoint reads a reference to a rule: data, at least one package name, and the rule's.
+func parseEntrypoint(s string) (ast.Ref, error) {
+	parts := strings.Split(s, ".")
+	bad := len(parts) < 3 || parts[0] != "data"
+	ref := ast.Ref{ast.DefaultRootDocument}
+	for _, name := range parts[1:] {
+		bad = bad || !ast.IsVarCompatibleString(name)
+		ref = append(ref, ast.StringTerm(name))
+	}
+	if bad {
+		return nil, fmt.Errorf("%q is no entry point, want one such as data.agent.policy.deny", s)
+	}
+	return ref, nil
+}
+
+// entrypoints returns the rules that the manifest names, nil for those that it does not; stated
+// is whether it names any.
+func (m Manifest) entrypoints() (deny, allow ast.Ref, stated bool) {
+	if m.Entrypoints == nil {
+		return denyRef, allowRef, false
+	}
+	if s := m.Entrypoints.Deny; s != "" {
+		deny, _ = parseEntrypoint(s) // it was parsed before
+	}
+	if s := m.Entrypoints.Allow; s != "" {
+		allow, _ = parseEntrypoint(s)
+	}
+	return deny, allow, true
 }
 
 func (m Manifest) version() ast.RegoVersion {
@@ -92,7 +146,7 @@ func load(s Set) (*loaded, error) {
 		case strings.HasSuffix(name, ".rego"):
 			m, err := ast.ParseModuleWithOpts(full, string(s.Files[name]), opts)
 			if err != nil {
-				return nil, fmt.Errorf("%w: %s", ErrCompile, said(err))
+				return nil, fmt.Errorf("%w: %s", ErrCompile, unparsed(full, s.Files[name], err))
 			}
 			pkg := m.Package.Path.String()
 			if first, dup := packages[pkg]; dup {
@@ -109,6 +163,23 @@ func load(s Set) (*loaded, error) {
 		return nil, fmt.Errorf("%w: set %s has no module", ErrEmpty, s.Name)
 	}
 	return l, nil
+}
+
+// unparsed says in one line why a module does not parse, and what to do about it where that is
+// known.
+func unparsed(name string, src []byte, err error) string {
+	var errs ast.Errors
+	if !errors.As(err, &errs) || len(errs) == 0 {
+		return said(err)
+	}
+	for _, e := range errs {
+		if e.Location == nil || e.Location.Offset < 0 || e.Location.Offset >= len(src) || src[e.Location.Offset] != '\'' {
+			continue
+		}
+		return fmt.Sprintf("%s:%d: a string in single quotes, which no version of Rego has: write it in double quotes (sallyport policy upgrade --quotes does)",
+			name, e.Location.Row)
+	}
+	return said(err)
 }
 
 func checkSet(s Set) error {

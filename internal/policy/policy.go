@@ -9,7 +9,9 @@
 //   - every module is known to the compiler as "set/path", since two modules of one name
 //     overwrite each other without a word and leave the verdict undefined;
 //   - a package may be declared by one file of a set only;
-//   - a set without modules, or without data.sallyport.merge.deny, does not compile;
+//   - a set without modules, or without data.sallyport.merge.deny, does not compile; a set whose
+//     manifest names other entry points is asked those, and has to define each of them;
+//   - a set whose manifest says rego_version: 0 is read as Rego v0, as it stands;
 //   - built-in functions come from a list of pure ones. There is no network, environment,
 //     clock or randomness: the same set, settings and input give the same verdict for ever.
 //
@@ -146,6 +148,32 @@ type Data struct {
 	RunGrades []sallyport.Grade `json:"run_grades"`
 	// ApprovalGrades are the grades at which an approval counts.
 	ApprovalGrades []sallyport.Grade `json:"approval_grades"`
+
+	// What teams choose beside it; see settings.go. What is absent leaves the default.
+	Modes      map[string]RuleMode `json:"modes,omitempty"`      // by reason code
+	Thresholds []Threshold         `json:"thresholds,omitempty"` // of approvals
+	Findings   *FindingLimits      `json:"findings,omitempty"`
+	Codeowners string              `json:"codeowners,omitempty"`
+	Disclosure string              `json:"disclosure,omitempty"`
+	Exceptions *ExceptionRules     `json:"exceptions,omitempty"`
+
+	// RequiredReports are the reports of other tools that must be there. None leaves the demand to
+	// the set's own data, so that a repository's settings never take one away.
+	RequiredReports []RequiredReport `json:"required_reports,omitempty"`
+	// Dependencies says where packages may come from.
+	Dependencies Dependencies `json:"dependencies"`
+}
+
+// A RequiredReport is a kind of report, of a certain tool if one is named.
+type RequiredReport struct {
+	Kind string `json:"kind"`
+	Tool string `json:"tool,omitempty"`
+}
+
+// Dependencies are the settings about packages.
+type Dependencies struct {
+	// Registries are hosts that packages may come from beside their default registries.
+	Registries []string `json:"registries"`
 }
 
 // The values of [Data].Unattributed.
@@ -168,25 +196,7 @@ var Defaults = sync.OnceValue(func() Data {
 })
 
 // WithDefaults returns d with the baseline's settings in place of those that it leaves open.
-func (d Data) WithDefaults() Data {
-	def := Defaults()
-	if d.ProtectedClasses == nil {
-		d.ProtectedClasses = def.ProtectedClasses
-	}
-	if d.Unattributed == "" {
-		d.Unattributed = def.Unattributed
-	}
-	if d.PersonGrades == nil {
-		d.PersonGrades = def.PersonGrades
-	}
-	if d.RunGrades == nil {
-		d.RunGrades = def.RunGrades
-	}
-	if d.ApprovalGrades == nil {
-		d.ApprovalGrades = def.ApprovalGrades
-	}
-	return d
-}
+func (d Data) WithDefaults() Data { return d.Over(Defaults()) }
 
 // Encode returns the one encoding of d, for the store; ParseData reads it.
 func (d Data) Encode() []byte {
@@ -219,7 +229,7 @@ func (d Data) validate() error {
 			}
 		}
 	}
-	return nil
+	return d.validateTeam()
 }
 
 // settings returns the settings that d states, by the key that rules read them under.
@@ -237,6 +247,13 @@ func (d Data) settings() map[string]any {
 		if list != nil {
 			m[key] = list
 		}
+	}
+	d.teamSettings(m)
+	if len(d.RequiredReports) > 0 {
+		m["required_reports"] = d.RequiredReports
+	}
+	if d.Dependencies.Registries != nil {
+		m["dependencies"] = d.Dependencies
 	}
 	return m
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -34,19 +35,43 @@ type Source interface {
 	History(ctx context.Context, tip string) ([]string, error)
 }
 
+// A Request is what Resolve is asked.
+type Request struct {
+	// Pin is the digest of a root that was pinned outside the repository; zero if none is.
+	Pin sallyport.Digest
+	// Tip is the target's tip as the enforcement point sees it, empty if the ref does not exist.
+	Tip string
+	// Also are tips of further refs of the repository. What is signed there is in force here.
+	Also []string
+	// Result is the tree that a merge would give, empty if there is none.
+	Result string
+	// Now is the enforcement point's clock.
+	Now time.Time
+	// Keys says whose keys are whose; without it no version follows the pinned one.
+	Keys Keyring
+	// Valid says why files could not be in force; nil asks nothing. A next version that could
+	// not is not taken for one.
+	Valid func(files map[string][]byte) error
+}
+
 // Governing is what is in force for a target.
 type Governing struct {
 	Files  map[string][]byte // the governed files; nil if the built-in baseline judges
 	Trust  sallyport.Trust
 	At     string   // the commit or tree that Files were read from; empty if builtin
 	Advice []string // why later gates must not rely on a decision made under it
+
+	// Chain is how the pin leads to what is in force: one version if it is what is pinned.
+	Chain []Version
+	// AtTip is the root that the tip holds in place of the one in force, if it holds one that is
+	// whole; its Fault says why it is not in force.
+	AtTip *Version
 }
 
-// Resolve finds the governed files in force. tip is the target's tip as the enforcement point
-// sees it, empty if the ref does not exist yet; resultTree is the tree that a merge would give,
-// empty if there is none. With a pin, only files that match it are ever returned, and if there
-// are none the error is ErrNoRoot: no decision can be made.
-func Resolve(ctx context.Context, src Source, pin sallyport.Digest, tip, resultTree string) (Governing, error) {
+// Resolve finds the governed files in force. With a pin, only files that match it are ever
+// returned, or those of a later version that a chain of signed ones leads to; if there are none
+// the error is ErrNoRoot: no decision can be made.
+func Resolve(ctx context.Context, src Source, q Request) (Governing, error) {
 	read := func(treeish string) (map[string][]byte, error) {
 		if treeish == "" {
 			return nil, nil
@@ -57,51 +82,125 @@ func Resolve(ctx context.Context, src Source, pin sallyport.Digest, tip, resultT
 		}
 		return files, checkGoverned(files)
 	}
-	atTip, err := read(tip)
+	atTip, err := read(q.Tip)
 	// A broken tip is no reason to leave a pinned repository without a verdict: it only is not
 	// what is pinned.
-	if err != nil && (pin.Zero() || !errors.Is(err, ErrGoverned)) {
+	if err != nil && (q.Pin.Zero() || !errors.Is(err, ErrGoverned)) {
 		return Governing{}, err
 	}
 	tipHasFiles := len(atTip) > 0 || err != nil
-	result, err := read(resultTree)
+	if err != nil {
+		atTip = nil
+	}
+	result, err := read(q.Result)
 	if err != nil && !errors.Is(err, ErrGoverned) {
 		return Governing{}, err
 	}
-	g := Governing{Trust: sallyport.Trust{ResultRoot: RootDigest(result)}}
-	if pin.Zero() {
-		return g.unpinned(atTip, tip), nil
+	if err != nil {
+		result = nil
 	}
-	g.Trust.Pinned, g.Trust.Root = true, pin
-	verify := func(files map[string][]byte) bool { return VerifyRoot(files, pin) == nil }
-	if verify(atTip) {
-		g.Files, g.At, g.Trust.Source = atTip, tip, SourceRef
-		return g, nil
+	g := Governing{Trust: sallyport.Trust{ResultRoot: RootDigest(result), Signers: []string{}}}
+	if q.Pin.Zero() {
+		return g.unpinned(withoutSignatures(atTip), q.Tip), nil
 	}
-	g.Trust.RootChanged = tipHasFiles
-	if tip != "" {
-		commits, err := src.History(ctx, tip)
-		if err != nil {
-			return Governing{}, fmt.Errorf("read history of governed files: %w", err)
-		}
-		for _, c := range commits[:min(len(commits), maxHistory)] {
-			files, err := read(c)
-			if err != nil && !errors.Is(err, ErrGoverned) {
+	g.Trust.Pinned, g.Trust.Pin, g.Trust.RootChanged = true, q.Pin, tipHasFiles
+	c := newChain(q.Keys, q.Now)
+	c.add(atTip, q.Tip)
+	pinned := c.seen[q.Pin]
+	// A root without keys has no next version, so nothing can have followed it.
+	if pinned == nil || len(pinned.root.Keys) > 0 {
+		full := false
+		for _, tip := range append([]string{q.Tip}, q.Also...) {
+			n, err := c.walk(ctx, src, tip, read)
+			if err != nil {
 				return Governing{}, err
 			}
-			if err == nil && verify(files) {
-				g.Trust.RootChanged = true // even if the tip holds no governed files any more
-				g.Files, g.At, g.Trust.Source = files, c, SourceHistory
-				return g, nil
-			}
+			full = full || n >= maxHistory
+		}
+		pinned = c.seen[q.Pin]
+		if pinned != nil && full && len(pinned.root.Keys) > 0 {
+			return Governing{}, fmt.Errorf("%w: %d commits or more changed %s, and a version that follows the pinned one may lie beyond", ErrTooMuch, maxHistory, GovernedDir)
 		}
 	}
-	if verify(result) {
-		g.Files, g.At, g.Trust.Source = result, resultTree, SourceResult
+	if pinned == nil {
+		s, err := seal(result, q.Result)
+		if err != nil || s.digest != q.Pin {
+			return Governing{}, fmt.Errorf("%w: %s is not the root of the target's tip, of the last %d commits that changed %s, or of the merge result",
+				ErrNoRoot, q.Pin, maxHistory, GovernedDir)
+		}
+		g.force(s, SourceResult)
+		g.Chain = []Version{{Number: s.root.Version, Root: s.digest, At: s.at, Signers: []string{}, OwnSigners: []string{}}}
 		return g, nil
 	}
-	return Governing{}, fmt.Errorf("%w: %s is not the root of the target's tip, of the last %d commits that changed %s, or of the merge result",
-		ErrNoRoot, pin, maxHistory, GovernedDir)
+	cur, passed, err := c.follow(pinned)
+	if err != nil {
+		return Governing{}, err
+	}
+	g.Chain = passed
+	g.force(cur, SourceHistory)
+	if s, err := seal(atTip, q.Tip); err == nil && s.digest == cur.digest {
+		g.force(s, SourceRef)
+		g.Trust.RootChanged = false
+	} else {
+		g.Trust.RootChanged = true // even if the tip holds no governed files any more
+		if err == nil {
+			v := c.judge(cur, s)
+			g.AtTip = &v
+		}
+	}
+	g.rotation(c, cur, result, atTip, q)
+	return g, nil
+}
+
+// walk adds what the history of tip holds, and returns how many commits that were.
+func (c *chain) walk(ctx context.Context, src Source, tip string, read func(string) (map[string][]byte, error)) (int, error) {
+	if tip == "" {
+		return 0, nil
+	}
+	commits, err := src.History(ctx, tip)
+	if err != nil {
+		return 0, fmt.Errorf("read history of governed files: %w", err)
+	}
+	for _, commit := range commits[:min(len(commits), maxHistory)] {
+		files, err := read(commit)
+		if err != nil && !errors.Is(err, ErrGoverned) {
+			return 0, err
+		}
+		if err == nil {
+			c.add(files, commit)
+		}
+	}
+	return len(commits), nil
+}
+
+// force puts s in force.
+func (g *Governing) force(s *sealed, source string) {
+	g.Files, g.At = s.files, s.at
+	g.Trust.Source, g.Trust.Root, g.Trust.Version, g.Trust.Solo = source, s.digest, s.root.Version, s.root.Solo
+}
+
+// rotation says whether the merge result holds the next version of the root.
+func (g *Governing) rotation(c *chain, cur *sealed, result, atTip map[string][]byte, q Request) {
+	next, err := seal(result, q.Result)
+	if err != nil || next.digest == cur.digest {
+		return
+	}
+	c.addSignatures(result)
+	v := c.judge(cur, next)
+	if v.Fault == "" {
+		if err := c.clean(cur, next, result, atTip); err != nil {
+			v.Fault = err.Error()
+		}
+	}
+	if v.Fault == "" && next.root.Expired(q.Now) {
+		v.Fault = "it expired on " + next.root.Expires
+	}
+	if v.Fault == "" && q.Valid != nil {
+		if err := q.Valid(next.files); err != nil {
+			v.Fault = err.Error()
+		}
+	}
+	g.Trust.Rotation, g.Trust.RotationFault, g.Trust.Signers = v.Fault == "", v.Fault, v.Signers
 }
 
 func (g Governing) unpinned(files map[string][]byte, tip string) Governing {
@@ -115,6 +214,8 @@ func (g Governing) unpinned(files map[string][]byte, tip string) Governing {
 	if root, ok := files[RootPath]; ok {
 		if err := VerifyRoot(files, sallyport.SHA256(root)); err != nil {
 			g.Advice = append(g.Advice, err.Error())
+		} else if r, err := ParseRoot(root); err == nil {
+			g.Trust.Version, g.Trust.Solo = r.Version, r.Solo
 		}
 	}
 	return g
@@ -145,8 +246,8 @@ func (g Governing) Set(name string) (Set, error) {
 		return Builtin(), nil
 	}
 	s := Set{Name: name, Files: map[string][]byte{}}
-	if name == "" {
-		return Set{}, fmt.Errorf("%w: a policy set without a name", ErrCompile)
+	if name == "" || GovernedDir+name+"/" == SignaturesDir {
+		return Set{}, fmt.Errorf("%w: a policy set cannot be called %q", ErrCompile, name)
 	}
 	dir := GovernedDir + name + "/"
 	for p, b := range g.Files {

@@ -20,6 +20,9 @@ import (
 const (
 	GovernedDir = ".sallyport/"
 	RootPath    = GovernedDir + "root.json"
+	// SignaturesDir holds the signatures over root.json. What is in it is no part of any root: it
+	// proves itself or is nothing.
+	SignaturesDir = GovernedDir + "root.signatures/"
 )
 
 // What VerifyRoot, VerifyFresh and Resolve fail with.
@@ -36,6 +39,8 @@ const (
 	maxGovernedFiles = 2000
 	maxGovernedBytes = 16 << 20
 	maxRootBytes     = 1 << 20
+	maxRootKeys      = 100
+	maxRootVersion   = 1 << 20
 )
 
 // GovernedDigest names governed files by content: the paths in order, and each file's bytes.
@@ -45,8 +50,9 @@ func GovernedDigest(files map[string][]byte) sallyport.Digest {
 
 // RootDigest names governed files by what a pin would have to be for them: the SHA-256 of
 // root.json if they are exactly the files that it lists, else GovernedDigest, which is no
-// root.json's. No files have no digest.
+// root.json's. No files have no digest. Signatures do not matter.
 func RootDigest(files map[string][]byte) sallyport.Digest {
+	files = withoutSignatures(files)
 	if len(files) == 0 {
 		return ""
 	}
@@ -60,12 +66,21 @@ func RootDigest(files map[string][]byte) sallyport.Digest {
 
 // A Root is the file .sallyport/root.json.
 type Root struct {
-	// Version counts the roots of a repository, from 1.
+	// Version counts the roots of a repository, from 1. Only version 1 has no Previous.
 	Version int `json:"version"`
+	// Previous is the digest of the version before this one.
+	Previous sallyport.Digest `json:"previous,omitempty"`
+	// Repository is the configuration's name of the repository. A root without it has no next
+	// version, and one with another name is no next version: signatures given in a fork are
+	// worth nothing here.
+	Repository string `json:"repository,omitempty"`
+	// Solo is the person who is the whole team, by roster id; empty for a team. That person may
+	// approve what agents that they operate made, and every decision says so.
+	Solo string `json:"solo,omitempty"`
 	// Expires is the RFC 3339 time from which nothing is decided under the root; empty for never.
 	Expires string `json:"expires"`
-	// Threshold of the Keys, each another person's, must sign the next version. Without keys
-	// it is zero, and the only way to the next version is another pin.
+	// Threshold of the Keys, each another person's, must sign the next version, and this one if it
+	// has a Previous. Without keys it is zero, and the only way to the next version is another pin.
 	Threshold int       `json:"threshold"`
 	Keys      []RootKey `json:"keys"`
 	// Files are all governed files but this one, by path.
@@ -86,25 +101,31 @@ type RootFile struct {
 
 // RootOptions are what InitRoot cannot find out from the files.
 type RootOptions struct {
-	Version   int // 0 means 1
-	Keys      []RootKey
-	Threshold int
-	Expires   time.Time // zero for never
+	Previous   *Root  // the version before; nil makes version 1
+	PreviousIs []byte // the bytes of Previous
+	Repository string
+	Solo       string
+	Keys       []RootKey
+	Threshold  int
+	Expires    time.Time // zero for never
 }
 
 // InitRoot returns the bytes of a root.json for files; an older root.json among them is left
 // out. The result is indented, for its reviewers, and the same for the same arguments.
 func InitRoot(files map[string][]byte, o RootOptions) ([]byte, error) {
-	r := Root{Version: max(1, o.Version), Threshold: o.Threshold, Keys: slices.Clone(o.Keys), Files: []RootFile{}}
+	r := Root{Version: 1, Repository: o.Repository, Solo: o.Solo, Threshold: o.Threshold, Keys: slices.Clone(o.Keys), Files: []RootFile{}}
 	if r.Keys == nil {
 		r.Keys = []RootKey{}
+	}
+	if o.Previous != nil {
+		r.Version, r.Previous = o.Previous.Version+1, sallyport.SHA256(o.PreviousIs)
 	}
 	slices.SortFunc(r.Keys, func(a, b RootKey) int { return strings.Compare(a.Fingerprint, b.Fingerprint) })
 	if !o.Expires.IsZero() {
 		r.Expires = o.Expires.UTC().Format(time.RFC3339)
 	}
 	for _, p := range slices.Sorted(maps.Keys(files)) {
-		if p != RootPath {
+		if p != RootPath && !isSignature(p) {
 			r.Files = append(r.Files, RootFile{p, sallyport.SHA256(files[p])})
 		}
 	}
@@ -156,8 +177,17 @@ func VerifyFresh(files map[string][]byte, now time.Time) error {
 }
 
 func (r Root) validate() error {
-	if r.Version < 1 {
-		return fmt.Errorf("version is %d, want 1 or more", r.Version)
+	if r.Version < 1 || r.Version > maxRootVersion {
+		return fmt.Errorf("version is %d, want 1 to %d", r.Version, maxRootVersion)
+	}
+	if d, err := sallyport.ParseDigest(string(r.Previous)); r.Version == 1 && !r.Previous.Zero() || r.Version > 1 && (err != nil || d.Algorithm() != "sha256") {
+		return fmt.Errorf("previous is %.80q in version %d: the first version has none, every other a sha256 digest", r.Previous, r.Version)
+	}
+	if strings.TrimSpace(r.Repository) != r.Repository || len(r.Repository) > 256 {
+		return fmt.Errorf("repository %.80q is no name", r.Repository)
+	}
+	if len(r.Keys) > maxRootKeys {
+		return fmt.Errorf("it lists %d keys, the limit is %d", len(r.Keys), maxRootKeys)
 	}
 	if _, err := time.Parse(time.RFC3339, r.Expires); r.Expires != "" && err != nil {
 		return fmt.Errorf("expires: %w", err)
@@ -169,6 +199,9 @@ func (r Root) validate() error {
 		}
 		if prints[k.Fingerprint] {
 			return fmt.Errorf("key %s stands twice", k.Fingerprint)
+		}
+		if r.Solo != "" && k.Person != r.Solo {
+			return fmt.Errorf("solo is %q, and %q holds a root key: a team of one is one", r.Solo, k.Person)
 		}
 		persons[k.Person], prints[k.Fingerprint] = true, true
 	}
@@ -188,8 +221,8 @@ func (r Root) validate() error {
 		if err := checkGovernedPath(f.Path); err != nil {
 			return err
 		}
-		if f.Path == RootPath || f.Path <= last {
-			return fmt.Errorf("%q stands twice, out of order, or is the root itself", f.Path)
+		if f.Path == RootPath || isSignature(f.Path) || f.Path <= last {
+			return fmt.Errorf("%q stands twice, out of order, or is the root itself or a signature", f.Path)
 		}
 		last = f.Path
 		if d, err := sallyport.ParseDigest(string(f.SHA256)); err != nil || d.Algorithm() != "sha256" {
@@ -208,6 +241,7 @@ func checkGovernedPath(p string) error {
 
 // VerifyRoot reports whether files, by path from the top of the repository, are exactly the
 // governed files of the root whose digest is pin. The error names the first file that differs.
+// Files in SignaturesDir are not asked about.
 func VerifyRoot(files map[string][]byte, pin sallyport.Digest) error {
 	if pin.Zero() {
 		return ErrUnpinned
@@ -235,7 +269,7 @@ func VerifyRoot(files map[string][]byte, pin sallyport.Digest) error {
 		}
 	}
 	for _, p := range slices.Sorted(maps.Keys(files)) {
-		if !listed[p] {
+		if !listed[p] && !isSignature(p) {
 			return fmt.Errorf("%w: %s was added", ErrRootChanged, sallyport.Path(p))
 		}
 	}

@@ -182,7 +182,7 @@ func TestResolve(t *testing.T) {
 		{"unreadable", repo{err: context.Canceled}, pin, "good", "good", "", "", false, false, 0, context.Canceled},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g, err := Resolve(context.Background(), tt.src, tt.pin, tt.tip, tt.result)
+			g, err := Resolve(context.Background(), tt.src, Request{Pin: tt.pin, Tip: tt.tip, Result: tt.result})
 			if !errors.Is(err, tt.err) {
 				t.Fatalf("got %v, want %v", err, tt.err)
 			}

@@ -20,6 +20,10 @@ type Rule struct {
 	Outcome  string             `json:"outcome"` // shut or waiting, and when which
 	Labels   []string           `json:"labels"`
 	Remedy   string             `json:"remedy"` // what moves things on; "{head}" stands for the commit
+
+	// EffectiveOn is the day from which it enforces, 2006-01-02; before it, it warns. A repository
+	// that states a mode or a day of its own goes before it.
+	EffectiveOn string `json:"effective_on,omitempty"`
 }
 
 // Rules returns the rule table of a set, the worst first. It is read from the object "rules"
@@ -55,12 +59,18 @@ func (l *loaded) ruleTable() (map[string]Rule, error) {
 		if r.Code != "" && r.Code != code {
 			return nil, fmt.Errorf("%w: set %s: rules: %q stands under %q", ErrCompile, l.set.Name, r.Code, code)
 		}
+		if err := (RuleMode{EffectiveOn: r.EffectiveOn}).validate(); err != nil {
+			return nil, fmt.Errorf("%w: set %s: rules.%s: %w", ErrCompile, l.set.Name, code, err)
+		}
 		table[code] = r.made(code)
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.modules)) {
 		for _, a := range l.modules[name].Annotations {
 			r := Rule{Title: a.Title, Why: a.Description}
 			if err := recode(a.Custom, &r); err != nil {
+				return nil, fmt.Errorf("%w: %s: annotation: %w", ErrCompile, name, err)
+			}
+			if err := (RuleMode{EffectiveOn: r.EffectiveOn}).validate(); err != nil {
 				return nil, fmt.Errorf("%w: %s: annotation: %w", ErrCompile, name, err)
 			}
 			if _, known := table[r.Code]; r.Code != "" && !known {

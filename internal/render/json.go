@@ -64,17 +64,28 @@ func Indented(w io.Writer, v any) error {
 	return err
 }
 
-// escapeJSON replaces unprintable characters of a JSON text, which can stand only inside
-// strings, by their escapes.
+// escapeJSON replaces by their escapes what can stand only inside the strings of a JSON text and
+// acts where it is shown: unprintable characters; the number signs of what CI systems carry out
+// anywhere in a line (see command); and what begins a tag, for whoever puts JSON into a page.
 func escapeJSON(s string) string {
-	ok := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
-	if strings.IndexFunc(s, func(r rune) bool { return !ok(r) }) < 0 {
+	ok := func(i int, r rune) bool {
+		return r != utf8.RuneError && r != '<' && unicode.IsPrint(r) && (r != '#' || !command(s, i))
+	}
+	first := -1
+	for i, r := range s {
+		if !ok(i, r) {
+			first = i
+			break
+		}
+	}
+	if first < 0 {
 		return s
 	}
 	var b strings.Builder
-	for _, r := range s {
+	b.WriteString(s[:first])
+	for i, r := range s[first:] {
 		switch {
-		case ok(r):
+		case ok(first+i, r):
 			b.WriteRune(r)
 		case r > 0xffff:
 			hi, lo := utf16.EncodeRune(r)

@@ -1,14 +1,17 @@
 // Package render shows decisions to people and programs.
 //
 // There is one stream, the decision's reasons in their order, and each form is a handler of it:
-// [Text] for people, [JSON] for programs, [SARIF] for code-scanning services. They cannot
-// disagree: a reason in one is a reason in all, and no handler adds, drops or reorders any.
-// (Text puts those of one code together, under the place of the first.)
+// [Text] for people, [JSON] for programs, [SARIF] for code-scanning services, [JUnit] for CI
+// systems, [Markdown] for the reader of a pull request. They cannot disagree: a reason in one is a
+// reason in all, and no handler adds, drops or reorders any. (Text and Markdown put those of one
+// code together, under the place of the first, and count what is too many to list.)
 //
 // What an agent wrote reaches these outputs: paths, commit titles, names. So no form passes on
 // a byte that could act on a terminal, reverse the reading order or break a line: Text and
 // SARIF messages show control, format and other unprintable characters as escapes, and JSON
-// writes them as \u escapes, which decode to the same string.
+// writes them as \u escapes, which decode to the same string. Where a form has markup of its own,
+// nothing that was passed in is markup: XML's characters are escaped, Markdown shows it as code,
+// and SARIF's embedded links are literal brackets.
 //
 // The exit status is not decided here; it is [sallyport.Decision.ExitStatus].
 package render

@@ -3,6 +3,8 @@ package render
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -45,7 +47,10 @@ func cases() map[string]sallyport.Decision {
 	shut := decision(sallyport.Shut, sallyport.Enforce, secret, approvalMissing, secretToo, conflict)
 	shut.Subject.Name = "feat/retry"
 	shut.Dropped = []sallyport.Dropped{{Attestation: sallyport.SHA256([]byte("d")), Source: "refs/sallyport/evidence", Why: "the signature does not verify"}}
+	solo := decision(sallyport.Open, sallyport.Enforce)
+	solo.Solo = "alice"
 	return map[string]sallyport.Decision{
+		"solo": solo,
 		"open": decision(sallyport.Open, sallyport.Enforce), "waiting": decision(sallyport.Waiting, sallyport.Enforce, approvalMissing),
 		"shut": shut, "observed": decision(sallyport.Shut, sallyport.Observe, conflict), "undecided": undecided,
 	}
@@ -97,6 +102,15 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			golden(t, name+".sarif", indented.Bytes())
+			var md, junit bytes.Buffer
+			if err := Markdown(&md, d, id(t, d), Summary{Missing: 2, Reviewers: []string{"bob", "carol"}}); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name+".md", md.Bytes())
+			if err := JUnit(&junit, d, id(t, d)); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name+".junit.xml", junit.Bytes())
 		})
 	}
 }
@@ -105,7 +119,21 @@ func TestGolden(t *testing.T) {
 func TestFormsAgree(t *testing.T) {
 	for name, d := range cases() {
 		t.Run(name, func(t *testing.T) {
-			var text, js, sarif bytes.Buffer
+			var text, js, sarif, junit, markdown bytes.Buffer
+			if err := errors.Join(JUnit(&junit, d, ""), Markdown(&markdown, d, "", Summary{})); err != nil {
+				t.Fatal(err)
+			}
+			var report junitSuites
+			if err := xml.Unmarshal(junit.Bytes(), &report); err != nil {
+				t.Fatal(err)
+			}
+			// The gate itself is a test, which passes if and only if it is open.
+			if bad := report.Failures + report.Errors; report.Tests != len(d.Reasons)+1 || (bad == 0) != (d.Outcome == sallyport.Open) || len(report.Suite.Cases) != report.Tests {
+				t.Errorf("JUnit has %d tests of which %d are not passed, for %d reasons and %s", report.Tests, bad, len(d.Reasons), d.Outcome)
+			}
+			if first, _, _ := strings.Cut(markdown.String(), "\n"); d.Undecided != strings.Contains(first, "no decision") || !d.Undecided && !strings.Contains(first, ": "+d.Outcome.String()) {
+				t.Errorf("the summary begins with %q", first)
+			}
 			if err := Text(&text, d, "", Options{}); err != nil {
 				t.Fatal(err)
 			}
@@ -138,6 +166,9 @@ func TestFormsAgree(t *testing.T) {
 				for _, want := range []string{r.Code, r.Text, r.Place, r.Next} { // a place that is the subject stands at the top
 					if !strings.Contains(text.String(), want) {
 						t.Errorf("the text does not show %q", want)
+					}
+					if !strings.Contains(markdown.String(), want) && want != string(d.Subject.Digest) {
+						t.Errorf("the summary does not show %q", want)
 					}
 				}
 			}

@@ -67,14 +67,20 @@ type (
 		Message sarifText `json:"message"`
 	}
 	sarifResult struct {
-		RuleID              string            `json:"ruleId"`
-		RuleIndex           int               `json:"ruleIndex"`
-		Kind                string            `json:"kind"`
-		Level               string            `json:"level"`
-		Message             sarifText         `json:"message"`
-		Locations           []sarifLocation   `json:"locations"`
-		PartialFingerprints map[string]string `json:"partialFingerprints"`
-		Properties          map[string]any    `json:"properties,omitempty"`
+		RuleID              string             `json:"ruleId"`
+		RuleIndex           int                `json:"ruleIndex"`
+		Kind                string             `json:"kind"`
+		Level               string             `json:"level"`
+		Message             sarifText          `json:"message"`
+		Locations           []sarifLocation    `json:"locations"`
+		PartialFingerprints map[string]string  `json:"partialFingerprints"`
+		Suppressions        []sarifSuppression `json:"suppressions,omitempty"`
+		Properties          map[string]any     `json:"properties,omitempty"`
+	}
+	sarifSuppression struct {
+		Kind          string `json:"kind"`
+		Status        string `json:"status"`
+		Justification string `json:"justification"`
 	}
 	sarifLocation struct {
 		Physical *sarifPhysical `json:"physicalLocation,omitempty"`
@@ -100,7 +106,8 @@ type (
 // each reason (error if it shuts, warning if it waits), a notification for each piece of advice
 // and each dropped attestation. version is the program's semantic version, or empty.
 //
-// An open decision has no results. One that could not be made has an error notification and an
+// What an exception holds off is a result with a suppression. An open decision has no other
+// results. One that could not be made has an error notification and an
 // unsuccessful invocation, so that "no results" never reads as "all is well".
 func SARIF(w io.Writer, d sallyport.Decision, id sallyport.Digest, version string) error {
 	run := sarifRun{
@@ -114,7 +121,7 @@ func SARIF(w io.Writer, d sallyport.Decision, id sallyport.Digest, version strin
 	}
 	index := map[string]int{}
 	seen := map[string]int{}
-	for _, r := range d.Reasons {
+	add := func(r sallyport.Reason) *sarifResult {
 		code := Clean(r.Code)
 		i, ok := index[code]
 		if !ok {
@@ -123,9 +130,23 @@ func SARIF(w io.Writer, d sallyport.Decision, id sallyport.Digest, version strin
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, ruleOf(code, r))
 		}
 		run.Results = append(run.Results, resultOf(d, code, r, i, seen))
+		return &run.Results[len(run.Results)-1]
+	}
+	for _, r := range d.Reasons {
+		add(r)
+	}
+	for _, x := range d.Excepted {
+		add(x.Reason).Suppressions = []sarifSuppression{{"external", "accepted", Clean(exceptedBy(x))}}
 	}
 	run.Invocations = []sarifInvocation{invocationOf(d)}
 	return Value(w, sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{run}})
+}
+
+// sarifMessage returns s, which is clean, as a message. A message may hold links, written
+// [text](destination), and these must not be an author's: the bracket that would make one is
+// escaped as Clean escapes what does not print.
+func sarifMessage(s string) sarifText {
+	return sarifText{strings.ReplaceAll(s, "](", `\x5d(`)}
 }
 
 func level(o sallyport.Outcome) string {
@@ -150,7 +171,7 @@ func ruleOf(code string, r sallyport.Reason) sarifRule {
 		help += " Next: " + Clean(r.Next)
 	}
 	rule := sarifRule{
-		ID: code, ShortDescription: sarifText{title}, Help: sarifText{help},
+		ID: code, ShortDescription: sarifMessage(title), Help: sarifMessage(help),
 		HelpURI:              home + "/docs/reasons#" + url.PathEscape(code),
 		DefaultConfiguration: sarifLevel{level(r.Outcome)},
 		Properties:           map[string]any{},
@@ -192,6 +213,12 @@ func resultOf(d sallyport.Decision, code string, r sallyport.Reason, rule int, s
 	if r.Severity != "" {
 		props["severity"] = Clean(string(r.Severity))
 	}
+	if r.Mode != "" {
+		props["mode"] = Clean(string(r.Mode))
+	}
+	if r.EffectiveOn != "" {
+		props["effectiveOn"] = Clean(r.EffectiveOn)
+	}
 	if r.Set != "" {
 		props["policySet"] = Clean(r.Set)
 	}
@@ -203,7 +230,7 @@ func resultOf(d sallyport.Decision, code string, r sallyport.Reason, rule int, s
 		props["looked"] = looked
 	}
 	return sarifResult{
-		RuleID: code, RuleIndex: rule, Kind: "fail", Level: level(r.Outcome), Message: sarifText{message},
+		RuleID: code, RuleIndex: rule, Kind: "fail", Level: level(r.Outcome), Message: sarifMessage(message),
 		Locations:           []sarifLocation{loc},
 		PartialFingerprints: map[string]string{"sallyportReason/v1": fmt.Sprintf("%s:%d", print, seen[print])},
 		Properties:          props,
@@ -253,7 +280,7 @@ func pathURI(path string) string {
 func invocationOf(d sallyport.Decision) sarifInvocation {
 	inv := sarifInvocation{ExecutionSuccessful: !d.Undecided, EndTimeUTC: Clean(d.Time)}
 	note := func(level, text string) {
-		inv.Notifications = append(inv.Notifications, sarifNotification{level, sarifText{Clean(text)}})
+		inv.Notifications = append(inv.Notifications, sarifNotification{level, sarifMessage(Clean(text))})
 	}
 	if d.Undecided {
 		note("error", "no decision could be made; treat the gate as shut")
@@ -264,6 +291,9 @@ func invocationOf(d sallyport.Decision) sarifInvocation {
 			from += " from " + x.Source
 		}
 		note("warning", "evidence was not used: "+from+": "+x.Why)
+	}
+	if d.Solo != "" {
+		note("note", "solo: "+SoloText(d))
 	}
 	for _, a := range d.Advice {
 		note("note", "advice only: "+a)

@@ -27,8 +27,9 @@ func Text(w io.Writer, d sallyport.Decision, id sallyport.Digest, o Options) err
 	t.head(d)
 	groups := group(d.Reasons)
 	for _, g := range groups {
-		t.group(g, d.Subject)
+		t.group(g, d)
 	}
+	t.excepted(d.Excepted)
 	t.dropped(d.Dropped)
 	t.foot(d, id)
 	return bw.Flush()
@@ -94,11 +95,12 @@ func group(rs []sallyport.Reason) [][]sallyport.Reason {
 		code    string
 		outcome sallyport.Outcome
 		set     string
+		mode    sallyport.Mode
 	}
 	at := map[key]int{}
 	var out [][]sallyport.Reason
 	for _, r := range rs {
-		k := key{r.Code, r.Outcome, r.Set}
+		k := key{r.Code, r.Outcome, r.Set, r.Mode}
 		i, ok := at[k]
 		if !ok {
 			i = len(out)
@@ -110,7 +112,7 @@ func group(rs []sallyport.Reason) [][]sallyport.Reason {
 	return out
 }
 
-func (t *text) group(rs []sallyport.Reason, subject sallyport.Subject) {
+func (t *text) group(rs []sallyport.Reason, d sallyport.Decision) {
 	first := rs[0]
 	fmt.Fprintln(t.w)
 	head := t.paint(outcomeColour(first.Outcome), Clean(first.Code))
@@ -121,6 +123,9 @@ func (t *text) group(rs []sallyport.Reason, subject sallyport.Subject) {
 		head += t.paint(dim, fmt.Sprintf("  (%d)", len(rs)))
 	}
 	fmt.Fprintln(t.w, "  "+head)
+	if m := ruleMode(first, d.Mode); m != "" {
+		t.para("  ", "", m, dim)
+	}
 	for i, r := range rs {
 		if i == maxSame {
 			t.para("  ", "", fmt.Sprintf("and %d more of the same code; --json lists them all", len(rs)-i), dim)
@@ -130,16 +135,39 @@ func (t *text) group(rs []sallyport.Reason, subject sallyport.Subject) {
 		if len(rs) > 1 {
 			lead = "- "
 		}
-		t.para("  ", lead, reasonText(r, subject), "")
+		t.para("  ", lead, reasonText(r, d.Subject), "")
 		if len(r.Looked) > 0 {
 			t.para("  ", lead, "looked in: "+strings.Join(r.Looked, ", "), dim)
 		}
 		// One act that moves several on is said once, after the last of them.
 		if r.Next != "" && (i == len(rs)-1 || i == maxSame-1 || rs[i+1].Next != r.Next) {
-			// Not wrapped: it is there to be copied.
-			fmt.Fprintln(t.w, "  next: "+t.paint(bold, Clean(r.Next)))
+			if isCommand(r.Next) { // not wrapped: it is there to be copied
+				fmt.Fprintln(t.w, "  next: "+t.paint(bold, Clean(r.Next)))
+			} else {
+				t.para("  ", "next: ", r.Next, bold)
+			}
 		}
 	}
+}
+
+// ruleMode says how a rule acts that has a mode or a day of its own.
+func ruleMode(r sallyport.Reason, repository sallyport.Mode) string {
+	switch {
+	case r.Mode == sallyport.Warn && r.EffectiveOn != "":
+		return "this rule warns, and is enforced from " + r.EffectiveOn
+	case r.Mode != "" && !r.Mode.Enforces():
+		return "this rule is in mode " + string(r.Mode)
+	case r.EffectiveOn != "" && (r.Mode != "" || repository.Enforces()):
+		return "this rule is enforced since " + r.EffectiveOn
+	case r.Mode != "":
+		return "this rule is enforced, whatever the repository's mode is"
+	}
+	return ""
+}
+
+// isCommand reports whether what moves a reason on is, or ends with, something to type.
+func isCommand(next string) bool {
+	return strings.Contains(next, "sallyport ") || strings.Contains(next, "git ")
 }
 
 // reasonText is the fact, with the place before it unless the fact names it or the whole
@@ -153,6 +181,31 @@ func reasonText(r sallyport.Reason, subject sallyport.Subject) string {
 		return r.Place + ": " + text
 	}
 	return text
+}
+
+// excepted lists what exceptions hold off: nothing that was seen is left untold.
+func (t *text) excepted(xs []sallyport.Excepted) {
+	if len(xs) == 0 {
+		return
+	}
+	fmt.Fprintln(t.w)
+	fmt.Fprintln(t.w, "  "+t.paint(yellow, "held off by exceptions"))
+	for i, x := range xs {
+		if i == maxSame {
+			t.para("  ", "", fmt.Sprintf("and %d more; --json lists them all", len(xs)-i), dim)
+			break
+		}
+		t.para("  ", "- ", x.Reason.Code+": "+reasonText(x.Reason, sallyport.Subject{}), "")
+		t.para("  ", "  ", exceptedBy(x), dim)
+	}
+}
+
+func exceptedBy(x sallyport.Excepted) string {
+	s := fmt.Sprintf("accepted by %s until %s, exception %s", x.By, x.Until, x.Exception.Short())
+	if x.Ticket != "" {
+		s += ", " + x.Ticket
+	}
+	return s
 }
 
 func (t *text) dropped(ds []sallyport.Dropped) {
@@ -174,12 +227,31 @@ func (t *text) dropped(ds []sallyport.Dropped) {
 	}
 }
 
+// mode says what becomes of a refusal that is not enforced.
+func (t *text) mode(d sallyport.Decision, why string) {
+	then := "and the exit status is 0 all the same"
+	if n := d.ExitStatus(); n != 0 {
+		then = fmt.Sprintf("and the exit status is %d, since a rule of its own mode is enforced", n)
+	}
+	t.para("", "mode: ", fmt.Sprintf("%s; recorded as %s, %s", why, d.Outcome, then), "")
+}
+
+// SoloText says what a decision of a team of one is worth; every format carries it.
+func SoloText(d sallyport.Decision) string {
+	return "the root names " + d.Solo + " as the whole team, who may approve their own: nobody else need have looked"
+}
+
 func (t *text) foot(d sallyport.Decision, id sallyport.Digest) {
-	if len(d.Advice) > 0 || !d.Mode.Enforces() || !id.Zero() {
+	if len(d.Advice) > 0 || d.Solo != "" || !d.Mode.Enforces() || !id.Zero() {
 		fmt.Fprintln(t.w)
 	}
 	if !d.Mode.Enforces() && d.Outcome != sallyport.Open && !d.Undecided {
-		t.para("", "mode: ", fmt.Sprintf("%s; recorded as %s, and the exit status is 0 all the same", d.Mode, d.Outcome), "")
+		t.mode(d, string(d.Mode))
+	} else if d.Mode.Enforces() && d.ExitStatus() == 0 && d.Outcome != sallyport.Open {
+		t.mode(d, "no rule that is enforced refuses")
+	}
+	if d.Solo != "" {
+		t.para("", "solo: ", SoloText(d), "")
 	}
 	for _, a := range d.Advice {
 		t.para("", "advice only: ", a, yellow)

@@ -11,10 +11,11 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
+	"github.com/sallyport-dev/sallyport/internal/scan/dep"
 )
 
 // scanVersion changes when the package makes something else of the same content and rules.
-const scanVersion = "3"
+const scanVersion = "4"
 
 // classDigest names the table of classes by content: a path that a newer table protects must not
 // be found unprotected in a cache that an older one filled.
@@ -27,6 +28,10 @@ const maxCached = 16 << 20
 type result struct {
 	Classes  []string            `json:"classes"`
 	Findings []sallyport.Finding `json:"findings"`
+
+	// Of what a commit holds in passing these two are not told: nothing is built from it.
+	Dependencies       []sallyport.Dependency `json:"dependencies,omitempty"`
+	DependencyFindings []sallyport.Finding    `json:"dependency_findings,omitempty"`
 }
 
 // key names the result for f: everything that the result depends on goes into it.
@@ -34,7 +39,7 @@ func (s *Scanner) key(f *sallyport.File, p plan) string {
 	h := sha256.New()
 	part := func(v string) { fmt.Fprintf(h, "%d:%s", len(v), v) }
 	for _, v := range []string{
-		scanVersion, classDigest(), string(s.secrets.Digest()), string(f.Path), string(f.OldPath), f.Status,
+		scanVersion, dep.Version, classDigest(), string(s.secrets.Digest()), string(f.Path), string(f.OldPath), f.Status,
 		f.OldMode, f.NewMode, f.OldBlob, f.NewBlob,
 		fmt.Sprint(f.Binary, f.Truncated, p.all, p.lfs, s.limit, f.Size, p.ranges),
 	} {

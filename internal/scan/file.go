@@ -130,7 +130,14 @@ func (s *Scanner) scanFile(ctx context.Context, f *sallyport.File, p plan) (r re
 	if agent && !slices.Contains(oldClasses, ClassAgentConfig) {
 		p.all = true // what was a harmless file is read by a model from now on
 	}
+	if text != nil {
+		// Before what is asked of new lines: taking a line away can be the attack.
+		found, whole := s.ciIn(ctx, f, before, text, agent, slices.Contains(oldClasses, ClassAgentConfig))
+		add(found...)
+		final = final && whole
+	}
 	if text == nil || !p.all && len(p.ranges) == 0 {
+		sortFindings(r.Findings)
 		return r, final
 	}
 	if p.all {
@@ -143,6 +150,7 @@ func (s *Scanner) scanFile(ctx context.Context, f *sallyport.File, p plan) (r re
 	}
 	if agent || !f.Binary || utf8.Valid(text) {
 		add(s.unicodeIn(f.Path, text, p.ranges, agent)...)
+		add(s.homoglyphsIn(f.Path, text, p.ranges)...)
 	}
 	sortFindings(r.Findings)
 	return r, final

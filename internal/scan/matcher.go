@@ -31,6 +31,10 @@ func NewSecretMatcher() SecretMatcher {
 // when a cache answers for every file, only the digest is wanted.
 type lazyMatcher struct{}
 
+// Secrets returns the one matcher that this package uses, for texts that are no files: it is loaded
+// when it is first asked.
+func Secrets() SecretMatcher { return lazyMatcher{} }
+
 var (
 	loadedMatcher = sync.OnceValue(NewSecretMatcher)
 	loadedDigest  = sync.OnceValue(func() sallyport.Digest { return digestOf(gitleaksRules, ownRules) })

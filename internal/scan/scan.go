@@ -5,12 +5,16 @@
 //   - sorts the file into classes by path and content ([Classify]) and notes them in the change;
 //   - finds secrets, by gitleaks' rules and a few of our own ([SecretMatcher]);
 //   - finds code points that a reviewer cannot see and a program or a model can ([HiddenIn]),
-//     in the content and in the file's name.
+//     in the content and in the file's name;
+//   - finds names that would be read as ASCII and hold letters of another script;
+//   - reads CI definitions, scripts and agents' settings ([workflow.Scan]);
+//   - says which packages a lock or manifest file adds, updates or removes (package dep).
 //
 // Only new content is judged: the lines that the change adds, the whole of a file that it adds,
 // of one without lines, and of one that it renames into a class where content means more than
 // before. A finding touches at least one new line; what an old line holds was judged when it was
-// new.
+// new. Of CI definitions new is what the old content did not give: a trigger that is added makes
+// old steps grave, and so does a permission that is taken away.
 //
 // What cannot be scanned is a finding of its own kind, never "nothing found": content over the
 // size limit, content that cannot be read, and content that lies elsewhere (a submodule's commit,
@@ -85,7 +89,7 @@ func New(blobs Blobs, cache Cache) *Scanner {
 
 // Change scans the new content of c and returns what it found, sorted by path, line, kind and
 // rule; content that only a commit in between holds is scanned too, and its findings name the
-// commit. It fills the Classes of every file of c in place. The error is not nil only if ctx ended:
+// commit. It fills the Classes of every file of c in place, and the Dependencies of c. The error is not nil only if ctx ended:
 // whatever else goes wrong with a file is a finding.
 func (s *Scanner) Change(ctx context.Context, c *sallyport.Change) ([]sallyport.Finding, error) {
 	jobs := s.jobs(c)
@@ -96,11 +100,14 @@ func (s *Scanner) Change(ctx context.Context, c *sallyport.Change) ([]sallyport.
 		s.storeAll(ctx, jobs)
 	}
 	var findings []sallyport.Finding
+	c.Dependencies = []sallyport.Dependency{}
 	for i := range jobs {
 		j := &jobs[i]
 		j.file.Classes = j.Classes
 		if j.in.Zero() {
 			findings = append(findings, j.Findings...)
+			findings = append(findings, j.DependencyFindings...)
+			c.Dependencies = append(c.Dependencies, j.Dependencies...)
 		} else {
 			findings = append(findings, inPassing(j.Findings, j.in)...)
 		}
@@ -183,6 +190,7 @@ func (s *Scanner) do(ctx context.Context, j *job) {
 		return
 	}
 	j.result, j.final = s.scanFile(ctx, j.file, j.plan)
+	s.dependencies(ctx, j)
 	if j.final {
 		s.store(ctx, j.key, j.result)
 	}

@@ -7,8 +7,11 @@
 //
 //   - the size of the executable;
 //   - start-up: the wall and CPU time of commands that do nothing but start;
+//   - the record, in process: appends to the log, and durable inserts beside the disk's own rate;
 //   - "check merge" over the last 1, 20, 200 and 2,000 commits of a repository, beside
-//     "git log -p" over the same range, which has to read the same objects and is the floor.
+//     "git log -p" over the same range, which has to read the same objects and is the floor;
+//   - with -peers, the gate about twenty commits beside gitleaks, syft and opa chained by hand. They
+//     are built from test/peers, and one that is missing fails the run.
 //
 // A cold check has an empty state folder: it makes its keys and its log, and nothing is cached.
 // A warm one repeats it. Both append a decision to a log on disk. The operating system has the
@@ -59,6 +62,7 @@ func main() {
 	flag.StringVar(&o.repo, "repo", "", "the `repository` to read; it is not changed (default: one that is made)")
 	flag.StringVar(&sizes, "commits", "1,20,200,2000", "about how many commits to judge")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds per range; ranges of a thousand commits and more get 3")
+	flag.BoolVar(&o.peers, "peers", false, "also build the programs of test/peers and measure the gate beside them")
 	flag.StringVar(&o.binary, "binary", "", "measure this `executable` instead of building one")
 	flag.Parse()
 	for s := range strings.SplitSeq(sizes, ",") {
@@ -79,6 +83,7 @@ type options struct {
 	repo, binary string
 	sizes        []int
 	rounds       int
+	peers        bool
 }
 
 // A bench is one run of this command.
@@ -116,7 +121,13 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if err := b.startUp(ctx); err != nil {
 		return err
 	}
-	return b.checks(ctx)
+	if err := b.record(ctx); err != nil {
+		return err
+	}
+	if err := b.checks(ctx); err != nil || !b.peers {
+		return err
+	}
+	return b.chain(ctx)
 }
 
 // buildProduct builds the command without cgo, as it is released.

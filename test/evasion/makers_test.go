@@ -168,7 +168,7 @@ var makers = []row{
 			}
 			return s.Check()
 		},
-		status: sallyport.ExitWaiting, codes: []string{"unattributed"},
+		status: sallyport.ExitWaiting, codes: []string{"dependency-added", "unattributed"},
 	},
 	{
 		name: "bot beside an agent", attack: "a bot signs on top of an attested run, where it could take away what the run made and leave no line", from: plain,
@@ -181,7 +181,7 @@ var makers = []row{
 			s.SignedCommit(scene.Who(scene.Renovate), scene.Renovate, "Update lib")
 			return s.Check()
 		},
-		status: sallyport.ExitWaiting, codes: []string{"unattributed"},
+		status: sallyport.ExitWaiting, codes: []string{"dependency-added", "unattributed"},
 	},
 	{
 		name: "file moved into a bot's scope", attack: "a bot renames a file from outside its scope into it", from: plain,
@@ -195,7 +195,7 @@ var makers = []row{
 			s.SignedCommit(scene.Who(scene.Renovate), scene.Renovate, "Update lib")
 			return s.Check()
 		},
-		status: sallyport.ExitWaiting, codes: []string{"approval-missing", "unattributed"},
+		status: sallyport.ExitShut, codes: []string{"approval-missing", "unattributed", "unscanned"},
 	},
 	{
 		name: "forged identity", attack: "an agent's name with an address that is not its own", from: plain,

@@ -163,7 +163,7 @@ var ranges = []row{
 			}
 			return s.Check()
 		},
-		status: sallyport.ExitWaiting, codes: nobody,
+		status: sallyport.ExitWaiting, codes: []string{"dependency-added", "unattributed"},
 	},
 	{
 		name: "signed in another repository", attack: "what a person signed for a repository of their own is merged here by somebody else", from: plain,

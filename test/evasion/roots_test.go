@@ -106,6 +106,13 @@ var roots = []row{
 		status: sallyport.ExitShut, codes: []string{"root-changed"},
 	},
 	{
+		name: "rules softened while in observe mode", attack: "somebody gave every rule a mode that only observes, on the target", from: plain,
+		do: landed(func(s *scene.Scene) {
+			s.Append(configFile, "level: observe\nrules:\n  attestation-missing: {mode: observe}\n  secret: {effective_on: 2099-01-01}\n")
+		}),
+		status: sallyport.ExitShut, codes: []string{"root-changed"},
+	},
+	{
 		name: "rules removed while in observe mode", attack: "somebody removed the rules from the target", from: plain,
 		do: landed(func(s *scene.Scene) {
 			if err := os.RemoveAll(filepath.Join(s.Repo, ".sallyport")); err != nil {

@@ -19,7 +19,7 @@ func TestEvidenceFlood(t *testing.T) {
 	s.AttestRun("main", "HEAD")
 	s.pushEvidence()
 	held := s.ref(ref)
-	path, _, _ := strings.Cut(s.Git("ls-tree", "--name-only", held), "\n")
+	path, _, _ := strings.Cut(s.Git("ls-tree", "-r", "--name-only", held), "\n")
 	bundle := s.Git("cat-file", "blob", held+":"+path)
 	// with commits the files of the ref and n others, which content makes.
 	with := func(n int, content func(i int) string) string {

@@ -28,7 +28,7 @@ const (
 	Bob           Key = "bob"
 	Carol         Key = "carol"
 	Dave          Key = "dave"
-	Erin          Key = "erin"         // in the roster, no reviewer
+	Erin          Key = "erin"         // no reviewer; grants exceptions
 	Rob           Key = "rob-ordinary" // a reviewer without a security key
 	Mallory       Key = "mallory"      // a security key that the roster does not hold
 	Renovate      Key = "renovate-ordinary"
@@ -163,7 +163,7 @@ func (c *cast) roster() string {
 		{"bob", "carol", "reviewer, root", []Key{Bob}},
 		{"carol", "alice", "reviewer, root", []Key{Carol}},
 		{"dave", "bob", "reviewer", []Key{Dave}},
-		{"erin", "bob", "auditor", []Key{Erin}},
+		{"erin", "bob", "auditor, security", []Key{Erin}},
 		{"rob", "", "reviewer", []Key{Rob}},
 	} {
 		name := strings.ToUpper(p.id[:1]) + p.id[1:]

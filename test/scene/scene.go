@@ -8,9 +8,9 @@
 // variable, pin or git configuration of the caller reaches.
 //
 // The cast: Alice operates the agent, so that commits of the agent carry her name. Bob, Carol
-// and Dave review with (simulated) security keys that other persons enrolled. Erin is in the
-// roster and has no role, Rob's key is an ordinary one, Mallory is in no roster. Renovate is a
-// bot whose scope is go.mod. Supervisor signs run evidence at the grade observed; Rogue is a
+// and Dave review with (simulated) security keys that other persons enrolled. Erin, with one too,
+// reviews nothing and may grant exceptions. Rob's key is an ordinary one, Mallory is in no roster.
+// Renovate is a bot whose scope is go.mod. Supervisor signs run evidence at the grade observed; Rogue is a
 // key like the supervisor's that no trust root names.
 //
 // Staging takes tens of processes, so scenes are copied: stage once, then [Scene.Fork] for each

@@ -221,13 +221,19 @@ func (s *Scene) SignedCommit(who Ident, k Key, message string) string {
 // Resign replaces HEAD by the same commit with a signature of the key's.
 func (s *Scene) Resign(commit string, k Key) string {
 	s.TB.Helper()
+	return s.ResignWith(commit, func(raw []byte) []byte { return s.sign(k, "git", raw) })
+}
+
+// ResignWith replaces HEAD by the same commit with what sign makes of it as its signature.
+func (s *Scene) ResignWith(commit string, sign func(raw []byte) []byte) string {
+	s.TB.Helper()
 	// git's own answer, without the newline that Git trims, but with the one that ends it.
 	raw := s.Git("cat-file", "commit", commit) + "\n"
 	head, body, ok := strings.Cut(raw, "\n\n")
 	if !ok {
 		s.TB.Fatalf("commit %s has no message", commit)
 	}
-	sig := strings.TrimSuffix(string(s.sign(k, "git", []byte(raw))), "\n")
+	sig := strings.TrimSuffix(string(sign([]byte(raw))), "\n")
 	signed := head + "\ngpgsig " + strings.ReplaceAll(sig, "\n", "\n ") + "\n\n" + body
 	id := s.WriteObject("commit", []byte(signed))
 	s.Git("reset", "-q", "--soft", id)

@@ -19,7 +19,10 @@
 //     ever reaches a git command line: it is resolved to an object id first.
 //   - Objects that git makes on the way (the trees of replayed merges) land in the private
 //     folder, which [Repo.Close] removes. The repository is never written, but
-//     for [Repo.Publish].
+//     for [Repo.Publish] and [Repo.Rebuild].
+//   - [Repo.Fetch] and [Repo.Push] alone speak to a remote. They run in the private folder too, and
+//     for them the caller's own git configuration, ssh and credential helpers count, since nothing
+//     else can log in; see there. What they bring and make stays in the private folder.
 //
 // What may be read from the repository's own configuration are data: the object format, the ref
 // storage, and where a branch's upstream is. Included files are not followed.

@@ -22,15 +22,15 @@ func TestPublish(t *testing.T) {
 	}
 	defer r.Close()
 	const ref = "refs/sallyport/evidence"
-	first, err := r.Publish(t.Context(), ref, map[string][]byte{"a.json": []byte("a")}, "one")
+	first, err := r.Publish(t.Context(), ref, map[string]Addition{"a.json": {Body: []byte("a")}}, "one")
 	if err != nil {
 		t.Fatal(err)
 	}
-	same, err := r.Publish(t.Context(), ref, map[string][]byte{"a.json": []byte("a")}, "again")
+	same, err := r.Publish(t.Context(), ref, map[string]Addition{"a.json": {Body: []byte("a")}}, "again")
 	if err != nil || same != first {
 		t.Errorf("the same again: got %s, %v, want %s", same, err, first)
 	}
-	second, err := r.Publish(t.Context(), ref, map[string][]byte{"b.json": []byte("b")}, "two")
+	second, err := r.Publish(t.Context(), ref, map[string]Addition{"b.json": {Body: []byte("b")}}, "two")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,13 +42,13 @@ func TestPublish(t *testing.T) {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
 	}
-	if _, err := r.Publish(t.Context(), ref, map[string][]byte{"../x": nil}, "bad"); err == nil {
+	if _, err := r.Publish(t.Context(), ref, map[string]Addition{"../x": {}}, "bad"); err == nil {
 		t.Error("accepted a path")
 	}
 	if err := os.WriteFile(filepath.Join(dir, ".git", ref+".lock"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Publish(t.Context(), ref, map[string][]byte{"c.json": nil}, "locked"); err == nil {
+	if _, err := r.Publish(t.Context(), ref, map[string]Addition{"c.json": {}}, "locked"); err == nil {
 		t.Error("wrote past the lock")
 	}
 	if _, err := os.Stat(canary); err == nil {

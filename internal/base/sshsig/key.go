@@ -2,8 +2,12 @@ package sshsig
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -54,6 +58,37 @@ func Canonical(pub ssh.PublicKey) string {
 
 // Fingerprint returns "SHA256:…", as ssh-keygen -l prints it.
 func Fingerprint(pub ssh.PublicKey) string { return ssh.FingerprintSHA256(pub) }
+
+// Material returns the SHA-256 of the key's SubjectPublicKeyInfo in hex, by which the same key is
+// recognised in other formats. It is empty for a key in a security key, which can sign in no other.
+func Material(pub ssh.PublicKey) string {
+	k, ok := pub.(ssh.CryptoPublicKey)
+	if !ok || IsSK(pub) {
+		return ""
+	}
+	der, err := x509.MarshalPKIXPublicKey(k.CryptoPublicKey())
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
+}
+
+// CryptoKey returns the key as package crypto has it; nil if it has none.
+func CryptoKey(pub ssh.PublicKey) crypto.PublicKey {
+	if k, ok := pub.(ssh.CryptoPublicKey); ok {
+		return k.CryptoPublicKey()
+	}
+	return nil
+}
+
+// Application returns what a sk- key was made for, mostly "ssh:"; empty for other keys.
+func Application(pub ssh.PublicKey) string {
+	if !IsSK(pub) {
+		return ""
+	}
+	return application(pub)
+}
 
 // IsSK reports whether the key's type is that of a security key.
 func IsSK(pub ssh.PublicKey) bool {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/predicate"
@@ -222,10 +223,14 @@ func contradicts(a sallyport.Attribution, r *run) bool {
 func (c *coverage) file(f *sallyport.File) sallyport.FileInput {
 	in := fileInput(f)
 	c.claimed = map[hunkPlace]*run{}
+	signed := c.x.rotation && governed(f)
 	for _, u := range f.Units {
 		a := c.x.unit(f, u)
 		w := u.Weight()
 		bucket := c.bucket(a)
+		if signed {
+			a, bucket = sallyport.Attribution{}, sallyport.Person
+		}
 		add(&in.Attribution, bucket, w)
 		add(&c.total.Units, bucket, 1)
 		add(&c.total.Lines, bucket, w)
@@ -245,6 +250,14 @@ func (c *coverage) file(f *sallyport.File) sallyport.FileInput {
 		add(&in.Uncovered, bucket, w)
 	}
 	return in
+}
+
+// governedDir is where the files stand whose digests a root lists.
+const governedDir = ".sallyport/"
+
+// governed reports whether all of a file's change is to governed files.
+func governed(f *sallyport.File) bool {
+	return strings.HasPrefix(string(f.Path), governedDir) && (f.OldPath == "" || strings.HasPrefix(string(f.OldPath), governedDir))
 }
 
 // bucket says under whom a unit counts. A person at a grade that policy does not accept counts
@@ -337,7 +350,7 @@ func fileInput(f *sallyport.File) sallyport.FileInput {
 	return sallyport.FileInput{
 		Path: f.Path, OldPath: f.OldPath, Status: f.Status, OldMode: f.OldMode, NewMode: f.NewMode,
 		Classes: append([]string{}, f.Classes...), Binary: f.Binary, Added: f.Added, Removed: f.Removed,
-		Line: firstLine(f),
+		Line: firstLine(f), Owners: []string{}, OwnersUnknown: []string{},
 	}
 }
 

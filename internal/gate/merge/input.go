@@ -36,14 +36,23 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 			Conflicts: append([]sallyport.Path{}, c.Conflicts...), Commits: commits(x), Files: cov.files,
 			Coverage: cov.total, Unaccounted: append([]sallyport.Digest{}, cov.unaccounted...), Residue: []sallyport.FileInput{},
 			ApprovalsRequired: g.required(p), ApprovalsCounting: counting(judged.Approvals),
-			Declined: append([]string{}, judged.Declined...),
+			Declined:     append([]string{}, judged.Declined...),
+			Dependencies: append([]sallyport.Dependency{}, c.Dependencies...),
 		},
 		Findings:  append([]sallyport.Finding{}, x.Findings...),
 		Evidence:  []sallyport.EvidenceInput{},
 		Approvals: append([]sallyport.Approval{}, judged.Approvals...),
 		Agents:    g.agents(cov, runs),
 		Claims:    sallyport.Claims{Branch: p.Branch, Runs: notAccepted},
+		Lists:     p.Lists,
 	}
+	if g.Reporter != nil {
+		reports, found := g.Reporter.Reports(c, evidence)
+		in.Reports, in.Findings = reports, append(in.Findings, found...)
+	}
+	nameAgents(in.Change.Commits, runs)
+	g.except(&in, x, at)
+	g.ask(&in, x)
 	for _, f := range judged.Residue {
 		in.Change.Residue = append(in.Change.Residue, residueInput(&f))
 	}
@@ -78,9 +87,12 @@ func (g *Gate) simpleFacts(cov *coverage, approved bool) (fromAgent, hasAttestat
 }
 
 // required is how many eligible persons must approve: two where nobody authenticated the
-// pusher, since the reviewer might be who pushed.
+// pusher, since the reviewer might be who pushed. Of a team of one, that one.
 func (g *Gate) required(p Params) int {
 	n := 1
+	if p.Trust.Solo != "" {
+		return n // the root says that there is nobody else
+	}
 	if p.Pusher == "" {
 		n = 2
 	}
@@ -118,6 +130,7 @@ func ineligible(p Params, x *Examined, runs []*run) map[string]string {
 			put(name, "is named by commit "+x.Change.Commits[i].ID.Short())
 		}
 	}
+	delete(m, p.Trust.Solo)
 	return m
 }
 
@@ -128,9 +141,18 @@ func commits(x *Examined) []sallyport.CommitInput {
 		cs = append(cs, sallyport.CommitInput{
 			ID: c.ID, Title: title, Author: c.Author, Attribution: x.Authors[i].Attribution,
 			Signature: x.Authors[i].Signature, Merge: len(c.Parents) > 1, Evil: c.Evil,
+			Agents: agentsOf(x.Authors[i].Attribution), Disclosed: append([]string{}, x.Authors[i].Disclosed...),
 		})
 	}
 	return cs
+}
+
+// agentsOf returns the agent that a commit is attributed to, if any.
+func agentsOf(a sallyport.Attribution) []string {
+	if a.Principal.Kind == sallyport.Agent {
+		return []string{a.Principal.Name}
+	}
+	return []string{}
 }
 
 func (g *Gate) agents(cov *coverage, runs []*run) []sallyport.AgentInput {

@@ -25,7 +25,11 @@
 //
 // Nobody approves their own: the operators of the runs involved, the authenticated pusher, the
 // forge's author and every commit author, co-author, committer and signer are not eligible.
-// Where no pusher is authenticated, two eligible persons are needed.
+// Where no pusher is authenticated, two eligible persons are needed. A team of one, which the root
+// has to name, is the exception to both: that person may approve, and is enough.
+//
+// The governed files of a merge result that is the next version of the root are accounted for by
+// the persons who signed it: each file's digest is what they signed.
 //
 // The gate knows the vocabulary and the engine. Git, rosters, scanners and approvals are
 // interfaces that internal/app fills.
@@ -68,6 +72,7 @@ type Author struct {
 	Signature   sallyport.SignatureCheck
 	Findings    []sallyport.Finding
 	Names       []string // roster persons that the commit names: author, committer, co-authors, signer
+	Disclosed   []string // agents that trailers of the message name
 }
 
 // A Scanner looks at new content and classifies the files of c in place.
@@ -80,6 +85,13 @@ type Approver interface {
 	// Judge judges every approval among evidence. Ineligible maps a roster id to why that person
 	// may not approve.
 	Judge(ctx context.Context, evidence []sallyport.Evidence, c *sallyport.Change, ineligible map[string]string, at time.Time) (Judged, error)
+}
+
+// A Reporter says what other tools reported about a change: in files that the caller brought, and
+// in verified evidence. Its findings can only make things stricter; that a report found nothing
+// counts where policy asks for it.
+type Reporter interface {
+	Reports(c *sallyport.Change, evidence []sallyport.Evidence) ([]sallyport.ReportInput, []sallyport.Finding)
 }
 
 // Judged is what the reviewers' words come to.
@@ -97,16 +109,21 @@ type Accepted struct {
 	Approvals         int               // at least this many; 0 means the rule above
 }
 
-// A Gate is the merge gate of one repository under one policy. All fields are required.
+// A Gate is the merge gate of one repository under one policy. Required are all fields but Reporter
+// and the last two. Without a Reporter there are no reports, and a policy that asks for one stays
+// shut; without the others nothing is excepted, and nobody beyond the approvals is asked.
 type Gate struct {
 	Engine     *engine.Engine
 	Differ     Differ
 	Identifier Identifier
 	Scanner    Scanner
 	Approver   Approver
+	Reporter   Reporter
 	Repository string
 	Accepted   Accepted
 	Progress   func(step string) // may be called from the calling goroutine only
+	Excepter   Excepter
+	Team       Team
 }
 
 // Params is one question.
@@ -127,6 +144,7 @@ type Params struct {
 	Policies  []sallyport.PolicySet
 	Advice    []string
 	Presented []sallyport.Attestation
+	Lists     []sallyport.ListInput // the lists of data by which the interfaces judge
 }
 
 // Examined is what the gate recomputed.
@@ -140,6 +158,9 @@ type Examined struct {
 	Ineligible map[string]string
 
 	unit func(f *sallyport.File, u sallyport.Unit) sallyport.Attribution
+	// rotation says that the governed files of the merge result are those of the next version of
+	// the root, which the threshold of the root keys has signed.
+	rotation bool
 }
 
 // Examine recomputes, attributes and scans. It decides nothing.
@@ -149,7 +170,7 @@ func (g *Gate) Examine(ctx context.Context, p Params) (*Examined, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the change: %w", err)
 	}
-	x := &Examined{Change: c}
+	x := &Examined{Change: c, rotation: p.Trust.Rotation}
 	x.Authors, x.unit = g.Identifier.Commits(c.Commits)
 	for _, a := range x.Authors {
 		x.Findings = append(x.Findings, a.Findings...)
@@ -206,7 +227,7 @@ func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request
 	}
 	return x, engine.Request{
 		Gate: sallyport.GateMerge, Subject: subject, Resource: g.Repository + "@" + p.TargetRef,
-		Mode: p.Mode, Root: p.Root, Policies: p.Policies, Advice: p.Advice,
+		Mode: p.Mode, Root: p.Root, Solo: p.Trust.Solo, Policies: p.Policies, Advice: p.Advice,
 		Subjects: subjects(&x.Change), Presented: p.Presented,
 		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
 			g.step("weighing evidence")

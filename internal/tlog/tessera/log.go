@@ -57,6 +57,9 @@ type Options struct {
 	// are needed: the signature on the existing checkpoint is verified before anything is added.
 	Signer      note.Signer
 	VerifierKey string
+	// Dater, if it is not nil, signs each checkpoint a second time, with its time; see
+	// [tlog.Key.Dated].
+	Dater note.Signer
 	// Known is the newest head that the caller knows the log has had. Without one, only the
 	// log's own checkpoint is there to tell a rolled-back log.
 	Known *tlog.Head
@@ -66,6 +69,7 @@ type Options struct {
 type Log struct {
 	*Reader
 	signer note.Signer
+	dater  note.Signer
 	lock   *durable.Lock
 	add    tessera.AddFn
 	stop   context.CancelFunc
@@ -196,7 +200,7 @@ func open(ctx context.Context, dir string, opts Options) (_ *Log, err error) {
 			err = errors.Join(err, lock.Release())
 		}
 	}()
-	l := &Log{Reader: NewReader(dir, opts.VerifierKey), signer: opts.Signer, lock: lock}
+	l := &Log{Reader: NewReader(dir, opts.VerifierKey), signer: opts.Signer, dater: opts.Dater, lock: lock}
 	l.changed = sync.NewCond(&l.mu)
 	st, err := l.Reader.check(ctx, opts.Known)
 	if err != nil {

@@ -59,12 +59,46 @@ func (l *Log) publish(ctx context.Context, size uint64) error {
 	if l.published.Size >= size {
 		return nil
 	}
+	return l.write(ctx, size)
+}
+
+// Refresh publishes a checkpoint that covers every entry whose Append has returned, signed now
+// also if the published one covers them already: whoever demands fresh checkpoints sees that the
+// log is alive.
+func (l *Log) Refresh(ctx context.Context) (tlog.Checkpoint, error) {
+	l.mu.Lock()
+	size, err := l.tip.End(), l.usable()
+	l.mu.Unlock()
+	if err == nil {
+		err = l.refresh(ctx, size)
+	}
+	if err != nil {
+		return tlog.Checkpoint{}, fmt.Errorf("publish checkpoint: %w", err)
+	}
+	return l.Reader.Checkpoint(ctx)
+}
+
+func (l *Log) refresh(ctx context.Context, size uint64) error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	return l.write(ctx, size)
+}
+
+// write signs and writes a checkpoint of at least size entries. The caller holds publishing.
+func (l *Log) write(ctx context.Context, size uint64) error {
 	h, err := l.batchEnd(ctx, size)
 	if err != nil {
 		return err
 	}
 	n := &note.Note{Text: tlog.CheckpointBody(l.signer.Name(), h)}
-	text, err := note.Sign(n, l.signer)
+	signers := []note.Signer{l.signer}
+	if l.dater != nil {
+		signers = append(signers, l.dater)
+	}
+	text, err := note.Sign(n, signers...)
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}

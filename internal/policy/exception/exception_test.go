@@ -1,0 +1,190 @@
+package exception
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/predicate"
+)
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func context() Context {
+	return Context{
+		Repository: "example.org/acme/app", TargetRef: "refs/heads/main", Now: now, Never: []string{"root-*", "declined"},
+		Eligible:   func(p string) bool { return p == "sam" || p == "sue" },
+		Ineligible: map[string]string{"sue": "operated claude-code"},
+	}
+}
+
+// grant is an exception that counts.
+func grant() predicate.Exception {
+	return predicate.Exception{
+		Action: predicate.ExceptionGrant, Who: "sam", Repository: "example.org/acme/app", TargetRefs: []string{"refs/heads/main"},
+		Codes: []string{"secret"}, Scope: &predicate.ExceptionScope{Paths: []string{"testdata/**"}}, Justification: "published examples",
+		IssuedAt: "2026-11-20T12:00:00Z", NotBefore: "2026-11-20T12:00:00Z", ExpiresAt: "2027-05-19T12:00:00Z", Nonce: strings.Repeat("0", 32),
+		Tool: predicate.Tool{Name: "sallyport", Version: "1"},
+	}
+}
+
+// evidence signs p, at grade present, by whom it names, unless edit says otherwise.
+func evidence(t *testing.T, p predicate.Exception, edit func(*sallyport.Evidence)) sallyport.Evidence {
+	t.Helper()
+	body, err := sallyport.EncodeJSON(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := sallyport.Evidence{
+		Attestation: sallyport.SHA256(body),
+		Statement: sallyport.Statement{Type: sallyport.StatementType, PredicateType: predicate.ExceptionType, Predicate: body,
+			Subject: []sallyport.StatementSubject{{Digest: map[string]string{"sha256": sallyport.Digest(predicate.ExceptionSubject(p.Repository)).Hex()}}}},
+		Signer: sallyport.Principal{Kind: sallyport.Person, Name: p.Who}, Grade: sallyport.Present,
+	}
+	if edit != nil {
+		edit(&ev)
+	}
+	return ev
+}
+
+// Each attack differs from the exception that counts in one thing.
+func TestJudge(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		p    func(*predicate.Exception)
+		ev   func(*sallyport.Evidence)
+		c    func(*Context)
+		why  string // empty: it counts
+	}{
+		{name: "as it should be"},
+		{name: "another repository", p: func(p *predicate.Exception) { p.Repository = "example.org/acme/fork" }, why: "it is for repository"},
+		{name: "another ref", p: func(p *predicate.Exception) { p.TargetRefs = []string{"refs/heads/dev"} }, why: "it is for refs/heads/dev"},
+		{name: "one of several refs", p: func(p *predicate.Exception) { p.TargetRefs = []string{"refs/heads/dev", "refs/heads/main"} }},
+		{name: "never ends", p: func(p *predicate.Exception) { p.ExpiresAt = "" }, why: "expiresAt is missing"},
+		{name: "ends too late", p: func(p *predicate.Exception) { p.ExpiresAt = "2027-05-19T12:00:01Z" }, why: "more than 180 days"},
+		{name: "longer than policy allows", c: func(c *Context) { c.MaxLife = 30 * 24 * time.Hour }, why: "the 30 days that policy allows"},
+		{name: "as long as policy allows", c: func(c *Context) { c.MaxLife = 180 * 24 * time.Hour }},
+		{name: "policy that allows more than the format", c: func(c *Context) { c.MaxLife = 10_000 * time.Hour }},
+		{name: "reaches back", p: func(p *predicate.Exception) { p.NotBefore = "2026-11-19T12:00:00Z" }, why: "does not reach back"},
+		{name: "issued in the future", p: func(p *predicate.Exception) {
+			p.IssuedAt, p.NotBefore = "2026-11-22T12:05:01Z", "2026-11-22T12:05:01Z"
+		}, why: "issued in the future"},
+		{name: "issued by a clock that is ahead", p: func(p *predicate.Exception) {
+			p.IssuedAt, p.NotBefore = "2026-11-22T12:05:00Z", "2026-11-22T12:05:00Z"
+		}},
+		{name: "not begun", p: func(p *predicate.Exception) { p.NotBefore = "2026-12-01T00:00:00Z" }, why: "it begins at"},
+		{name: "expired", p: func(p *predicate.Exception) { p.ExpiresAt = "2026-11-22T12:00:00Z" }, why: "it expired"},
+		{name: "a second before it expires", p: func(p *predicate.Exception) { p.ExpiresAt = "2026-11-22T12:00:01Z" }},
+		{name: "a code that may never be excepted", p: func(p *predicate.Exception) { p.Codes = []string{"secret", "root-changed"} }, why: "root-changed may never be excepted"},
+		{name: "a code like one that may never be", p: func(p *predicate.Exception) { p.Codes = []string{"secret", "declined-not"} }},
+		{name: "a pattern that cannot be read", p: func(p *predicate.Exception) { p.Scope.Paths = []string{"[a]"} }, why: "are not allowed"},
+		{name: "no scope", p: func(p *predicate.Exception) { p.Scope = nil }, why: "scope is missing"},
+		{name: "without the role", p: func(p *predicate.Exception) { p.Who = "bob" }, why: "does not have the role security"},
+		{name: "by the operator", p: func(p *predicate.Exception) { p.Who = "sue" }, why: "nobody excepts their own"},
+		{name: "signed by another", ev: func(e *sallyport.Evidence) { e.Signer.Name = "mallory" }, why: "was signed by"},
+		{name: "signed by a workload", ev: func(e *sallyport.Evidence) { e.Signer.Kind = sallyport.Workload }, why: "not signed by a person"},
+		{name: "an ordinary key", ev: func(e *sallyport.Evidence) { e.Grade = sallyport.Declared }, why: "given at grade"},
+		{name: "attested hardware", ev: func(e *sallyport.Evidence) { e.Grade = sallyport.Attested }},
+		{name: "about a commit", ev: func(e *sallyport.Evidence) {
+			e.Statement.Subject[0].Digest = map[string]string{"gitCommit": strings.Repeat("1", 40)}
+		}, why: "no subject of the statement"},
+		{name: "without a digest", ev: func(e *sallyport.Evidence) { e.Attestation = "" }, why: "no digest"},
+		{name: "where nobody has the role", c: func(c *Context) { c.Eligible = nil }, why: "does not have the role"},
+		{name: "another key of the predicate", ev: func(e *sallyport.Evidence) { e.Statement.Predicate = []byte(`[]`) }, why: "not an object"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p, c := grant(), context()
+			if tt.p != nil {
+				tt.p(&p)
+			}
+			if tt.c != nil {
+				tt.c(&c)
+			}
+			got := Judge([]sallyport.Evidence{evidence(t, p, tt.ev)}, c)
+			if len(got) != 1 || got[0].Counts != (tt.why == "") || !strings.Contains(got[0].Why, tt.why) {
+				t.Errorf("got %+v, want why %q", got, tt.why)
+			}
+		})
+	}
+}
+
+func TestRevocations(t *testing.T) {
+	granted := evidence(t, grant(), nil)
+	revoke := func(who string, edit func(*predicate.Exception)) sallyport.Evidence {
+		p := predicate.Exception{
+			Action: predicate.ExceptionRevoke, Who: who, Repository: grant().Repository, Revokes: string(granted.Attestation),
+			IssuedAt: "2026-11-21T00:00:00Z", Nonce: strings.Repeat("1", 32), Tool: grant().Tool,
+		}
+		if edit != nil {
+			edit(&p)
+		}
+		ev := evidence(t, p, nil)
+		ev.Grade = sallyport.Declared // it needs less proof
+		return ev
+	}
+	for _, tt := range []struct {
+		name    string
+		r       sallyport.Evidence
+		revoked bool
+	}{
+		{"by who granted it", revoke("sam", nil), true},
+		{"by another with the role, who had a part in the change", revoke("sue", nil), true},
+		{"by somebody without the role", revoke("bob", nil), false},
+		{"of another exception", revoke("sam", func(p *predicate.Exception) { p.Revokes = "sha256:" + strings.Repeat("0", 64) }), false},
+		{"in another repository", revoke("sam", func(p *predicate.Exception) { p.Repository = "example.org/acme/fork" }), false},
+	} {
+		for _, order := range [][]sallyport.Evidence{{granted, tt.r}, {tt.r, granted, granted}} {
+			got := Judge(order, context())
+			if len(got) != 1 || got[0].Counts == tt.revoked {
+				t.Errorf("%s: %+v", tt.name, got)
+			}
+		}
+	}
+}
+
+func TestAccept(t *testing.T) {
+	x := Judge([]sallyport.Evidence{evidence(t, grant(), nil)}, context())
+	narrow := grant()
+	narrow.Scope = &predicate.ExceptionScope{Rules: []string{"aws-key"}, Findings: []string{"f-1", "f-2"}}
+	n := Judge([]sallyport.Evidence{evidence(t, narrow, nil)}, context())
+	for _, tt := range []struct {
+		name string
+		x    []sallyport.Exception
+		f    sallyport.Finding
+		want string
+	}{
+		{"its path and kind", x, sallyport.Finding{Kind: sallyport.FindingSecret, Path: "testdata/k", State: "open"}, "accepted"},
+		{"another path", x, sallyport.Finding{Kind: sallyport.FindingSecret, Path: "src/testdata/k", State: "open"}, "open"},
+		{"another kind", x, sallyport.Finding{Kind: sallyport.FindingUnicode, Path: "testdata/k", State: "open"}, "open"},
+		{"no path", x, sallyport.Finding{Kind: sallyport.FindingSecret, State: "open"}, "open"},
+		{"no exception", nil, sallyport.Finding{Kind: sallyport.FindingSecret, Path: "testdata/k", State: "open"}, "open"},
+		{"fixed already", x, sallyport.Finding{Kind: sallyport.FindingSecret, Path: "testdata/k", State: "fixed"}, "fixed"},
+		{"its id and rule", n, sallyport.Finding{ID: "f-2", Rule: "aws-key", Kind: sallyport.FindingSecret, Path: "z", State: "open"}, "accepted"},
+		{"its id, another rule", n, sallyport.Finding{ID: "f-2", Rule: "gh-token", Kind: sallyport.FindingSecret, State: "open"}, "open"},
+		{"its rule, another id", n, sallyport.Finding{ID: "f-3", Rule: "aws-key", Kind: sallyport.FindingSecret, State: "open"}, "open"},
+	} {
+		got := Accept([]sallyport.Finding{tt.f}, tt.x)[0]
+		if got.State != tt.want || (got.State == "accepted") != (got.AcceptedUntil == "2027-05-19T12:00:00Z" && !got.AcceptedBy.Zero()) {
+			t.Errorf("%s: %+v, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// What NewStatement writes is what Judge reads.
+func TestNewStatement(t *testing.T) {
+	p := grant()
+	p.NotBefore, p.Nonce = "", ""
+	st, err := NewStatement(p, now.Add(-time.Hour), "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := evidence(t, grant(), func(e *sallyport.Evidence) { e.Statement = st })
+	if got := Judge([]sallyport.Evidence{ev}, context()); len(got) != 1 || !got[0].Counts || got[0].NotBefore != "2026-11-22T11:00:00Z" {
+		t.Errorf("%+v", got)
+	}
+	p.Scope = &predicate.ExceptionScope{Paths: []string{"a//b"}}
+	if _, err := NewStatement(p, now, "1"); err == nil {
+		t.Error("a pattern that cannot be read was written")
+	}
+}
