@@ -96,7 +96,7 @@ func keyring() policy.Keyring {
 
 // rosterOf reads the roster among governed files, as the root beside it says who the team is.
 func rosterOf(files map[string][]byte) (*identity.Roster, error) {
-	r, err := identity.ParseRoster(files[rosterPath])
+	r, err := identity.ParseRosterFiles(files[rosterPath], files)
 	if err != nil {
 		return nil, err
 	}

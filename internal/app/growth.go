@@ -247,7 +247,7 @@ func (w *workspace) serverVerifier(ctx context.Context) (*evidence.Verifier, err
 	}
 	roster := &identity.Roster{}
 	if b, ok := gov.Files[rosterPath]; ok {
-		if roster, err = identity.ParseRoster(b); err != nil {
+		if roster, err = identity.ParseRosterFiles(b, gov.Files); err != nil {
 			return nil, fmt.Errorf("%s: %w", rosterPath, err)
 		}
 	}

@@ -40,7 +40,7 @@ func (c RootChoices) options(files map[string][]byte, prev *policy.Root, now tim
 	if c.Solo != nil {
 		o.Solo = *c.Solo
 	}
-	roster, err := identity.ParseRoster(files[rosterPath])
+	roster, err := identity.ParseRosterFiles(files[rosterPath], files)
 	if err != nil {
 		return o, fmt.Errorf("%s: %w", rosterPath, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -81,6 +82,12 @@ func JUnit(w io.Writer, d sallyport.Decision, id sallyport.Digest) error {
 	for _, a := range d.Advice {
 		s.Properties = append(s.Properties, [2]string{"advice", a})
 	}
+	if d.Solo != "" {
+		s.Properties = append(s.Properties, [2]string{"solo", SoloText(d)})
+	}
+	for _, x := range d.Excepted {
+		s.Properties = append(s.Properties, [2]string{"excepted", x.Reason.Code + ": " + reasonText(x.Reason, d.Subject) + " (" + exceptedBy(x) + ")"})
+	}
 	class := "sallyport." + string(d.Gate)
 	gate := SuiteCase{Class: class, Name: "the gate is open"}
 	switch {
@@ -98,8 +105,9 @@ func JUnit(w io.Writer, d sallyport.Decision, id sallyport.Digest) error {
 		if c.Failure == "" {
 			c.Failure = r.Code
 		}
+		c.Detail = ruleMode(r, d.Mode)
 		if r.Next != "" {
-			c.Detail = "next: " + r.Next
+			c.Detail = strings.TrimPrefix(c.Detail+"\nnext: "+r.Next, "\n")
 		}
 		s.Cases = append(s.Cases, c)
 	}

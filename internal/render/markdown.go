@@ -39,10 +39,14 @@ func Markdown(w io.Writer, d sallyport.Decision, id sallyport.Digest, s Summary)
 	m := markdown{&b}
 	groups := group(d.Reasons)
 	fmt.Fprintf(&b, "### %s\n\n", headline(d, groups))
-	if !d.Mode.Enforces() && d.Outcome != sallyport.Open && !d.Undecided {
-		fmt.Fprintf(&b, "Mode %s: nothing is stopped. It is recorded as %s.\n\n", prose(string(d.Mode)), d.Outcome)
-	}
+	m.mode(d)
 	m.table(groups, d.Subject, s)
+	if len(d.Excepted) > 0 {
+		fmt.Fprintf(&b, "**Held off by exceptions:** %d, see below.\n\n", len(d.Excepted))
+	}
+	if d.Solo != "" {
+		fmt.Fprintf(&b, "**Solo:** %s.\n\n", prose(SoloText(d)))
+	}
 	if len(d.Advice) > 0 {
 		fmt.Fprint(&b, "**Advice only:** no later gate may rely on this decision.\n\n")
 	}
@@ -57,6 +61,22 @@ func Markdown(w io.Writer, d sallyport.Decision, id sallyport.Digest, s Summary)
 }
 
 type markdown struct{ *bytes.Buffer }
+
+// mode says what becomes of a refusal that does not fail its caller, or that does in a mode that
+// otherwise would not.
+func (m markdown) mode(d sallyport.Decision) {
+	if d.Outcome == sallyport.Open || d.Undecided {
+		return
+	}
+	switch stopped := d.ExitStatus() != 0; {
+	case !stopped && d.Mode.Enforces():
+		fmt.Fprintf(m, "No rule that is enforced refuses, so nothing is stopped. It is recorded as %s.\n\n", d.Outcome)
+	case !stopped:
+		fmt.Fprintf(m, "Mode %s: nothing is stopped. It is recorded as %s.\n\n", prose(string(d.Mode)), d.Outcome)
+	case !d.Mode.Enforces():
+		fmt.Fprintf(m, "Mode %s, and a rule that is enforced all the same refuses.\n\n", prose(string(d.Mode)))
+	}
+}
 
 // headline is the verdict in one line.
 func headline(d sallyport.Decision, groups [][]sallyport.Reason) string {
@@ -188,6 +208,9 @@ func (m markdown) details(d sallyport.Decision, id sallyport.Digest, groups [][]
 				break
 			}
 			fmt.Fprintf(m, "- %s\n", code(reasonText(r, d.Subject)))
+			if said := ruleMode(r, d.Mode); said != "" {
+				fmt.Fprintf(m, "- %s\n", prose(said))
+			}
 			if r.Next != "" && (i == len(g)-1 || i == maxSame-1 || g[i+1].Next != r.Next) {
 				fmt.Fprintf(m, "- next: %s\n", act(r.Next))
 			}
@@ -198,6 +221,11 @@ func (m markdown) details(d sallyport.Decision, id sallyport.Digest, groups [][]
 	if left > 0 {
 		fmt.Fprintf(m, "And %d more reasons; the JSON output lists them all.\n\n", left)
 	}
+	var excepted []string
+	for _, x := range d.Excepted {
+		excepted = append(excepted, code(x.Reason.Code+": "+reasonText(x.Reason, d.Subject)+" ("+exceptedBy(x)+")"))
+	}
+	m.list("Held off by exceptions:", excepted)
 	var dropped []string
 	for _, x := range d.Dropped {
 		from := x.Attestation.Short()

@@ -3,6 +3,7 @@ package render
 import (
 	"bytes"
 	"encoding/json"
+	"html"
 	"strings"
 	"testing"
 
@@ -62,6 +63,25 @@ func TestTeamForms(t *testing.T) {
 			if err := json.Unmarshal(sarif.Bytes(), &log); err != nil {
 				t.Fatal(err)
 			}
+			var junit, md bytes.Buffer
+			if err := JUnit(&junit, tt.d, ""); err != nil {
+				t.Fatal(err)
+			}
+			if err := Markdown(&md, tt.d, "", Summary{}); err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range tt.d.Excepted {
+				for form, text := range map[string]string{"JUnit": junit.String(), "Markdown": md.String()} {
+					if !strings.Contains(text, x.Reason.Code) || !strings.Contains(text, x.Ticket) {
+						t.Errorf("%s does not tell what is held off:\n%s", form, text)
+					}
+				}
+			}
+			for _, r := range tt.d.Reasons {
+				if said := ruleMode(r, tt.d.Mode); said != "" && (!strings.Contains(html.UnescapeString(junit.String()), said) || !strings.Contains(md.String(), said)) {
+					t.Errorf("JUnit or Markdown does not say %q:\n%s\n%s", said, junit.String(), md.String())
+				}
+			}
 			results := log.Runs[0].Results
 			if len(results) != len(tt.d.Reasons)+len(tt.d.Excepted) {
 				t.Fatalf("%d SARIF results", len(results))
@@ -84,9 +104,11 @@ func TestTeamFormsAreClean(t *testing.T) {
 	d := sallyport.Decision{Mode: sallyport.Enforce, Reasons: []sallyport.Reason{r},
 		Excepted: []sallyport.Excepted{{Reason: r, Exception: hostile, By: hostile, Until: hostile, Ticket: hostile}}}
 	for name, write := range map[string]func(*bytes.Buffer) error{
-		"text":  func(b *bytes.Buffer) error { return Text(b, d, "", Options{}) },
-		"JSON":  func(b *bytes.Buffer) error { return JSON(b, d, "", nil) },
-		"SARIF": func(b *bytes.Buffer) error { return SARIF(b, d, "", "") },
+		"text":     func(b *bytes.Buffer) error { return Text(b, d, "", Options{}) },
+		"JSON":     func(b *bytes.Buffer) error { return JSON(b, d, "", nil) },
+		"SARIF":    func(b *bytes.Buffer) error { return SARIF(b, d, "", "") },
+		"JUnit":    func(b *bytes.Buffer) error { return JUnit(b, d, "") },
+		"Markdown": func(b *bytes.Buffer) error { return Markdown(b, d, "", Summary{}) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {

@@ -166,7 +166,7 @@ func TestLegacyCheck(t *testing.T) {
 func TestLegacyQuotes(t *testing.T) {
 	files := maps.Clone(legacy)
 	files[".sallyport/legacy/policy.rego"] = strings.ReplaceAll(files[".sallyport/legacy/policy.rego"], `"`, `'`)
-	s := scene.New(t, scene.Options{Files: files})
+	s := scene.New(t, scene.Options{Files: files, ByHand: true})
 	work(s)
 	s.AttestRun("main", "HEAD")
 	v := s.Check()

@@ -127,7 +127,7 @@ var policies = []row{
 	{
 		name: "policy in observe mode that cannot be applied", attack: "the mode only observes, and the policy is broken", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
-			s = s.Restage(s.TB, scene.Options{Files: map[string]string{
+			s = s.Restage(s.TB, scene.Options{ByHand: true, Files: map[string]string{
 				".sallyport/sallyport.yaml": observing + "policy:\n  sets: " + either(attack, "[]", "[baseline]") + "\n",
 			}})
 			s.Git("switch", "-q", "-c", "work")
@@ -157,7 +157,7 @@ func under(attacked, twin string, files map[string][2]string) func(*scene.Scene,
 				staged[".sallyport/"+path] = c
 			}
 		}
-		s = s.Restage(s.TB, scene.Options{Files: staged})
+		s = s.Restage(s.TB, scene.Options{Files: staged, ByHand: true})
 		s.Git("switch", "-q", "-c", "work")
 		addFeature(s)
 		s.AttestRun("main", "HEAD")

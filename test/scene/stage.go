@@ -3,12 +3,14 @@ package scene
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/policy"
 )
 
 // Config is the configuration that is staged unless Options.Files has another.
@@ -20,6 +22,7 @@ type Options struct {
 	Files  map[string]string // further files of the first commit, or others in place of the default's
 	Format string            // object format: sha1 (the default) or sha256
 	NoRoot bool              // no .sallyport at all, and no pin
+	ByHand bool              // root.json is made without "root init", which refuses what could not be in force
 }
 
 // Service is what the staged repository holds besides .sallyport/.
@@ -87,7 +90,11 @@ func (s *Scene) stage(o Options) {
 	for path, content := range files {
 		s.Write(path, content)
 	}
-	if !o.NoRoot {
+	switch {
+	case o.NoRoot:
+	case o.ByHand:
+		s.Pin = s.rootByHand()
+	default:
 		s.Pin = s.RootInit()
 	}
 	s.Commit("A small service, and who may change it")
@@ -103,6 +110,32 @@ func (s *Scene) RootInit() sallyport.Digest {
 	}
 	s.TB.Fatal("root init printed no pin")
 	return ""
+}
+
+// rootByHand is RootInit for governed files that nobody looked at, and names no keys.
+func (s *Scene) rootByHand() sallyport.Digest {
+	s.TB.Helper()
+	files := map[string][]byte{}
+	err := filepath.WalkDir(filepath.Join(s.Repo, ".sallyport"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(s.Repo, path)
+		if err != nil {
+			return err
+		}
+		files[filepath.ToSlash(rel)], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		s.TB.Fatal(err)
+	}
+	root, err := policy.InitRoot(files, policy.RootOptions{})
+	if err != nil {
+		s.TB.Fatal(err)
+	}
+	s.Write(policy.RootPath, string(root))
+	return sallyport.SHA256(root)
 }
 
 // Write writes a file of the checkout.
