@@ -42,18 +42,18 @@ var travels = []row{
 		}), status: sallyport.ExitShut, codes: missing,
 	},
 	{
-		name: "evidence ref flooded", attack: "100,000 files in the name of a reviewer's key, among which an objection could be; the twin's name nobody who counts", from: approved,
+		name: "evidence ref flooded", attack: fmt.Sprintf("%d files in the name of a reviewer's key, among which an objection could be; the twin's name nobody who counts", floodFiles), from: approved,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
-			flood(s, either(attack, fingerprint(s, scene.Bob), "SHA256:nobody"), 100_000)
+			flood(s, either(attack, fingerprint(s, scene.Bob), "SHA256:nobody"), floodFiles)
 			return s.Check()
 		},
 		status: sallyport.ExitUndecided, says: "evidence-flood",
 	},
 	{
-		name: "evidence of 200 MB", attack: "the evidence of the run is overwritten with 200 MB of nothing", from: attested,
+		name: "evidence of 200 MB", attack: fmt.Sprintf("the evidence of the run is overwritten with %d MiB of nothing", bigEvidence>>20), from: attested,
 		do: onRef(func(s *scene.Scene) {
 			names := strings.Fields(s.Git("ls-tree", "-r", "--name-only", evidenceRef))
-			big := s.WriteObject("blob", make([]byte, 200<<20))
+			big := s.WriteObject("blob", make([]byte, bigEvidence))
 			importInto(s, func(w *bufio.Writer) {
 				for _, n := range names {
 					fmt.Fprintf(w, "M 100644 %s %s\n", big, n)
