@@ -147,7 +147,10 @@ func within(folder, path string) (bool, error) {
 		return false, err
 	}
 	rel, err := filepath.Rel(f, p)
-	return err != nil || rel == "." || (rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))), nil
+	if err != nil {
+		return false, err
+	}
+	return rel == "." || (rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))), nil
 }
 
 func resolved(path string) (string, error) {

@@ -126,9 +126,9 @@ func (w *workspace) losesEvidence(ctx context.Context, v *evidence.Verifier, bef
 	lost := 0
 	err := w.repo.Blobs(ctx, oids, maxBundle, func(i int, raw []byte, err error) error {
 		switch {
-		case err != nil && !errors.Is(err, git.ErrTooLarge):
-			lost++ // it cannot be told what it was
+		case errors.Is(err, git.ErrTooLarge): // nothing of ours is
 		case err != nil:
+			lost++ //nolint:nilerr // it cannot be told what it was, and that counts as lost
 		case movedHome(gone[i].OID, raw, paths):
 		case v == nil || !junk(ctx, v, raw):
 			lost++
@@ -198,7 +198,7 @@ func (w *workspace) addsEvidence(ctx context.Context, v *evidence.Verifier, befo
 		name := sallyport.Path(fresh[i].Path).String()
 		if err == nil {
 			if err = evidence.CheckRefPath(fresh[i].Path, raw); err == nil && v != nil {
-				seen := false
+				var seen bool
 				if err, seen = verified[oids[i]]; !seen {
 					_, err = listener{v, &w.heard}.Verify(ctx, sallyport.Attestation{Raw: raw})
 					verified[oids[i]] = err

@@ -32,7 +32,7 @@ func (w *workspace) newIdentifier(ctx context.Context, now time.Time) *identity.
 
 // x509Error tells identity what kind of error it is.
 func x509Error(err error) error {
-	kind := error(nil)
+	var kind error
 	switch {
 	case errors.Is(err, evidence.ErrUntrustedCA):
 		kind = identity.ErrX509Untrusted

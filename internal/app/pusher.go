@@ -83,7 +83,7 @@ type pushing struct {
 // is there and does not verify, and a login that should be there and is not, is an error.
 func (w *workspace) who(ctx context.Context) (person, note string, err error) {
 	for _, s := range w.pushing.sources {
-		id, why := "", ""
+		var id, why string
 		if s.Cert {
 			id, why, err = w.byCertificate(ctx)
 		} else {

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -38,7 +39,7 @@ type gpgKey struct {
 func (k gpgKey) Fingerprint() string { return k.name }
 
 func (k gpgKey) Sign(ctx context.Context, message []byte) ([]byte, error) {
-	return openpgp.SignGPG(ctx, k.use, message, k.app.Stderr)
+	return openpgp.SignGPG(ctx, os.Environ(), k.use, message, k.app.Stderr)
 }
 
 func (k gpgKey) bundle(ctx context.Context, st sallyport.Statement) ([]byte, error) {

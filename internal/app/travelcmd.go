@@ -209,7 +209,8 @@ func (w *workspace) pushPart(ctx context.Context, part []sallyport.Attestation, 
 			}
 			err = w.repo.Push(ctx, t.Remote, next, EvidenceRef, tip)
 			if errors.Is(err, git.ErrRace) && try < pushTries {
-				if err := pause(ctx, time.Duration(try)*(20+time.Duration(rand.IntN(80)))*time.Millisecond); err != nil {
+				wait := 20 + rand.IntN(80) //nolint:gosec // so that two who lost a race do not meet again; no secret
+				if err := pause(ctx, time.Duration(try*wait)*time.Millisecond); err != nil {
 					return err
 				}
 				continue

@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/base/oidc"
 )
 
-// ErrRepository: a CI token is of another repository's job.
+// ErrRepository says that a CI token is of another repository's job.
 var ErrRepository = errors.New("the token is of another repository")
 
 // The CI systems whose tokens are understood.

@@ -169,7 +169,7 @@ func (id *Identifier) checkX509(c *sallyport.Commit) (sallyport.SignatureCheck, 
 		check.State, check.Detail = sallyport.SignatureBad, printable(err.Error())
 		return check, owner{}
 	}
-	who := Subject{Issuer: info.Issuer, Subject: info.Subject}
+	who := Subject(info)
 	check.Key = printable(who.String())
 	o, ok := id.roster.subjectOf[who]
 	switch {

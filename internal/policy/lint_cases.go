@@ -98,10 +98,10 @@ func (l *linter) cases(ctx context.Context) error {
 		}
 	}
 	for code, at := range l.codes {
-		switch n := wanted[code]; {
-		case n == 0:
+		switch wanted[code] {
+		case 0:
 			l.found = append(l.found, lintHit{LintFinding{at.file, at.line, LintNoCase, clean(fmt.Sprintf("no case wants the code %q: the rule could be deleted without one noticing", code))}, 0, ""})
-		case n == total:
+		case total:
 			l.found = append(l.found, lintHit{LintFinding{at.file, at.line, LintOneVerdict, clean(fmt.Sprintf("every case wants the code %q: a rule that always speaks would pass them", code))}, 0, ""})
 		}
 	}

@@ -179,7 +179,7 @@ func (d Data) validateTeam() error {
 		if err := m.validate(); err != nil {
 			return fmt.Errorf("rules.%s: %w", code, err)
 		}
-		if d.Exceptions != nil && exception.Never(d.Exceptions.Never, code) && (m.EffectiveOn != "" || m.Mode != "" && m.Mode.Enforces() == false) {
+		if d.Exceptions != nil && exception.Never(d.Exceptions.Never, code) && (m.EffectiveOn != "" || m.Mode != "" && !m.Mode.Enforces()) {
 			return fmt.Errorf("rules.%s: this rule is always enforced with the repository; only its mode: enforce can be stated", code)
 		}
 	}
@@ -233,7 +233,7 @@ func (m RuleMode) validate() error {
 	if _, err := time.Parse(time.DateOnly, m.EffectiveOn); err != nil {
 		return fmt.Errorf("effective_on is %q, want a day such as 2027-01-31", m.EffectiveOn)
 	}
-	if m.Mode != "" && !sallyport.Mode(m.Mode).Enforces() {
+	if m.Mode != "" && !m.Mode.Enforces() {
 		return fmt.Errorf("effective_on says from when the rule is enforced, and mode is %s", m.Mode)
 	}
 	return nil

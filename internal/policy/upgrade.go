@@ -98,7 +98,7 @@ func filesChanged(s, after Set) map[string][]byte {
 
 func rewrite(name string, src []byte) ([]byte, error) {
 	return format.SourceWithOpts(name, src, format.Opts{
-		RegoVersion: ast.RegoV1, DropV0Imports: true,
+		RegoVersion: ast.RegoV1, DropRedundantDirectiveImports: true,
 		ParserOptions: &ast.ParserOptions{RegoVersion: ast.RegoV0, ProcessAnnotation: true},
 	})
 }
@@ -112,7 +112,7 @@ func (u *Upgraded) compare(ctx context.Context, old, now *compiled) error {
 	same := func(what string, input []byte) (bool, error) {
 		doc, err := parseInput(input)
 		if err != nil {
-			return false, nil // no input of either
+			return false, nil //nolint:nilerr // no input of either
 		}
 		for _, name := range slices.Sorted(maps.Keys(packages)) {
 			a, errA := old.document(ctx, packages[name], doc)

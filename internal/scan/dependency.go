@@ -72,7 +72,7 @@ func (s *Scanner) dependencies(ctx context.Context, j *job) {
 	}
 	if oldFormat != newFormat {
 		s.compare(j, before, oldFormat, old, nil, tell)
-		old, oldFormat = nil, newFormat
+		old = nil
 	}
 	s.compare(j, f.Path, newFormat, old, now, tell)
 }

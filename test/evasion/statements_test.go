@@ -110,7 +110,7 @@ func worded(edit func(payload string) string) func(*scene.Scene, bool) scene.Ver
 			}
 			e.Payload = []byte(payload)
 			sum := sha256.Sum256(dsse.PAE(e.PayloadType, e.Payload))
-			message, hash := sum[:], crypto.Hash(crypto.SHA256)
+			message, hash := sum[:], crypto.SHA256
 			if _, ok := k.Public().(ed25519.PublicKey); ok {
 				message, hash = dsse.PAE(e.PayloadType, e.Payload), 0
 			}

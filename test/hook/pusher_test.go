@@ -236,7 +236,7 @@ func TestPushersThatDisagree(t *testing.T) {
 // A hook that would believe what the pusher sends does not start.
 func TestPusherSources(t *testing.T) {
 	t.Parallel()
-	s := &site{Scene: scene.New(t, scene.Options{}), t: t}
+	s := scene.New(t, scene.Options{})
 	for flag, says := range map[string]string{
 		"env:GIT_PUSH_OPTION_0=corp": "GIT_* holds what the pusher sends",
 		"env:GIT_PUSH_CERT_SIGNER":   "GIT_* holds what the pusher sends",

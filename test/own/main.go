@@ -112,8 +112,8 @@ func run(ctx context.Context, binary, repo string, out io.Writer) error {
 		return err
 	}
 
-	switch base, why := g.before(there, head); {
-	case base == "":
+	switch base, why := g.before(there, head); base {
+	case "":
 		fmt.Fprintf(out, "\nWhat %.12s adds is not judged: %s\n", head, why)
 	default:
 		fmt.Fprintf(out, "\nWhat %.12s adds to %.12s, by the rules from before it:\n\n", head, base)

@@ -129,7 +129,7 @@ func first(b []byte) (rawPacket, int, error) {
 		}
 		return true
 	}
-	ok := true
+	var ok bool
 	switch {
 	case b[0]&0x80 == 0:
 		return rawPacket{}, 0, fmt.Errorf("%w: no packet starts here", ErrFormat)

@@ -105,9 +105,9 @@ func (r *certReader) packet(p rawPacket) error {
 		r.take = func(sig *packet.Signature) error { return r.c.takeUser(u, sig) }
 	case p.tag == tagPublicSub:
 		pub, err := p.publicKey()
-		if err != nil || acceptable(pub) != nil { // for encryption, or of a kind that may not sign here
+		if err != nil || acceptable(pub) != nil {
 			r.take = ignore
-			return nil
+			return nil //nolint:nilerr // for encryption, or of a kind that may not sign here
 		}
 		r.c.subkeys = append(r.c.subkeys, subkey{pub: pub})
 		s := &r.c.subkeys[len(r.c.subkeys)-1]

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -18,10 +17,10 @@ var ErrGPG = errors.New("gpg")
 const gpgWait = 2 * time.Minute // a PIN and a touch
 
 // SignGPG returns a binary detached signature over message by the key with that fingerprint. It
-// calls gpg, so that the key may be on a card and its PIN is asked for as its owner is used to; gpg
-// inherits the environment and its configuration. Notice, if it is not nil, receives what gpg says.
+// calls gpg, so that the key may be on a card and its PIN is asked for as its owner is used to; it runs
+// in the environment env, by its own configuration. Notice, if it is not nil, receives what gpg says.
 // What is returned was not verified: whoever has a [Keyring] can.
-func SignGPG(ctx context.Context, fingerprint string, message []byte, notice io.Writer) ([]byte, error) {
+func SignGPG(ctx context.Context, env []string, fingerprint string, message []byte, notice io.Writer) ([]byte, error) {
 	if len(fingerprint) < 40 || strings.Trim(fingerprint, "0123456789ABCDEF") != "" {
 		return nil, fmt.Errorf("%w: %.80q is no fingerprint", ErrGPG, fingerprint)
 	}
@@ -37,7 +36,7 @@ func SignGPG(ctx context.Context, fingerprint string, message []byte, notice io.
 	if notice != nil {
 		cmd.Stderr = io.MultiWriter(notice, said)
 	}
-	cmd.Env = os.Environ()
+	cmd.Env = env
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%w --detach-sign: %w", ErrGPG, ctx.Err())

@@ -32,7 +32,7 @@ type Change struct {
 func Compare(before, after []Package, sums bool) []Change {
 	var out []Change
 	for len(before) > 0 || len(after) > 0 {
-		name := ""
+		var name string
 		switch {
 		case len(before) == 0:
 			name = after[0].Name

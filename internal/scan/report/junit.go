@@ -54,7 +54,6 @@ type junitParser struct {
 type testCase struct {
 	name, class, file string
 	line              int
-	failed            bool
 }
 
 func (p *junitParser) parse(dec *xml.Decoder) error {

@@ -71,7 +71,7 @@ func unguarded(kind Kind, text []byte) []Hit {
 				continue
 			}
 			line := l.at + 1
-			if n := strings.Index(string(l.text), s.word); n >= 0 {
+			if n := strings.Index(l.text, s.word); n >= 0 {
 				line += continued(text, l, s.word)
 			}
 			out = append(out, Hit{

@@ -137,7 +137,11 @@ func (m *Maker) Make(o Order) (public string, private crypto.Signer, attestation
 }
 
 func (m *Maker) certificate(t, parent *x509.Certificate, pub *ecdsa.PublicKey, life time.Duration) *x509.Certificate {
-	t.SerialNumber, t.NotBefore, t.NotAfter = big.NewInt(time.Now().UnixNano()), m.from, m.from.Add(life)
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	t.SerialNumber, t.NotBefore, t.NotAfter = serial, m.from, m.from.Add(life)
 	der, err := x509.CreateCertificate(rand.Reader, t, parent, pub, m.rootKey)
 	if err != nil {
 		m.tb.Fatal(err)
