@@ -135,6 +135,22 @@ const (
 	Critical Severity = "critical"
 )
 
+// Rank returns the place of s in that order: 1 for low to 4 for critical, and 0 for one that is
+// not known. Where a bound keeps a gate shut, whoever asks takes an unknown one for the gravest.
+func (s Severity) Rank() int {
+	switch s {
+	case Low:
+		return 1
+	case Medium:
+		return 2
+	case High:
+		return 3
+	case Critical:
+		return 4
+	}
+	return 0
+}
+
 // A PolicySet names a policy set by content.
 type PolicySet struct {
 	Name   string `json:"name"`

@@ -174,3 +174,14 @@ func FuzzPath(f *testing.F) {
 		}
 	})
 }
+
+func TestSeverityRank(t *testing.T) {
+	for rank, s := range []Severity{"", Low, Medium, High, Critical} {
+		if got := s.Rank(); got != rank {
+			t.Errorf("%q.Rank() = %d, want %d", s, got, rank)
+		}
+	}
+	if got := Severity("HIGH").Rank(); got != 0 {
+		t.Errorf("a severity that is not known has the rank %d, want 0", got)
+	}
+}

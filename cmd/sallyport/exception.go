@@ -39,7 +39,7 @@ type exceptionOptions struct {
 func newExceptionAddCommand(a *app.App) *cobra.Command {
 	var opts exceptionOptions
 	cmd := &cobra.Command{
-		Use:   "add --code CODE --path PATTERN --expires DAY --justification TEXT --key KEY",
+		Use:   "add --code CODE --path PATTERN --expires DAY|--days N --justification TEXT --key KEY",
 		Short: "Sign that a reason is not to keep the gate shut",
 		Long: `Add signs an exception, logs it and keeps it with the evidence.
 
@@ -97,7 +97,9 @@ func runExceptionAdd(ctx context.Context, a *app.App, opts exceptionOptions) err
 		}
 	}
 	switch {
-	case (opts.expires == "") == (opts.days == 0):
+	case opts.expires != "" && opts.days != 0:
+		return usagef("give --expires or --days, not both")
+	case opts.expires == "" && opts.days == 0:
 		return usagef("an exception ends: give --expires DAY or --days N")
 	case opts.days < 0:
 		return usagef("--days is %d", opts.days)

@@ -16,7 +16,7 @@ func newPolicyLintCommand(a *app.App) *cobra.Command {
 		Use:   "lint [SET]...",
 		Short: "Say what is wrong with rules that compile",
 		Long: `Lint reads the rules and the cases of policy sets, each a folder or "baseline"; without any, those
-that .sallyport/sallyport.yaml in this folder names. It finds
+that .sallyport/sallyport.yaml in this work tree names. It finds
 
   unknown-property   a rule reads what no input has, a misspelt name above all
   optional-property  a reason is lost where an optional property is missing

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/base/git"
+	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/tlog/tessera"
 )
 
@@ -105,7 +106,11 @@ func (w *workspace) checkTrust() []Check {
 		checks = append(checks, Check{Name: "root", State: Advice, Text: "no root digest is pinned: results are advice", Next: "sallyport root init, then SALLYPORT_ROOT in the CI settings or --root in the server's hook"})
 	}
 	if w.gov.Files == nil {
-		return append(checks, Check{Name: "policy", State: Advice, Text: "none on the target: the built-in baseline judges", Next: "sallyport init"})
+		next := "sallyport init"
+		if files, err := w.workTreeFiles(); err == nil && len(files) > 0 {
+			next = "commit and merge " + policy.GovernedDir + " into the target"
+		}
+		return append(checks, Check{Name: "policy", State: Advice, Text: "none on the target: the built-in baseline judges", Next: next})
 	}
 	if b, ok := w.eval.(brokenPolicy); ok {
 		return append(checks, Check{Name: "policy", State: Broken, Text: b.err.Error(), Next: "sallyport policy test .sallyport/FOLDER"})

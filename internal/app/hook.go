@@ -45,12 +45,7 @@ func (a *App) PreReceive(ctx context.Context, o Options, h PreReceiveOptions) (i
 	for _, p := range pushes {
 		s, err := a.judgePush(ctx, o, h, p, pushes)
 		if err != nil {
-			// One line for the pusher, who sees "remote:" before it.
-			fmt.Fprintf(a.Stderr, "sallyport: %s: %s\n", render.Clean(p.ref), render.Clean(err.Error()))
-			var hinted interface{ Hint() string }
-			if errors.As(err, &hinted) {
-				fmt.Fprintf(a.Stderr, "sallyport: hint: %s\n", render.Clean(hinted.Hint()))
-			}
+			a.tell(p.ref, err)
 			s = sallyport.ExitUndecided
 		}
 		if s != 0 && status == 0 {
@@ -58,6 +53,16 @@ func (a *App) PreReceive(ctx context.Context, o Options, h PreReceiveOptions) (i
 		}
 	}
 	return status, nil
+}
+
+// tell prints why nothing could be decided about a ref: one line for whoever pushes, who sees
+// "remote:" before it, and what to do next where that is known.
+func (a *App) tell(ref string, err error) {
+	fmt.Fprintf(a.Stderr, "sallyport: %s: %s\n", render.Clean(ref), render.Clean(err.Error()))
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		fmt.Fprintf(a.Stderr, "sallyport: hint: %s\n", render.Clean(hinted.Hint()))
+	}
 }
 
 func readPushes(r io.Reader) ([]push, error) {

@@ -29,10 +29,31 @@ func namedSet(name string) (policy.Set, error) {
 	return policy.Set{Name: filepath.Base(abs), Files: files}, err
 }
 
+// workTreeTop returns the top of the work tree that holds this folder, as seen from here; "." where
+// there is none.
+func workTreeTop() (string, error) {
+	abs, err := filepath.Abs(".")
+	if err != nil {
+		return "", fmt.Errorf("find the work tree: %w", err)
+	}
+	for dir, seen := abs, "."; ; dir, seen = filepath.Dir(dir), filepath.Join(seen, "..") {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return seen, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return ".", nil
+		}
+	}
+}
+
 // workTreeSets names the sets that the configuration in the work tree names, by folder; without a
 // configuration, the baseline.
 func workTreeSets() ([]string, error) {
-	b, err := os.ReadFile(configPath)
+	top, err := workTreeTop()
+	if err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(filepath.Join(top, configPath))
 	if errors.Is(err, os.ErrNotExist) {
 		return []string{policy.BaselineName}, nil
 	}
@@ -46,7 +67,7 @@ func workTreeSets() ([]string, error) {
 	var names []string
 	for _, name := range cfg.Policy.Sets {
 		if name != policy.BaselineName {
-			name = filepath.Join(policy.GovernedDir, name)
+			name = filepath.Join(top, policy.GovernedDir, name)
 		}
 		names = append(names, name)
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -56,11 +55,7 @@ func (a *App) PrePush(ctx context.Context, o Options) (int, error) {
 		}
 		s, err := here.advise(ctx, o, l)
 		if err != nil {
-			fmt.Fprintf(a.Stderr, "sallyport: %s: %s\n", render.Clean(l.remote), render.Clean(err.Error()))
-			var hinted interface{ Hint() string }
-			if errors.As(err, &hinted) {
-				fmt.Fprintf(a.Stderr, "sallyport: hint: %s\n", render.Clean(hinted.Hint()))
-			}
+			a.tell(l.remote, err)
 			s = sallyport.ExitUndecided
 		}
 		if s != 0 && status == 0 {

@@ -328,15 +328,13 @@ func (th threshold) touched(in *sallyport.ThresholdInput, c *sallyport.Change) b
 	return len(in.Paths) > 0
 }
 
-// ranks orders severities; one that is not known is graver than all.
-var ranks = map[sallyport.Severity]int{sallyport.Low: 1, sallyport.Medium: 2, sallyport.High: 3, sallyport.Critical: 4}
-
-// grave reports whether there is a finding that th is about, and notes where.
+// grave reports whether there is a finding that th is about, and notes where. A severity that is
+// not known is graver than all.
 func (th threshold) grave(in *sallyport.ThresholdInput, findings []sallyport.Finding) bool {
 	applies, placed := false, true
 	for _, f := range findings {
-		rank, known := ranks[f.Severity]
-		if f.State == sallyport.FindingFixed || f.State == sallyport.FindingNotAffected || known && rank < ranks[th.Severity] {
+		rank := f.Severity.Rank()
+		if f.State == sallyport.FindingFixed || f.State == sallyport.FindingNotAffected || rank != 0 && rank < th.Severity.Rank() {
 			continue
 		}
 		if f.Path != "" && !th.matches(f.Path, false) {

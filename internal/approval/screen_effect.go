@@ -9,13 +9,11 @@ import (
 	"github.com/sallyport-dev/sallyport"
 )
 
-var severityRank = map[sallyport.Severity]int{sallyport.Critical: 4, sallyport.High: 3, sallyport.Medium: 2, sallyport.Low: 1}
-
 // findings lists what scans saw, open ones first: those that were accepted are vouched for too.
 func (s *screen) findings() {
 	fs := slices.Clone(s.in.Input.Findings)
 	slices.SortStableFunc(fs, func(a, b sallyport.Finding) int {
-		return cmp.Or(boolRank(b.State == "open")-boolRank(a.State == "open"), severityRank[b.Severity]-severityRank[a.Severity])
+		return cmp.Or(boolRank(b.State == "open")-boolRank(a.State == "open"), b.Severity.Rank()-a.Severity.Rank())
 	})
 	if len(fs) == 0 {
 		s.heading("FINDINGS: none in new content")

@@ -147,7 +147,7 @@ func (c *compiled) reason(v ast.Value, fill *strings.Replacer) sallyport.Reason 
 func (c *compiled) explain(r sallyport.Reason, fill *strings.Replacer) sallyport.Reason {
 	r.Set = c.loaded.set.Name
 	rule := c.rules[r.Code]
-	if severityRank[r.Severity] == 0 {
+	if r.Severity.Rank() == 0 {
 		r.Severity = rule.Severity
 	}
 	if r.Title == "" {
@@ -179,13 +179,9 @@ func placeholders(doc ast.Object) *strings.Replacer {
 	return strings.NewReplacer("{head}", head)
 }
 
-var severityRank = map[sallyport.Severity]int{
-	sallyport.Critical: 4, sallyport.High: 3, sallyport.Medium: 2, sallyport.Low: 1,
-}
-
 func compareReasons(a, b sallyport.Reason) int {
 	return cmp.Or(
-		cmp.Compare(severityRank[b.Severity], severityRank[a.Severity]),
+		cmp.Compare(b.Severity.Rank(), a.Severity.Rank()),
 		cmp.Compare(a.Code, b.Code),
 		cmp.Compare(a.Place, b.Place),
 		cmp.Compare(a.Outcome, b.Outcome),

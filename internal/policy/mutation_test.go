@@ -66,7 +66,7 @@ func TestRuleTable(t *testing.T) {
 	known := map[string]Rule{}
 	for _, r := range rules {
 		known[r.Code] = r
-		if r.Title == "" || r.Why == "" || severityRank[r.Severity] == 0 || r.Outcome == "" || r.Labels == nil || r.Remedy == "" {
+		if r.Title == "" || r.Why == "" || r.Severity.Rank() == 0 || r.Outcome == "" || r.Labels == nil || r.Remedy == "" {
 			t.Errorf("%s is not explained: %+v", r.Code, r)
 		}
 	}

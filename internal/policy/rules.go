@@ -44,7 +44,7 @@ func Rules(s Set) ([]Rule, error) {
 		return nil, err
 	}
 	return slices.SortedFunc(maps.Values(table), func(a, b Rule) int {
-		return cmp.Or(cmp.Compare(severityRank[b.Severity], severityRank[a.Severity]), cmp.Compare(a.Code, b.Code))
+		return cmp.Or(cmp.Compare(b.Severity.Rank(), a.Severity.Rank()), cmp.Compare(a.Code, b.Code))
 	}), nil
 }
 

@@ -214,7 +214,7 @@ func (d Data) validateTeam() error {
 
 func (l Limits) validate() error {
 	for _, s := range []string{l.ShutAt, l.WaitAt} {
-		if s != "" && s != "none" && severityRank[sallyport.Severity(s)] == 0 {
+		if s != "" && s != "none" && sallyport.Severity(s).Rank() == 0 {
 			return fmt.Errorf("%q is no severity: low, medium, high, critical or none", s)
 		}
 	}
