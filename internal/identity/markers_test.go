@@ -120,12 +120,12 @@ func TestForgedShapes(t *testing.T) {
 		{"vendor as a subdomain", "Claude <noreply@anthropic.com.example.net>", "Fix", ruleLookalike, sallyport.High},
 		{"vendor with a word before it", "Codex <noreply@mail-openai.com>", "Fix", ruleLookalike, sallyport.High},
 		{"no number", "OpenAI Codex <openai-codex@users.noreply.github.com>", "Fix", ruleLookalike, sallyport.High},
-		{"Cyrillic letter in the name", "Сlaude <dev@example.com>", "Fix", ruleHomoglyph, sallyport.High},
-		{"full-width name", "ｃｌａｕｄｅ <dev@example.com>", "Fix", ruleHomoglyph, sallyport.High},
+		{"Cyrillic letter in the name", "\u0421laude <dev@example.com>", "Fix", ruleHomoglyph, sallyport.High},
+		{"full-width name", "\uff43\uff4c\uff41\uff55\uff44\uff45 <dev@example.com>", "Fix", ruleHomoglyph, sallyport.High},
 		{"zero-width space in the name", "Clau\u200bde Opus <dev@example.com>", "Fix", ruleHomoglyph, sallyport.High},
 		{"digit in a bot's name", "dependab0t[bot] <dev@example.com>", "Bump", ruleHomoglyph, sallyport.High},
-		{"Cyrillic letter in the address", "Claude <noreply@anthrоpic.com>", "Fix", ruleHomoglyph, sallyport.High},
-		{"Cyrillic letter in a person's address", "Alice <аlice@example.com>", "Fix", ruleHomoglyph, sallyport.High},
+		{"Cyrillic letter in the address", "Claude <noreply@anthr\u043epic.com>", "Fix", ruleHomoglyph, sallyport.High},
+		{"Cyrillic letter in a person's address", "Alice <\u0430lice@example.com>", "Fix", ruleHomoglyph, sallyport.High},
 		{"bidirectional control", "Jane \u202eeoD <jane@example.org>", "Fix", ruleHidden, sallyport.High},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -204,7 +204,7 @@ func FuzzParseRoster(f *testing.F) {
 func FuzzCommit(f *testing.F) {
 	f.Add("Alice", "alice@example.com", "Fix\n\nCo-authored-by: Bob <bob@example.com>\n")
 	f.Add("claude[bot]", "41898282+claude[bot]@users.noreply.github.com", "aider: x\n\nAssisted-by: Claude:opus\nGenerated-by: x")
-	f.Add("Сlaude", "claude@users.noreply.github.com", "Entire-Session: x\nCo-developed-by: a@b\n\xff\u212a\u0130")
+	f.Add("\u0421laude", "claude@users.noreply.github.com", "Entire-Session: x\nCo-developed-by: a@b\n\xff\u212a\u0130")
 	f.Add("renovate[bot]", "1+renovate[bot]@users.noreply.github.com", "İ\r\n\r\nCo-authored-by: x <y@z>\r\n")
 	c := newCast(f)
 	f.Fuzz(func(t *testing.T, name, email, message string) {

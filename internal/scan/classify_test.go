@@ -145,11 +145,11 @@ func TestClassify(t *testing.T) {
 		{"CLAUDE.md::$DATA", "", "", "agent-config"},
 		{"a\\.mcp.json", "", "", "agent-config"},
 		{"C\u200bODEOWNERS", "", "", "policy"},
-		{"ＣＯＤＥＯＷＮＥＲＳ", "", "", "policy"},
+		{"\uff23\uff2f\uff24\uff25\uff2f\uff37\uff2e\uff25\uff32\uff33", "", "", "policy"},
 		{".\u017fallyport/x", "", "", "policy"},
 		{".gith\u200dub/workflow\u017f/x.yml", "", "", "ci"},
 		{".\u212airo/a.md", "", "", "agent-config"},
-		{".ｓallyport/root", "", "", "policy"},
+		{".\uff53allyport/root", "", "", "policy"},
 		{".github//workflows/./x", "", "", "ci"},
 
 		{"notes", "120000", "CLAUDE.md", "agent-config"},
