@@ -21,10 +21,14 @@ var gitlabText = map[string]int{
 
 // looksLikePipeline is a quick look at whether a YAML file can be part of a pipeline.
 func looksLikePipeline(text []byte) bool {
-	return bytes.Contains(text, []byte("script")) && scriptKey().Match(text)
+	return bytes.Contains(text, []byte("script")) && scriptKey().Match(text) || bytes.IndexByte(text, '\\') >= 0 && escapedKey().Match(text)
 }
 
-var scriptKey = lazily(`(?:^|[^a-zA-Z])script["']?[ \t]*:`)
+// A key may also stand behind a question mark, or be spelt with escapes.
+var (
+	scriptKey  = lazily(`(?:^|[^a-zA-Z])script["']?[ \t]*:|(?m:^)[ \t-]*\?\s+["']?[a-z_]*script`)
+	escapedKey = lazily(`"[^"\n]*\\[^"\n]*"[ \t]*:`)
+)
 
 // notJobs are keys of a pipeline that name no job.
 var notJobs = set("stages variables include default workflow image services cache before_script after_script hooks spec pages_")

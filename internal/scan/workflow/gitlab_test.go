@@ -21,6 +21,7 @@ func TestPartsOfPipelines(t *testing.T) {
 		{"the file's after_script", "after_script: ", "\n"},
 		{"the file's hook", "hooks:\n  pre_get_sources_script:\n    - ", "\n"},
 		{"the default's before_script", "default:\n  before_script:\n    - ", "\n"},
+		{"a key with escapes", "job:\n  \"scr\\u0069pt\":\n    - ", "\n"},
 		{"the first of two documents", "job:\n  script:\n    - ", "\n---\njob:\n  script: [make]\n"},
 		{"the first, before no map", "job:\n  script:\n    - ", "\n---\n- a\n"},
 		{"the last of two documents", "spec:\n  inputs: {}\n---\njob:\n  script:\n    - ", "\n"},
@@ -41,15 +42,17 @@ func TestPartsOfPipelines(t *testing.T) {
 func TestUnreadableParts(t *testing.T) {
 	const text = "job:\n  tags: [a]\n  script: [make]\n"
 	for name, bad := range map[string]string{
-		"a key twice": "job:\n  tags: [a]\n  script: [make]\n  tags: [b]\n",
-		"a directive": "%YAML 1.2\n---\n" + text,
-		"too large":   text + "#" + string(make([]byte, MaxSize)),
+		"a key twice":                         "job:\n  tags: [a]\n  script: [make]\n  tags: [b]\n",
+		"a directive":                         "%YAML 1.2\n---\n" + text,
+		"a key twice, spelt with escapes":     "job:\n  tags: [a]\n  \"scr\\x69pt\": [make]\n  tags: [b]\n",
+		"a key twice, behind a question mark": "job:\n  tags: [a]\n  ? script\n  : [make]\n  tags: [b]\n",
+		"too large":                           text + "#" + string(make([]byte, MaxSize)),
 	} {
 		if hits, err := Scan(MaybeGitLab, []byte(bad)); err == nil {
 			t.Errorf("%s: got %+v and no error", name, hits)
 		}
 	}
-	for _, good := range []string{text, "a: 1\na: 2\n", "- name: play\n  script: run.sh\n"} {
+	for _, good := range []string{text, "job:\n  tags: [a]\n  \"scr\\x69pt\": [make]\n", "a: 1\na: 2\n", "- name: play\n  script: run.sh\n"} {
 		if hits, err := Scan(MaybeGitLab, []byte(good)); err != nil || len(hits) > 0 {
 			t.Errorf("%q: got %+v, %v", good, hits, err)
 		}
