@@ -77,6 +77,17 @@ var scans = []row{
 		status: sallyport.ExitShut, codes: []string{"finding"},
 	},
 	{
+		name: "pipeline that only others can read", attack: "a part of a pipeline names a key twice, which GitLab takes and a strict reader does not", from: asked,
+		do:     vouched("jobs.yml", "build:\n  tags: [a]\n  tags: [b]\n  script: [make]\n", "build:\n  tags: [a]\n  script: [make]\n"),
+		status: sallyport.ExitShut, codes: []string{"unscanned"},
+	},
+	{
+		name: "script in the first document", attack: "a commit's message is run in the first of two documents, and the last is clean", from: asked,
+		do: vouched("jobs.yml", "a:\n  before_script:\n    - eval \"echo $CI_COMMIT_MESSAGE\"\n---\nb:\n  script: [make]\n",
+			"a:\n  before_script:\n    - eval \"echo $CI_COMMIT_SHA\"\n---\nb:\n  script: [make]\n"),
+		status: sallyport.ExitShut, codes: []string{"workflow"},
+	},
+	{
 		name: "report of nobody", attack: "a report is required, and the agent writes one that found nothing", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s = demanding(s)
