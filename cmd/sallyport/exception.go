@@ -45,7 +45,9 @@ func newExceptionAddCommand(a *app.App) *cobra.Command {
 
 Of --path, --finding, --rule and --package all kinds that are given must agree; of several of one
 kind any will do. A reason is held off only if it says all that it is about and all of that is
-covered. --everything covers all that the codes may say on the way to the refs.
+covered. --everything covers all that the codes may say on the way to the refs; what is about who
+made a change or what it hides (attestation-missing, unattributed, agent-not-approved, secret,
+unscanned, hidden-unicode) cannot be excepted so widely, nor a secret by --finding without --path.
 
 KEY is as for approval give. The last day of --expires counts whole, in UTC.`,
 		Args: cobra.NoArgs,

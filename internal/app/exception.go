@@ -61,6 +61,9 @@ func (a *App) AddException(ctx context.Context, o Options, eo ExceptionOptions, 
 		if err != nil {
 			return err
 		}
+		if err := exception.CheckScope(p.Codes, p.Scope); err != nil {
+			return err
+		}
 		// The key's grade is not known before it signs; all else is, and shows here.
 		c := w.exceptionContext(p.TargetRefs[0], nil, a.now())
 		if max := c.MaxLife; max > 0 && eo.Expires.Sub(orNow(eo.From, a.now())) > max {

@@ -33,6 +33,9 @@ func (c RootChoices) options(files map[string][]byte, prev *policy.Root, now tim
 	if err != nil {
 		return o, err
 	}
+	if err := cfg.CheckDays(now); err != nil {
+		return o, fmt.Errorf("%s: %w", configPath, err)
+	}
 	o.Repository = cfg.Repository
 	if prev != nil {
 		o.Solo = prev.Solo

@@ -208,7 +208,7 @@ func (w *workspace) parseGoverned() error {
 		}
 		w.cfg = cfg
 	}
-	w.advice = append(w.advice, w.cfg.Advice()...)
+	w.advice = append(w.advice, w.cfg.Advice(w.app.now())...)
 	if b, ok := w.gov.Files[rosterPath]; ok {
 		r, err := identity.ParseRosterFiles(b, w.gov.Files)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -209,12 +210,12 @@ func TestTemplate(t *testing.T) {
 }
 
 func TestAdvice(t *testing.T) {
-	if got := Default().Advice(); len(got) != 0 {
+	if got := Default().Advice(time.Now()); len(got) != 0 {
 		t.Errorf("the default is weak: %q", got)
 	}
 	weak := Config{Mode: sallyport.Observe, Policy: Policy{Sets: []string{"own"}}, Data: Data{
 		PersonGrades: []sallyport.Grade{sallyport.Declared}, RunGrades: []sallyport.Grade{sallyport.Declared}, ApprovalGrades: []sallyport.Grade{sallyport.Declared}}}
-	if got := weak.Advice(); len(got) != 5 {
+	if got := weak.Advice(time.Now()); len(got) != 5 {
 		t.Errorf("got %d pieces of advice, want 5: %q", len(got), got)
 	}
 }

@@ -152,8 +152,9 @@ func (l Log) validateRemote() error {
 }
 
 // Advice returns one sentence for each choice that weakens a gate and is allowed all the same.
-// It never changes what the configuration means.
-func (c Config) Advice() []string {
+// It never changes what the configuration means. The time is that of the enforcement point, by which
+// rules have come into force or have not.
+func (c Config) Advice(now time.Time) []string {
 	var out []string
 	if !c.Mode.Enforces() {
 		out = append(out, "mode is "+string(c.Mode)+": a refusal does not fail the caller")
@@ -170,5 +171,5 @@ func (c Config) Advice() []string {
 	if c.Policy.Sets != nil && !slices.Contains(c.Policy.Sets, Baseline) {
 		out = append(out, "policy.sets leaves the baseline out")
 	}
-	return append(out, c.teamAdvice()...)
+	return append(out, c.teamAdvice(now)...)
 }

@@ -225,12 +225,31 @@ func (f Findings) validate() error {
 	return nil
 }
 
-// teamAdvice is Advice about what teams choose.
-func (c Config) teamAdvice() []string {
-	var out []string
+// MaxDaysAhead is how far ahead, from when a root is made over it, a rule's day may lie. What is to
+// warn for longer is a mode, and says so.
+const MaxDaysAhead = 366
+
+// CheckDays returns an error if the day of a rule lies further ahead of now than [MaxDaysAhead].
+func (c Config) CheckDays(now time.Time) error {
+	last := now.UTC().AddDate(0, 0, MaxDaysAhead).Format(time.DateOnly)
 	for _, code := range slices.Sorted(maps.Keys(c.Rules)) {
-		if r := c.Rules[code]; r.Mode == sallyport.Observe || r.Mode == sallyport.Warn {
+		if day := c.Rules[code].EffectiveOn; day > last {
+			return bad("rules."+code+".effective_on", "%s is more than %d days ahead; what is to warn for longer is mode: warn", day, MaxDaysAhead)
+		}
+	}
+	return nil
+}
+
+// teamAdvice is Advice about what teams choose.
+func (c Config) teamAdvice(now time.Time) []string {
+	var out []string
+	today := now.UTC().Format(time.DateOnly)
+	for _, code := range slices.Sorted(maps.Keys(c.Rules)) {
+		switch r := c.Rules[code]; {
+		case r.Mode == sallyport.Observe || r.Mode == sallyport.Warn:
 			out = append(out, "rules."+code+" is "+string(r.Mode)+": a refusal by it alone does not fail the caller")
+		case today < r.EffectiveOn:
+			out = append(out, "rules."+code+" is enforced from "+r.EffectiveOn+" only: until then a refusal by it alone does not fail the caller")
 		}
 	}
 	if c.Findings.ShutAt == "critical" || c.Findings.ShutAt == "none" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -37,8 +38,24 @@ func TestTeam(t *testing.T) {
 		c.Codeowners != "required" || c.Disclosure != "forbidden" || c.Exceptions.MaxDays != 30 {
 		t.Errorf("%+v", c)
 	}
-	if got := c.Advice(); len(got) != 1 || !strings.Contains(got[0], "rules.finding") {
+	day := time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC) // of attestation-missing
+	if got := c.Advice(day); len(got) != 1 || !strings.Contains(got[0], "rules.finding") {
 		t.Errorf("advice %q", got)
+	}
+	if got := c.Advice(day.Add(-time.Second)); len(got) != 2 || !strings.Contains(got[0], "rules.attestation-missing is enforced from 2027-01-31 only") {
+		t.Errorf("the day before: advice %q", got)
+	}
+	if got := c.Advice(day.In(time.FixedZone("west", -3600))); len(got) != 1 {
+		t.Errorf("the same moment elsewhere: advice %q", got)
+	}
+	if err := c.CheckDays(day.AddDate(0, 0, -MaxDaysAhead)); err != nil {
+		t.Errorf("a day as far ahead as may be: %v", err)
+	}
+	if err := c.CheckDays(day.AddDate(0, 0, -MaxDaysAhead-1)); err == nil || !strings.Contains(err.Error(), "more than 366 days ahead") {
+		t.Errorf("a day further ahead: %v", err)
+	}
+	if err := c.CheckDays(day.AddDate(100, 0, 0)); err != nil {
+		t.Errorf("a day that is past: %v", err)
 	}
 	if c, err = Parse([]byte(head + "level: observe\n")); err != nil || c.Mode != sallyport.Observe {
 		t.Errorf("level observe: mode %q, %v", c.Mode, err)

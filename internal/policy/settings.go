@@ -50,6 +50,7 @@ type FindingLimits struct {
 type ExceptionRules struct {
 	MaxDays int      `json:"max_days,omitempty"` // 1 to 180
 	Never   []string `json:"never,omitempty"`    // codes that may not be excepted or softened; "*" ends a prefix
+	Modes   []string `json:"modes,omitempty"`    // those of Never that may be softened all the same
 }
 
 // MaxLife is the longest that an exception may last; zero leaves it to the predicate.
@@ -146,6 +147,9 @@ func (d Data) Over(below Data) Data {
 		if mine.Never == nil {
 			mine.Never = r.Never
 		}
+		if mine.Modes == nil {
+			mine.Modes = r.Modes
+		}
 		d.Exceptions = &mine
 	}
 	return d
@@ -179,7 +183,7 @@ func (d Data) validateTeam() error {
 		if err := m.validate(); err != nil {
 			return fmt.Errorf("rules.%s: %w", code, err)
 		}
-		if d.Exceptions != nil && exception.Never(d.Exceptions.Never, code) && (m.EffectiveOn != "" || m.Mode != "" && !m.Mode.Enforces()) {
+		if r := d.Exceptions; r != nil && exception.Never(r.Never, code) && !exception.Never(r.Modes, code) && (m.EffectiveOn != "" || m.Mode != "" && !m.Mode.Enforces()) {
 			return fmt.Errorf("rules.%s: this rule is always enforced with the repository; only its mode: enforce can be stated", code)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/policy/exception"
 )
 
 func evaluate(t *testing.T, in sallyport.Input, d Data, sets ...Set) Verdict {
@@ -114,6 +115,25 @@ func TestSettingsThatFail(t *testing.T) {
 	}
 	if _, err := Compile(context.Background(), []Set{Builtin()}, Data{Modes: map[string]RuleMode{"policy-changed": {Mode: sallyport.Enforce}}}.WithDefaults()); err != nil {
 		t.Errorf("a mode that enforces: %v", err)
+	}
+	// Approvals are never excepted by a person, and may be softened where policy is made.
+	d := Data{Modes: map[string]RuleMode{"approval-missing": {Mode: sallyport.Warn}, "evil-merge": {EffectiveOn: "2027-01-01"}}}.WithDefaults()
+	if _, err := Compile(context.Background(), []Set{Builtin()}, d); err != nil {
+		t.Errorf("a softened approval: %v", err)
+	}
+	d.Exceptions.Modes = []string{}
+	if _, err := Compile(context.Background(), []Set{Builtin()}, d); err == nil || !strings.Contains(err.Error(), "always enforced") {
+		t.Errorf("got %v where no code of never may be softened", err)
+	}
+	for _, code := range []string{"approval-missing", "approval-threshold", "owner-approval-missing", "ref-deleted", "ref-rewritten", "evil-merge"} {
+		if !exception.Never(d.Exceptions.Never, code) {
+			t.Errorf("%s may be excepted", code)
+		}
+	}
+	for _, code := range []string{"attestation-missing", "finding", "dependency-added"} {
+		if exception.Never(d.Exceptions.Never, code) {
+			t.Errorf("%s may not be excepted", code)
+		}
 	}
 }
 

@@ -93,7 +93,10 @@ func TestWorkflowUnscanned(t *testing.T) {
 		{"whole", ".github/workflows/a.yml", "on: [push]\njobs: {}\n", "100644", nil},
 		{"a link", ".github/workflows/a.yml", "../../x.yml", modeSymlink, []string{"ci-link"}},
 		{"a link elsewhere", "docs/a.yml", "../../x.yml", modeSymlink, nil},
-		{"broken, and no definition", "docs/a.yml", "on: [push\nscript: {}\n", "100644", nil},
+		{"broken, and perhaps a part of a pipeline", "docs/a.yml", "on: [push\nscript: {}\n", "100644", []string{"ci-definition"}},
+		{"a key twice in what a pipeline may include", "ci/a.yml", "job:\n  script: [make]\n  script: [make]\n", "100644", []string{"ci-definition"}},
+		{"a key once", "ci/a.yml", "job:\n  script: [make]\n", "100644", nil},
+		{"broken, and no definition", "docs/a.yml", "on: [push\njobs: {}\n", "100644", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := &blobs{}

@@ -126,7 +126,19 @@ var exceptions = []row{
 	},
 	{
 		name: "exception of another code", attack: "an exception of one code is to hold for another", from: plain,
-		do:     except(scene.Erin, func(p *predicate.Exception) { p.Codes = []string{"approval-missing"} }),
+		do:     except(scene.Erin, func(p *predicate.Exception) { p.Codes = []string{"unattributed"} }),
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
+		name: "exception of an approval", attack: "one person excepts the approval for which others are asked", from: plain,
+		do:     except(scene.Erin, func(p *predicate.Exception) { p.Codes = append(p.Codes, "approval-missing") }),
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
+		name: "exception of everything", attack: "one person excepts that agents account for their work, wherever", from: plain,
+		do: except(scene.Erin, func(p *predicate.Exception) {
+			p.Scope = &predicate.ExceptionScope{Everything: true}
+		}),
 		status: sallyport.ExitShut, codes: missing,
 	},
 	{

@@ -10,7 +10,11 @@ import (
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
-const testResult = "https://in-toto.io/attestation/test-result/v0.1"
+// The types by which a job vouches for reports of tests, and of scans.
+const (
+	testResult = "https://in-toto.io/attestation/test-result/v0.1"
+	scanResult = "https://witness.dev/attestations/sarif/v0.1"
+)
 
 // triage is a workflow that reads an issue's title, with the line in which it does.
 const triage = `on: issues
@@ -73,6 +77,17 @@ var scans = []row{
 		status: sallyport.ExitShut, codes: []string{"finding"},
 	},
 	{
+		name: "pipeline that only others can read", attack: "a part of a pipeline names a key twice, which GitLab takes and a strict reader does not", from: asked,
+		do:     vouched("jobs.yml", "build:\n  tags: [a]\n  tags: [b]\n  script: [make]\n", "build:\n  tags: [a]\n  script: [make]\n"),
+		status: sallyport.ExitShut, codes: []string{"unscanned"},
+	},
+	{
+		name: "script in the first document", attack: "a commit's message is run in the first of two documents, and the last is clean", from: asked,
+		do: vouched("jobs.yml", "a:\n  before_script:\n    - eval \"echo $CI_COMMIT_MESSAGE\"\n---\nb:\n  script: [make]\n",
+			"a:\n  before_script:\n    - eval \"echo $CI_COMMIT_SHA\"\n---\nb:\n  script: [make]\n"),
+		status: sallyport.ExitShut, codes: []string{"workflow"},
+	},
+	{
 		name: "report of nobody", attack: "a report is required, and the agent writes one that found nothing", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s = demanding(s)
@@ -111,6 +126,21 @@ var scans = []row{
 			if attack {
 				more()
 			}
+			return s.Check("--sarif", report)
+		},
+		status: sallyport.ExitShut, codes: []string{"report-missing"},
+	},
+	{
+		name: "report that tests were run with", attack: "the agent has tests run with its report as a file of theirs, and the run is signed", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s = demanding(s)
+			report := outside(s, "scan.sarif", sarif(""))
+			if !attack {
+				vouch(s, report, scene.Supervisor)
+				return s.Check("--sarif", report)
+			}
+			body := outside(s, "result.json", `{"result": "PASSED", "configuration": [{"name": "scan.sarif", "digest": {"sha256": "`+sallyport.SHA256([]byte(sarif(""))).Hex()+`"}}]}`)
+			s.Must("attest", "git:HEAD", "--repo", s.Repo, "--type", testResult, "--predicate", body, "--key", s.KeyRef(scene.Supervisor))
 			return s.Check("--sarif", report)
 		},
 		status: sallyport.ExitShut, codes: []string{"report-missing"},
@@ -160,7 +190,7 @@ func heldBefore(s *scene.Scene, path, before, after string) scene.Verdict {
 
 // demanding stages a repository that requires a signed SARIF report, with the agent's attested work.
 func demanding(s *scene.Scene) *scene.Scene {
-	trust := strings.Replace(s.Read(".sallyport/trust.yaml"), "types: [", "types: [\""+testResult+"\", ", 1)
+	trust := strings.Replace(s.Read(".sallyport/trust.yaml"), "types: [", "types: [\""+testResult+"\", \""+scanResult+"\", ", 1)
 	s = s.Restage(s.TB, scene.Options{Files: map[string]string{
 		".sallyport/trust.yaml":     trust,
 		".sallyport/sallyport.yaml": scene.Config + "data:\n  required_reports: [{kind: sarif, tool: Scan}]\n",
@@ -186,10 +216,5 @@ func outside(s *scene.Scene, name, content string) string {
 
 // vouch signs, about HEAD, that the report came from a run of its tool.
 func vouch(s *scene.Scene, report string, k scene.Key) {
-	b, err := os.ReadFile(report)
-	if err != nil {
-		s.TB.Fatal(err)
-	}
-	body := outside(s, "result.json", `{"result": "PASSED", "configuration": [{"name": "scan.sarif", "digest": {"sha256": "`+sallyport.SHA256(b).Hex()+`"}}]}`)
-	s.Must("attest", "git:HEAD", "--repo", s.Repo, "--type", testResult, "--predicate", body, "--key", s.KeyRef(k))
+	s.Must("attest", "git:HEAD", report, "--repo", s.Repo, "--type", scanResult, "--predicate", outside(s, "result.json", "{}"), "--key", s.KeyRef(k))
 }

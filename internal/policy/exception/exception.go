@@ -6,7 +6,8 @@
 //   - its body is a valid predicate ([predicate.Exception]: it ends, no more than 180 days after it
 //     begins, and does not reach back) and its statement is about this repository;
 //   - it is signed by the person it names, and names this repository and this target ref;
-//   - it names no code that may never be excepted, and its patterns can be read;
+//   - it names no code that may never be excepted, its scope is as narrow as its codes ask for
+//     ([CheckScope]), and its patterns can be read;
 //   - it was issued no more than [Skew] in the future, it has begun, has not expired, and does not
 //     last longer than policy allows;
 //   - nobody has revoked it;
@@ -144,6 +145,9 @@ func (c Context) fault(w word, revocations []word) string {
 			return fmt.Sprintf("%s may never be excepted", code)
 		}
 	}
+	if err := CheckScope(p.Codes, p.Scope); err != nil {
+		return err.Error()
+	}
 	for _, pattern := range p.Scope.Paths {
 		if _, err := glob.Parse(pattern); err != nil {
 			return err.Error()
@@ -202,6 +206,28 @@ func Never(list []string, code string) bool {
 		prefix, pattern := strings.CutSuffix(n, "*")
 		return n == code || pattern && strings.HasPrefix(code, prefix)
 	})
+}
+
+// narrow are codes of which nobody can know all that they will be about: who made a change, and what
+// it hides.
+var narrow = []string{"attestation-missing", "unattributed", "agent-not-approved", "secret", "unscanned", "hidden-unicode"}
+
+// CheckScope returns an error if scope is too wide for one of the codes, in which case the exception
+// does nothing at all. The id of a finding leaves the secret out, so that it can be told to
+// everybody: another secret in its place has the same one. It therefore needs a path beside it.
+func CheckScope(codes []string, scope *predicate.ExceptionScope) error {
+	if scope == nil {
+		return errors.New("it covers nothing")
+	}
+	for _, code := range codes {
+		if scope.Everything && slices.Contains(narrow, code) {
+			return fmt.Errorf("%s cannot be excepted for everything: an exception of it names paths, findings, rules or packages", code)
+		}
+		if code == string(sallyport.FindingSecret) && len(scope.Findings) > 0 && len(scope.Paths) == 0 {
+			return fmt.Errorf("%s cannot be excepted by the id of a finding alone, which another secret in its place would have as well: name its path too", code)
+		}
+	}
+	return nil
 }
 
 // An Item is what a reason or a finding is about.

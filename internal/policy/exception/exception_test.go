@@ -79,6 +79,25 @@ func TestJudge(t *testing.T) {
 		{name: "a code that may never be excepted", p: func(p *predicate.Exception) { p.Codes = []string{"secret", "root-changed"} }, why: "root-changed may never be excepted"},
 		{name: "a code like one that may never be", p: func(p *predicate.Exception) { p.Codes = []string{"secret", "declined-not"} }},
 		{name: "a pattern that cannot be read", p: func(p *predicate.Exception) { p.Scope.Paths = []string{"[a]"} }, why: "are not allowed"},
+		{name: "everything, for a code that is too wide for it", p: func(p *predicate.Exception) {
+			p.Scope = &predicate.ExceptionScope{Everything: true}
+		}, why: "secret cannot be excepted for everything"},
+		{name: "everything, for who made it", p: func(p *predicate.Exception) {
+			p.Codes, p.Scope = []string{"dependency-added", "attestation-missing"}, &predicate.ExceptionScope{Everything: true}
+		}, why: "attestation-missing cannot be excepted for everything"},
+		{name: "everything, for another code", p: func(p *predicate.Exception) {
+			p.Codes, p.Scope = []string{"dependency-added"}, &predicate.ExceptionScope{Everything: true}
+		}},
+		{name: "a secret by its id alone", p: func(p *predicate.Exception) {
+			p.Scope = &predicate.ExceptionScope{Findings: []string{"0123456789abcdef"}}
+		}, why: "by the id of a finding alone"},
+		{name: "a secret by its id and rule", p: func(p *predicate.Exception) {
+			p.Scope = &predicate.ExceptionScope{Findings: []string{"0123456789abcdef"}, Rules: []string{"github-pat"}}
+		}, why: "by the id of a finding alone"},
+		{name: "a secret by its id and path", p: func(p *predicate.Exception) { p.Scope.Findings = []string{"0123456789abcdef"} }},
+		{name: "another finding by its id", p: func(p *predicate.Exception) {
+			p.Codes, p.Scope = []string{"finding"}, &predicate.ExceptionScope{Findings: []string{"0123456789abcdef"}}
+		}},
 		{name: "no scope", p: func(p *predicate.Exception) { p.Scope = nil }, why: "scope is missing"},
 		{name: "without the role", p: func(p *predicate.Exception) { p.Who = "bob" }, why: "does not have the role security"},
 		{name: "by the operator", p: func(p *predicate.Exception) { p.Who = "sue" }, why: "nobody excepts their own"},
@@ -146,6 +165,7 @@ func TestRevocations(t *testing.T) {
 func TestAccept(t *testing.T) {
 	x := Judge([]sallyport.Evidence{evidence(t, grant(), nil)}, context())
 	narrow := grant()
+	narrow.Codes = []string{"workflow"}
 	narrow.Scope = &predicate.ExceptionScope{Rules: []string{"aws-key"}, Findings: []string{"f-1", "f-2"}}
 	n := Judge([]sallyport.Evidence{evidence(t, narrow, nil)}, context())
 	for _, tt := range []struct {
@@ -160,9 +180,9 @@ func TestAccept(t *testing.T) {
 		{"no path", x, sallyport.Finding{Kind: sallyport.FindingSecret, State: "open"}, "open"},
 		{"no exception", nil, sallyport.Finding{Kind: sallyport.FindingSecret, Path: "testdata/k", State: "open"}, "open"},
 		{"fixed already", x, sallyport.Finding{Kind: sallyport.FindingSecret, Path: "testdata/k", State: "fixed"}, "fixed"},
-		{"its id and rule", n, sallyport.Finding{ID: "f-2", Rule: "aws-key", Kind: sallyport.FindingSecret, Path: "z", State: "open"}, "accepted"},
-		{"its id, another rule", n, sallyport.Finding{ID: "f-2", Rule: "gh-token", Kind: sallyport.FindingSecret, State: "open"}, "open"},
-		{"its rule, another id", n, sallyport.Finding{ID: "f-3", Rule: "aws-key", Kind: sallyport.FindingSecret, State: "open"}, "open"},
+		{"its id and rule", n, sallyport.Finding{ID: "f-2", Rule: "aws-key", Kind: sallyport.FindingWorkflow, Path: "z", State: "open"}, "accepted"},
+		{"its id, another rule", n, sallyport.Finding{ID: "f-2", Rule: "gh-token", Kind: sallyport.FindingWorkflow, State: "open"}, "open"},
+		{"its rule, another id", n, sallyport.Finding{ID: "f-3", Rule: "aws-key", Kind: sallyport.FindingWorkflow, State: "open"}, "open"},
 	} {
 		got := Accept([]sallyport.Finding{tt.f}, tt.x)[0]
 		if got.State != tt.want || (got.State == "accepted") != (got.AcceptedUntil == "2027-05-19T12:00:00Z" && !got.AcceptedBy.Zero()) {
@@ -186,5 +206,24 @@ func TestNewStatement(t *testing.T) {
 	p.Scope = &predicate.ExceptionScope{Paths: []string{"a//b"}}
 	if _, err := NewStatement(p, now, "1"); err == nil {
 		t.Error("a pattern that cannot be read was written")
+	}
+}
+
+// Every code that is about who made a change, or what it hides, takes a scope of its own.
+func TestCheckScope(t *testing.T) {
+	everything, path := &predicate.ExceptionScope{Everything: true}, &predicate.ExceptionScope{Paths: []string{"a"}}
+	for _, code := range []string{"attestation-missing", "unattributed", "agent-not-approved", "secret", "unscanned", "hidden-unicode"} {
+		if CheckScope([]string{"finding", code}, everything) == nil {
+			t.Errorf("%s for everything is allowed", code)
+		}
+		if err := CheckScope([]string{"finding", code}, path); err != nil {
+			t.Errorf("%s for a path: %v", code, err)
+		}
+	}
+	if err := CheckScope([]string{"finding"}, everything); err != nil {
+		t.Error(err)
+	}
+	if CheckScope([]string{"finding"}, nil) == nil {
+		t.Error("no scope is allowed")
 	}
 }

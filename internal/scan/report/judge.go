@@ -29,8 +29,7 @@ const (
 type testResult struct {
 	Result        string `json:"result"` // PASSED, WARNED or FAILED
 	Configuration []struct {
-		Name   string            `json:"name"`
-		Digest map[string]string `json:"digest"`
+		Name string `json:"name"`
 	} `json:"configuration"`
 	Passed []string `json:"passedTests"`
 	Warned []string `json:"warnedTests"`
@@ -50,7 +49,7 @@ func Judge(c *sallyport.Change, evidence []sallyport.Evidence, files []File, roo
 	for i := range c.Files {
 		j.files[c.Files[i].Path] = &c.Files[i]
 	}
-	vouched := map[sallyport.Digest]sallyport.Evidence{}
+	vouched := map[vouchee]sallyport.Evidence{}
 	for _, e := range evidence {
 		if !j.about(e) {
 			continue
@@ -58,16 +57,16 @@ func Judge(c *sallyport.Change, evidence []sallyport.Evidence, files []File, roo
 		switch e.Statement.PredicateType {
 		case typeTestResult:
 			for _, d := range j.testResult(e) {
-				vouch(vouched, d, e)
+				vouch(vouched, vouchee{JUnit, d}, e)
 			}
 		case typeSARIF:
 			for _, d := range j.sarif(e) {
-				vouch(vouched, d, e)
+				vouch(vouched, vouchee{SARIF, d}, e)
 			}
 		}
 	}
 	for _, f := range files {
-		e, bound := vouched[f.Digest]
+		e, bound := vouched[vouchee{f.Kind, f.Digest}]
 		for _, r := range f.Reports {
 			in := sallyport.ReportInput{Source: f.Source, Digest: f.Digest, Grade: sallyport.Declared}
 			if bound {
@@ -79,8 +78,15 @@ func Judge(c *sallyport.Change, evidence []sallyport.Evidence, files []File, roo
 	return j.reports, j.findings
 }
 
+// A vouchee is a file that a statement speaks for, as a report of one kind: whoever signs that tests
+// passed has not said that a scan found nothing.
+type vouchee struct {
+	kind   string
+	digest sallyport.Digest
+}
+
 // vouch keeps the statement that says most: one at another grade than declared.
-func vouch(m map[sallyport.Digest]sallyport.Evidence, d sallyport.Digest, e sallyport.Evidence) {
+func vouch(m map[vouchee]sallyport.Evidence, d vouchee, e sallyport.Evidence) {
 	if had, ok := m[d]; !ok || had.Grade == sallyport.Declared || had.Grade == "" {
 		m[d] = e
 	}
@@ -121,23 +127,29 @@ func (j *judge) unread(e sallyport.Evidence, why string) {
 	})
 }
 
-// testResult reads a statement of that type and returns the digests that it vouches for.
+// subjects returns the SHA-256 digests that the statement is about.
+func subjects(e sallyport.Evidence) []sallyport.Digest {
+	var out []sallyport.Digest
+	for _, s := range e.Statement.Subject {
+		out = append(out, digestOf(s.Digest)...)
+	}
+	return out
+}
+
+// testResult reads a statement of that type and returns the digests of the reports of tests that it
+// vouches for: its subjects. Its configuration is what the tests were run with, files of the
+// repository among it, which an agent may have written.
 func (j *judge) testResult(e sallyport.Evidence) []sallyport.Digest {
 	var t testResult
 	if err := strict.LaxJSON(e.Statement.Predicate, MaxSize, &t); err != nil {
 		j.unread(e, err.Error())
 		return nil
 	}
-	var digests []sallyport.Digest
-	name := ""
+	digests, name := subjects(e), ""
 	for _, c := range t.Configuration {
-		digests = append(digests, digestOf(c.Digest)...)
 		if name == "" {
 			name = c.Name
 		}
-	}
-	for _, s := range e.Statement.Subject {
-		digests = append(digests, digestOf(s.Digest)...)
 	}
 	r := Report{Kind: JUnit, Tool: name, Complete: true, Total: len(t.Passed) + len(t.Warned) + len(t.Failed)}
 	for _, f := range t.Failed {
@@ -167,14 +179,15 @@ func (j *judge) signed(e sallyport.Evidence) sallyport.ReportInput {
 	}
 }
 
-// sarif reads a statement that holds a SARIF report.
+// sarif reads a statement that holds a SARIF report, or vouches for SARIF files: its subjects, and
+// what it names as the report. It returns their digests.
 func (j *judge) sarif(e sallyport.Evidence) []sallyport.Digest {
 	var s sarifStatement
 	if err := strict.LaxJSON(e.Statement.Predicate, MaxSize, &s); err != nil {
 		j.unread(e, err.Error())
 		return nil
 	}
-	digests := digestOf(s.Digest)
+	digests := append(subjects(e), digestOf(s.Digest)...)
 	if len(s.Report) == 0 || string(s.Report) == "null" {
 		return digests
 	}

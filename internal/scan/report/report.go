@@ -12,9 +12,9 @@
 //
 //   - is of the type https://in-toto.io/attestation/test-result/v0.1 and names tests: it is a
 //     report of tests itself;
-//   - is of that type and names the SHA-256 of a file among its configuration or its subjects: it
-//     vouches for that file;
-//   - is of the type https://witness.dev/attestations/sarif/v0.1: it holds a SARIF report.
+//   - is of that type and has the SHA-256 of a JUnit file as another subject: it vouches for that file;
+//   - is of the type https://witness.dev/attestations/sarif/v0.1: it holds a SARIF report, or vouches
+//     for a SARIF file, by its SHA-256 as another subject or as the report's.
 //
 // Which results are new: those at a line that the change adds, or in a file that it adds; of a
 // file whose head and merge result may differ, all of them, since the line numbers are another

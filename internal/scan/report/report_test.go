@@ -202,7 +202,7 @@ func TestBinding(t *testing.T) {
 	digest := sallyport.SHA256([]byte(file))
 	here, there := sallyport.GitCommit(head), sallyport.GitCommit(other)
 	names := func(d sallyport.Digest) map[string]any {
-		return map[string]any{"result": "PASSED", "configuration": []any{map[string]any{"name": "scan.sarif", "digest": map[string]string{"sha256": d.Hex()}}}}
+		return map[string]any{"reportDigestSet": map[string]string{"sha256": d.Hex()}}
 	}
 	for _, tt := range []struct {
 		name     string
@@ -210,19 +210,49 @@ func TestBinding(t *testing.T) {
 		bound    bool
 		grade    sallyport.Grade
 	}{
-		{"named by a statement about the head", evidence(sallyport.Observed, typeTestResult, names(digest), here), true, sallyport.Observed},
-		{"about its tree", evidence(sallyport.Observed, typeTestResult, names(digest), sallyport.GitTree(tree)), true, sallyport.Observed},
-		{"as a subject beside it", evidence(sallyport.Observed, typeTestResult, map[string]any{"result": "PASSED"}, here, digest), true, sallyport.Observed},
-		{"by another kind of statement that names it", evidence(sallyport.Observed, typeSARIF, map[string]any{"reportDigestSet": map[string]string{"sha256": digest.Hex()}}, here), true, sallyport.Observed},
-		{"by a key that proves little", evidence(sallyport.Declared, typeTestResult, names(digest), here), true, sallyport.Declared},
-		{"about another commit", evidence(sallyport.Observed, typeTestResult, names(digest), there), false, sallyport.Declared},
-		{"another file", evidence(sallyport.Observed, typeTestResult, names(sallyport.SHA256([]byte("x"))), here), false, sallyport.Declared},
+		{"named by a statement about the head", evidence(sallyport.Observed, typeSARIF, names(digest), here), true, sallyport.Observed},
+		{"about its tree", evidence(sallyport.Observed, typeSARIF, names(digest), sallyport.GitTree(tree)), true, sallyport.Observed},
+		{"as a subject beside it", evidence(sallyport.Observed, typeSARIF, map[string]any{}, here, digest), true, sallyport.Observed},
+		{"as what tests were run with", evidence(sallyport.Observed, typeTestResult, configured(digest), here), false, sallyport.Declared},
+		{"as a subject of a test run", evidence(sallyport.Observed, typeTestResult, map[string]any{"result": "PASSED"}, here, digest), false, sallyport.Declared},
+		{"by a key that proves little", evidence(sallyport.Declared, typeSARIF, names(digest), here), true, sallyport.Declared},
+		{"about another commit", evidence(sallyport.Observed, typeSARIF, names(digest), there), false, sallyport.Declared},
+		{"another file", evidence(sallyport.Observed, typeSARIF, names(sallyport.SHA256([]byte("x"))), here), false, sallyport.Declared},
 		{"a statement of a type that vouches for nothing", evidence(sallyport.Observed, "https://example.com/x", names(digest), here), false, sallyport.Declared},
 		{"a result that nobody knows", evidence(sallyport.Observed, typeTestResult, map[string]any{"result": "FINE"}, here, digest), false, sallyport.Declared},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, _ := judged(t, SARIF, file, tt.evidence)
 			if len(got) != 1 || got[0].Bound != tt.bound || got[0].Grade != tt.grade || got[0].Kind != SARIF {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+// configured is the body of a test run that was made with the file d.
+func configured(d sallyport.Digest) map[string]any {
+	return map[string]any{"result": "PASSED", "configuration": []any{map[string]any{"name": "scan", "digest": map[string]string{"sha256": d.Hex()}}}}
+}
+
+// A report of tests is bound by a test result about it, and by nothing that it was configured with.
+func TestBindingOfTests(t *testing.T) {
+	const file = `<testsuite name="t" tests="1"><testcase name="a"/></testsuite>`
+	digest, here := sallyport.SHA256([]byte(file)), sallyport.GitCommit(head)
+	passed := map[string]any{"result": "PASSED"}
+	for _, tt := range []struct {
+		name     string
+		evidence sallyport.Evidence
+		bound    bool
+	}{
+		{"as a subject beside the head", evidence(sallyport.Observed, typeTestResult, passed, here, digest), true},
+		{"as a subject beside another commit", evidence(sallyport.Observed, typeTestResult, passed, sallyport.GitCommit(other), digest), false},
+		{"as what the tests were run with", evidence(sallyport.Observed, typeTestResult, configured(digest), here), false},
+		{"as a subject of a scan", evidence(sallyport.Observed, typeSARIF, map[string]any{}, here, digest), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, _ := judged(t, JUnit, file, tt.evidence)
+			if len(got) != 1 || got[0].Bound != tt.bound || got[0].Kind != JUnit {
 				t.Errorf("got %+v", got)
 			}
 		})

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -20,25 +21,47 @@ var gitlabText = map[string]int{
 
 // looksLikePipeline is a quick look at whether a YAML file can be part of a pipeline.
 func looksLikePipeline(text []byte) bool {
-	return len(text) <= MaxSize && bytes.Contains(text, []byte("script")) && scriptKey().Match(text)
+	return bytes.Contains(text, []byte("script")) && scriptKey().Match(text) || bytes.IndexByte(text, '\\') >= 0 && escapedKey().Match(text)
 }
 
-var scriptKey = lazily(`(?:^|[^a-zA-Z])script["']?[ \t]*:`)
+// A key may also stand behind a question mark, or be spelt with escapes.
+var (
+	scriptKey  = lazily(`(?:^|[^a-zA-Z])script["']?[ \t]*:|(?m:^)[ \t-]*\?\s+["']?[a-z_]*script`)
+	escapedKey = lazily(`"[^"\n]*\\[^"\n]*"[ \t]*:`)
+)
 
 // notJobs are keys of a pipeline that name no job.
-var notJobs = set("stages variables include default workflow image services cache before_script after_script spec pages_")
+var notJobs = set("stages variables include default workflow image services cache before_script after_script hooks spec pages_")
 
-// isPipeline reports whether a map of the file looks like a job.
+// isPipeline reports whether a document of the file, or a map of one, looks like a job or like a
+// part that jobs take up.
 func (f *file) isPipeline() bool {
-	for _, p := range f.root.Pairs {
-		if notJobs[p.Key] {
+	for _, d := range f.docs {
+		if d.Kind != strict.MapNode {
 			continue
 		}
-		if s := p.Value.Get("script"); s != nil && (s.Kind == strict.SeqNode || s.Kind == strict.ScalarNode) {
+		if runs(d) {
 			return true
+		}
+		for _, p := range d.Pairs {
+			if (!notJobs[p.Key] || p.Key == "default") && runs(p.Value) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// commands returns what a job, or a part of one, gives to a shell, in the order in which it runs.
+func commands(n *strict.Node) []*strict.Node {
+	return []*strict.Node{n.Get("hooks").Get("pre_get_sources_script"), n.Get("before_script"), n.Get("script"), n.Get("after_script")}
+}
+
+// runs reports whether n gives anything to a shell.
+func runs(n *strict.Node) bool {
+	return slices.ContainsFunc(commands(n), func(c *strict.Node) bool {
+		return c != nil && (c.Kind == strict.SeqNode || c.Kind == strict.ScalarNode)
+	})
 }
 
 // gitlab runs the rules for a pipeline, or a part of one.
@@ -197,8 +220,8 @@ func (j *glJob) scripts() {
 			}
 		}
 	}
-	for _, key := range []string{"before_script", "script", "after_script"} {
-		collect(j.node.Get(key))
+	for _, c := range commands(j.node) {
+		collect(c)
 	}
 	script := text.String()
 	if script == "" {

@@ -107,7 +107,8 @@ type Hit struct {
 }
 
 // Scan reads one file of the given kind. The error says why a definition could not be read; it
-// is nil for a [MaybeGitLab] that is none.
+// is nil for a [MaybeGitLab] that does not look like one. The rules run over every document of a
+// file: which of them a forge takes is its own affair.
 func Scan(kind Kind, text []byte) ([]Hit, error) {
 	var hits []Hit
 	switch kind {
@@ -116,16 +117,23 @@ func Scan(kind Kind, text []byte) ([]Hit, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := f.onlyMaps(); err != nil {
+			return nil, err
+		}
 		if kind == GitHub {
-			f.github()
+			f.each(f.github)
 		} else {
-			f.gitlab()
+			f.each(f.gitlab)
 		}
 		hits = f.hits
 	case MaybeGitLab:
 		if looksLikePipeline(text) {
-			if f, err := parse(text); err == nil && f.isPipeline() {
-				f.gitlab()
+			f, err := parse(text)
+			if err != nil {
+				return nil, err // a forge's reader may be more lenient, and run it
+			}
+			if f.isPipeline() {
+				f.each(f.gitlab)
 				hits = f.hits
 				kind = GitLab
 			}
@@ -162,7 +170,7 @@ func New(before, now []Hit) []Hit {
 type file struct {
 	lines []string
 	docs  []*strict.Node
-	root  *strict.Node // the last document: GitLab's may have a header
+	root  *strict.Node // the document whose rules run
 	hits  []Hit
 	seen  map[string]bool
 }
@@ -173,11 +181,35 @@ func parse(text []byte) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := docs[len(docs)-1]
-	if root.Kind != strict.MapNode {
-		return nil, fmt.Errorf("line %d: the definition is no map", root.Line)
+	return &file{lines: strings.Split(string(text), "\n"), docs: docs, root: docs[0], seen: map[string]bool{}}, nil
+}
+
+// onlyMaps refuses a definition with a document that is neither a map nor empty, or with no map.
+func (f *file) onlyMaps() error {
+	maps := 0
+	for _, d := range f.docs {
+		switch d.Kind {
+		case strict.MapNode:
+			maps++
+		case strict.NullNode:
+		default:
+			return fmt.Errorf("line %d: the definition is no map", d.Line)
+		}
 	}
-	return &file{lines: strings.Split(string(text), "\n"), docs: docs, root: root, seen: map[string]bool{}}, nil
+	if maps == 0 {
+		return fmt.Errorf("line %d: the definition is no map", f.docs[0].Line)
+	}
+	return nil
+}
+
+// each runs rules once for each document that is a map.
+func (f *file) each(rules func()) {
+	for _, d := range f.docs {
+		if d.Kind == strict.MapNode {
+			f.root = d
+			rules()
+		}
+	}
 }
 
 // add notes a hit. The same thing is told once for each line.
