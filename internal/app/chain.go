@@ -36,6 +36,8 @@ func (w *workspace) resolve(ctx context.Context, pin sallyport.Digest, tip, resu
 		err = withHint(err, "is the pin right? Whoever holds it reviews the governed files and pins anew: sallyport root show")
 	case errors.Is(err, policy.ErrRootForked):
 		err = withHint(err, "find out who signed both; then whoever holds the pin pins the version that is meant")
+	case errors.Is(err, policy.ErrRootBeyond):
+		err = withHint(err, "fetch all of the target's history; if a version is lost, whoever holds the pin reviews the later one and pins it")
 	case errors.Is(err, policy.ErrRootStale):
 		err = withHint(err, "whoever holds the pin reviews that version and pins it: what is pinned needs no signature")
 	}

@@ -30,8 +30,10 @@ type Source interface {
 	// not a regular file (a symbolic link, a submodule) must be an error that wraps
 	// ErrGoverned: its content is elsewhere. The caller does not change what it gets.
 	Files(ctx context.Context, treeish string) (map[string][]byte, error)
-	// History returns the commits that changed anything under .sallyport/ on the first-parent
-	// history of tip, newest first. It may stop after a thousand.
+	// History returns the commits that changed anything under .sallyport/ in the whole history of
+	// tip, along every parent of a merge, newest first. It may stop after a thousand. Which
+	// parent of a merge is the first is its author's choice, so nothing may hang on it; and what
+	// a side branch held is harmless, since only signatures put a version in force.
 	History(ctx context.Context, tip string) ([]string, error)
 }
 
@@ -144,6 +146,9 @@ func Resolve(ctx context.Context, src Source, q Request) (Governing, error) {
 	} else {
 		g.Trust.RootChanged = true // even if the tip holds no governed files any more
 		if err == nil {
+			if err := c.beyond(cur, s); err != nil {
+				return Governing{}, err
+			}
 			v := c.judge(cur, s)
 			g.AtTip = &v
 		}
@@ -179,10 +184,17 @@ func (g *Governing) force(s *sealed, source string) {
 	g.Trust.Source, g.Trust.Root, g.Trust.Version, g.Trust.Solo = source, s.digest, s.root.Version, s.root.Solo
 }
 
-// rotation says whether the merge result holds the next version of the root.
+// rotation says whether the merge result holds the next version of the root, or what would travel
+// among the signatures of the one in force.
 func (g *Governing) rotation(c *chain, cur *sealed, result, atTip map[string][]byte, q Request) {
 	next, err := seal(result, q.Result)
-	if err != nil || next.digest == cur.digest {
+	if err != nil {
+		return
+	}
+	if next.digest == cur.digest {
+		if err := c.litter(result, atTip); err != nil {
+			g.Trust.RotationFault = err.Error()
+		}
 		return
 	}
 	c.addSignatures(result)

@@ -3,6 +3,7 @@ package evasion
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -138,6 +139,48 @@ var rotations = []row{
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			first := s.Rev("main")
 			landRoot(s, demoteDave, scene.Bob, scene.Carol)
+			if attack {
+				s.Git("checkout", "-q", first, "--", ".sallyport")
+				s.Commit("As it was")
+			}
+			return onWork(s)
+		},
+		status: sallyport.ExitShut, codes: []string{"root-changed"},
+	},
+	{
+		name: "root rolled back by a merge the wrong way round", attack: "a merge with main as its second parent lands by fast-forward, and holds the first version", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			first := s.Rev("main")
+			landRoot(s, demoteDave, scene.Bob, scene.Carol)
+			s.Git("reset", "-q", "--hard", s.Git("commit-tree", "-p", first, "-p", "main", "-m", "Merge main", either(attack, first, "main")+"^{tree}"))
+			return onWork(s)
+		},
+		status: sallyport.ExitShut, codes: []string{"root-changed"},
+	},
+	{
+		name: "signature of the root overwritten", attack: "an agent's change writes junk over a signature of the version in force", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			landRoot(s, demoteDave, scene.Bob, scene.Carol)
+			s.Git("switch", "-q", "-C", "work", "main")
+			addFeature(s)
+			if attack {
+				s.Write(policy.SignaturePath(2, s.SSHSigner(scene.Bob).Fingerprint()), "junk\n")
+				s.AgentCommit("Tidy up")
+			}
+			s.AttestRun("main", "HEAD")
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"approval-missing", "policy-changed"},
+	},
+	{
+		name: "signature of the root behind junk", attack: "junk that landed past the gate stands where a signature stood, and the first version is put back", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			first := s.Rev("main")
+			landRoot(s, demoteDave, scene.Bob, scene.Carol)
+			for i := range 20 {
+				s.Write(policy.SignaturePath(2, s.SSHSigner(scene.Bob).Fingerprint()), fmt.Sprintf("junk %d\n", i))
+				s.Commit("Tidy up")
+			}
 			if attack {
 				s.Git("checkout", "-q", first, "--", ".sallyport")
 				s.Commit("As it was")
