@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -292,6 +293,28 @@ var rotations = []row{
 		status: sallyport.ExitShut, codes: []string{"root-changed"},
 	},
 	{
+		name: "a weaker target branch in a bare clone", attack: "the change goes to a branch that still holds the version before, and a job without a work tree judges it", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			bare := bareRelease(s, attack)
+			s.Git("-C", bare, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+			s.Repo = bare
+			return s.Check("--target", "release", "--head", "refs/sallyport/head")
+		},
+		status: sallyport.ExitShut, codes: []string{"root-changed"},
+	},
+	{
+		name: "default branch hidden by a ref", attack: "a ref that anybody can push names an old commit as the default branch of a server", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			bare := bareRelease(s, attack)
+			s.Git("-C", bare, "update-ref", "refs/heads/main", "refs/remotes/origin/main")
+			s.Git("-C", bare, "symbolic-ref", "HEAD", "refs/heads/main")
+			s.Git("-C", bare, "update-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main~1")
+			s.Repo = bare
+			return s.Check("--target", "release", "--head", "refs/sallyport/head")
+		},
+		status: sallyport.ExitShut, codes: []string{"root-changed"},
+	},
+	{
 		name: "first configuration replaced", attack: "history is rewritten so that it begins with the attacker's own rules", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s.Git("switch", "-q", "--orphan", "fresh")
@@ -332,6 +355,27 @@ var rotations = []row{
 		},
 		status: sallyport.ExitWaiting, codes: []string{"approval-missing"},
 	},
+}
+
+// bareRelease is a clone without a work tree, in which main has been brought to the next version of
+// the root and, in the attack, the branch release has not. An attested feature on top of release
+// is its refs/sallyport/head.
+func bareRelease(s *scene.Scene, attack bool) string {
+	s.TB.Helper()
+	s.Git("branch", "-q", "release", "main")
+	landRoot(s, demoteDave, scene.Bob, scene.Carol)
+	if !attack {
+		s.Git("branch", "-q", "-f", "release", "main")
+	}
+	s.Git("switch", "-q", "-C", "work", "release")
+	addFeature(s)
+	s.AttestRun("release", "HEAD")
+	s.Must("evidence", "publish", "--repo", s.Repo)
+	bare := filepath.Join(s.Dir, "bare.git")
+	s.Git("init", "-q", "--bare", bare)
+	s.Git("-C", bare, "fetch", "-q", s.Repo, "+refs/heads/main:refs/remotes/origin/main", "+refs/heads/release:refs/remotes/origin/release",
+		"+refs/heads/work:refs/sallyport/head", "+refs/sallyport/evidence:refs/sallyport/evidence")
+	return bare
 }
 
 // unsignedRoot is what becomes of an agent's change to governed files that is no next version.
