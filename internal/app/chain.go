@@ -23,6 +23,9 @@ func (w *workspace) resolve(ctx context.Context, pin sallyport.Digest, tip, resu
 		Pin: pin, Tip: tip, Result: resultTree, Now: w.app.now(), Keys: keyring(),
 		Valid: func(files map[string][]byte) error { return governable(ctx, files) },
 	}
+	if resultTree != "" {
+		q.Head = w.target.Head
+	}
 	var unknown error
 	if !pin.Zero() {
 		var err error

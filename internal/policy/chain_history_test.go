@@ -1,9 +1,12 @@
 package policy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -134,4 +137,51 @@ func TestChainBeyond(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a change's history brings along must not leave a chain that nobody can follow.
+func TestHeadHistory(t *testing.T) {
+	m := newTeam(t)
+	one := m.files(draft{mark: "1", keys: []string{"ada", "grace"}, threshold: 2})
+	bare := m.files(draft{mark: "other 2", keys: []string{"ada", "grace"}, threshold: 1, after: one})
+	two := m.sign(m.files(draft{mark: "2", keys: []string{"ada", "grace"}, threshold: 2, after: one}), "ada", "grace")
+	for _, tt := range []struct {
+		name   string
+		brings []map[string][]byte
+		fault  bool
+	}{
+		{"nothing", nil, false},
+		{"a version that was signed and given up", []map[string][]byte{two, m.sign(bare, "ada", "grace")}, true},
+		{"a version that was not signed by enough", []map[string][]byte{two, m.sign(bare, "ada")}, false},
+		{"more than is read", slices.Repeat([]map[string][]byte{two}, maxHistory-2), true},
+		{"as much as is read", slices.Repeat([]map[string][]byte{two}, maxHistory-3), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src := ranges{"tip": {two, one}, "tip..head": tt.brings}
+			g, err := Resolve(context.Background(), src, Request{Pin: pinOf(one), Tip: "tip", Head: "head", Result: "result", Now: today, Keys: keyring})
+			if err != nil || g.Trust.Root != pinOf(two) || (g.Trust.RotationFault != "") != tt.fault {
+				t.Errorf("got %+v, %v, want a fault: %v", g.Trust, err, tt.fault)
+			}
+		})
+	}
+}
+
+// ranges is a Source of what tips and ranges hold, newest first. Its result is what its tip holds.
+type ranges map[string][]map[string][]byte
+
+func (r ranges) Files(_ context.Context, treeish string) (map[string][]byte, error) {
+	name, n, ok := strings.Cut(treeish, "#")
+	if !ok {
+		return r["tip"][0], nil
+	}
+	i, err := strconv.Atoi(n)
+	return r[name][i], err
+}
+
+func (r ranges) History(_ context.Context, tip string) ([]string, error) {
+	var out []string
+	for i := range r[tip] {
+		out = append(out, tip+"#"+strconv.Itoa(i))
+	}
+	return out, nil
 }

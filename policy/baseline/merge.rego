@@ -305,7 +305,7 @@ deny contains {
 # nobody's business but a root person's, and the gate knows which signature is one.
 deny contains {
 	"code": "policy-changed", "outcome": "shut", "place": first_governed,
-	"text": sprintf("something would stand among the signatures of the root that is none: %s", [input.trust.rotation_fault]),
+	"text": sprintf("the chain of signed roots would not be left as it is: %s", [input.trust.rotation_fault]),
 } if {
 	input.trust.pinned
 	input.change.merge_tree != ""

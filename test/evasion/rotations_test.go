@@ -191,6 +191,30 @@ var rotations = []row{
 		status: sallyport.ExitShut, codes: []string{"root-changed"},
 	},
 	{
+		name: "a given-up version in the history of a change", attack: "a merge that changes nothing brings in another version that root persons had signed, so that nothing could be decided any more", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s.Git("switch", "-q", "-c", "aside", "main")
+			s.Write(rosterFile, strings.Replace(s.Read(rosterFile), "    name: Erin Example\n", "    name: Erin\n", 1))
+			rotate(s, "--target", "aside")
+			if attack {
+				signRoot(s, scene.Bob, scene.Carol)
+			} else {
+				signRoot(s, scene.Bob)
+			}
+			s.Commit("Another")
+			s.Git("rm", "-rq", ".sallyport")
+			s.Git("checkout", "-q", "main", "--", ".sallyport")
+			s.Commit("Not this one")
+			landRoot(s, demoteDave, scene.Bob, scene.Carol)
+			s.Git("switch", "-q", "-C", "work", "main")
+			addFeature(s)
+			s.Git("merge", "-q", "--no-ff", "-m", "Merge aside", "aside")
+			s.AttestRun("main", "HEAD")
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"policy-changed"},
+	},
+	{
 		name: "two next versions", attack: "a second version that root persons signed landed past the gate", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			first := s.Rev("main")
