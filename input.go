@@ -44,7 +44,8 @@ type Trust struct {
 	// Rotation is true if the merge result holds the next version of the root, signed by the
 	// threshold of the root keys. Nothing else may change a pinned root.
 	Rotation bool `json:"rotation"`
-	// RotationFault says why the merge result's root is not the next version, if it holds one.
+	// RotationFault says why the merge result's root is not the next version, if it holds one, or
+	// which file among the signatures of the root in force is none.
 	RotationFault string   `json:"rotation_fault"`
 	Signers       []string `json:"signers"` // whose signatures over the merge result's root count
 	// Solo is the person who is the whole team, as the root says; empty for a team. That person

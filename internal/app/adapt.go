@@ -90,7 +90,7 @@ func (s source) Files(ctx context.Context, treeish string) (map[string][]byte, e
 }
 
 func (s source) History(ctx context.Context, tip string) ([]string, error) {
-	out, err := s.repo.Output(ctx, 1<<20, nil, "rev-list", "--first-parent", "--max-count=1000", tip, "--", strings.TrimSuffix(policy.GovernedDir, "/"))
+	out, err := s.repo.Output(ctx, 1<<20, nil, "rev-list", "--full-history", "--max-count=1000", tip, "--", strings.TrimSuffix(policy.GovernedDir, "/"))
 	if err != nil {
 		return nil, err
 	}

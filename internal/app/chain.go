@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,51 +23,94 @@ func (w *workspace) resolve(ctx context.Context, pin sallyport.Digest, tip, resu
 		Pin: pin, Tip: tip, Result: resultTree, Now: w.app.now(), Keys: keyring(),
 		Valid: func(files map[string][]byte) error { return governable(ctx, files) },
 	}
+	if resultTree != "" {
+		q.Head = w.target.Head
+	}
+	var unknown error
 	if !pin.Zero() {
-		also, err := w.defaultTip(ctx)
-		if err != nil {
+		var err error
+		if q.Also, unknown, err = w.defaultTips(ctx, tip); err != nil {
 			return policy.Governing{}, err
-		}
-		if also != "" && also != tip {
-			q.Also = []string{also}
 		}
 	}
 	g, err := policy.Resolve(ctx, source{w.repo}, q)
 	switch {
+	case err == nil && unknown != nil && followed(g):
+		return policy.Governing{}, withHint(unknown, "let the job fetch the default branch and set refs/remotes/origin/HEAD, as the one does that sallyport init --ci writes")
 	case errors.Is(err, policy.ErrNoRoot):
 		err = withHint(err, "is the pin right? Whoever holds it reviews the governed files and pins anew: sallyport root show")
 	case errors.Is(err, policy.ErrRootForked):
 		err = withHint(err, "find out who signed both; then whoever holds the pin pins the version that is meant")
+	case errors.Is(err, policy.ErrRootBeyond):
+		err = withHint(err, "fetch all of the target's history; if a version is lost, whoever holds the pin reviews the later one and pins it")
 	case errors.Is(err, policy.ErrRootStale):
 		err = withHint(err, "whoever holds the pin reviews that version and pins it: what is pinned needs no signature")
 	}
 	return g, err
 }
 
-// defaultTip returns the tip of the default branch as this repository knows it, or nothing. What is
-// signed there is in force for every other branch: whom a version puts out must not stay in on a
-// branch that nobody has brought it to. That the caller may be able to move the ref does not
-// matter, since only versions that the chain's signatures lead to are looked at.
-func (w *workspace) defaultTip(ctx context.Context) (string, error) {
-	name := "refs/remotes/origin/HEAD"
-	if w.repo.WorkTree() == "" {
-		head, err := w.repo.SymbolicHead(ctx)
+// followed reports whether another version of the root can follow the one in force.
+func followed(g policy.Governing) bool {
+	root, err := policy.ParseRoot(g.Files[policy.RootPath])
+	return err != nil || len(root.Keys) > 0
+}
+
+// defaultTips returns the tips of the default branch, other than tip, as CI, the clone and a bare
+// repository know it. What is signed there is in force for every other branch: whom a version puts
+// out must not stay in on a branch that nobody has brought it to. That the caller may be able to
+// move a ref does not matter, since only versions that the chain's signatures lead to are looked
+// at; but none stands in for another, which it could hide.
+//
+// Unknown says why the default branch is not known to a CI job, which has what it fetched and
+// nothing else.
+func (w *workspace) defaultTips(ctx context.Context, tip string) (tips []string, unknown, err error) {
+	resolve := func(name string) (bool, error) {
+		id, err := w.repo.Resolve(ctx, name)
 		if errors.Is(err, git.ErrNotFound) {
-			return "", nil
+			return false, nil
 		}
 		if err != nil {
-			return "", fmt.Errorf("find the default branch: %w", err)
+			return false, fmt.Errorf("find the tip of the default branch: %w", err)
 		}
-		name = head
+		if id != tip && !slices.Contains(tips, id) {
+			tips = append(tips, id)
+		}
+		return true, nil
 	}
-	tip, err := w.repo.Resolve(ctx, name)
-	if errors.Is(err, git.ErrNotFound) {
-		return "", nil
+	known := w.target.CI == ""
+	if name := w.target.defaultBranch; name != "" {
+		found, err := resolve("refs/remotes/origin/" + strings.TrimPrefix(name, "refs/heads/"))
+		if err == nil && !found {
+			found, err = resolve(name)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if !known && !found && name != w.target.Ref {
+			unknown = fmt.Errorf("the default branch %q is not here, and what is signed there is in force for %q as well", name, w.target.Ref)
+		}
+		known = true
 	}
+	found, err := resolve("refs/remotes/origin/HEAD")
 	if err != nil {
-		return "", fmt.Errorf("find the tip of the default branch: %w", err)
+		return nil, nil, err
 	}
-	return tip, nil
+	known = known || found
+	if w.repo.WorkTree() == "" {
+		head, err := w.repo.SymbolicHead(ctx)
+		if err != nil && !errors.Is(err, git.ErrNotFound) {
+			return nil, nil, fmt.Errorf("find the default branch: %w", err)
+		}
+		if err == nil {
+			if _, err := resolve(head); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	if !known {
+		unknown = fmt.Errorf("which branch is the default one is not known here, and what is signed there is in force for %q as well", w.target.Ref)
+	}
+	return tips, unknown, nil
 }
 
 // keyring is policy.Keyring by the roster among governed files. Each roster is read once.

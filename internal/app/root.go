@@ -186,7 +186,7 @@ func (a *App) RootVerify(ctx context.Context, o Options) (v RootView, err error)
 	switch {
 	case errors.Is(err, policy.ErrNoRoot):
 		return v, refuse(policy.VerifyRoot(files, pin))
-	case errors.Is(err, policy.ErrRootForked), errors.Is(err, policy.ErrRootStale):
+	case errors.Is(err, policy.ErrRootForked), errors.Is(err, policy.ErrRootStale), errors.Is(err, policy.ErrRootBeyond):
 		return v, refuse(err)
 	case err != nil:
 		return v, err

@@ -28,6 +28,8 @@ type Target struct {
 	queued   bool   // the base may be another entry of a merge queue
 	only     bool   // the base is the head's parent, whatever the tip is
 	branched string // where CI says that a created ref came from: the default branch
+
+	defaultBranch string // fully qualified, as CI says; empty if it does not
 }
 
 // TargetOptions are what a caller may say about the target. Nothing here can choose policy: it
@@ -268,6 +270,9 @@ func fromGitHub(getenv func(string) string, t *Target) error {
 	if err := json.NewDecoder(io.LimitReader(f, maxEvent)).Decode(&ev); err != nil {
 		return fmt.Errorf("read the GitHub event: %w", err)
 	}
+	if ev.Repository.DefaultBranch != "" {
+		t.defaultBranch = qualify(ev.Repository.DefaultBranch)
+	}
 	switch {
 	case ev.PullRequest != nil:
 		pr := ev.PullRequest
@@ -300,6 +305,9 @@ func pushedTo(t *Target, ref, before, after, defaultBranch string) {
 // fromGitLab reads GitLab's predefined variables.
 func fromGitLab(getenv func(string) string, t *Target) {
 	t.Head = getenv("CI_COMMIT_SHA")
+	if name := getenv("CI_DEFAULT_BRANCH"); name != "" {
+		t.defaultBranch = qualify(name)
+	}
 	if target := getenv("CI_MERGE_REQUEST_TARGET_BRANCH_NAME"); target != "" {
 		t.Ref = qualify(target)
 		t.Branch = getenv("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")

@@ -222,12 +222,12 @@ func TestFindTarget(t *testing.T) {
 			name: "a created branch",
 			refs: history(),
 			env:  github(`{"ref":"refs/heads/feature","before":"` + zero + `","after":"head","created":true,"repository":{"default_branch":"main"}}`),
-			want: Target{Ref: "refs/heads/feature", Action: "create", Head: "head", Branch: "feature", CI: "github", branched: "refs/heads/main"},
+			want: Target{Ref: "refs/heads/feature", Action: "create", Head: "head", Branch: "feature", CI: "github", branched: "refs/heads/main", defaultBranch: "refs/heads/main"},
 		}, {
 			name: "the default branch itself, created",
 			refs: history(),
 			env:  github(`{"ref":"refs/heads/main","before":"` + zero + `","after":"tip","created":true,"repository":{"default_branch":"main"}}`),
-			want: Target{Ref: "refs/heads/main", Action: "create", Head: "tip", Branch: "feature", CI: "github"},
+			want: Target{Ref: "refs/heads/main", Action: "create", Head: "tip", Branch: "feature", CI: "github", defaultBranch: "refs/heads/main"},
 		}, {
 			name: "a run that a person started knows a ref and no range",
 			refs: with(onMain, "HEAD", "tip"),
@@ -276,7 +276,7 @@ func TestFindTarget(t *testing.T) {
 			name: "a created branch",
 			refs: history(),
 			env:  gitlab("CI_COMMIT_SHA", "head", "CI_COMMIT_BRANCH", "feature", "CI_COMMIT_BEFORE_SHA", zero, "CI_DEFAULT_BRANCH", "main"),
-			want: Target{Ref: "refs/heads/feature", Action: "create", Head: "head", Branch: "feature", CI: "gitlab", branched: "refs/heads/main"},
+			want: Target{Ref: "refs/heads/feature", Action: "create", Head: "head", Branch: "feature", CI: "gitlab", branched: "refs/heads/main", defaultBranch: "refs/heads/main"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

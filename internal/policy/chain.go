@@ -21,11 +21,12 @@ import (
 // here.
 const RootNamespace = "root@sallyport.dev"
 
-// What following a chain of roots fails with. Neither leaves an earlier version in force: whoever
+// What following a chain of roots fails with. None leaves an earlier version in force: whoever
 // an earlier version trusted may be whom a later one put out.
 var (
 	ErrRootForked = errors.New("two next versions of the root are signed")
 	ErrRootStale  = errors.New("the signatures that lead to the root in force have expired")
+	ErrRootBeyond = errors.New("the tip holds a later version of the root that the pin does not lead to")
 	ErrTooMuch    = errors.New("the history of the governed files is too long to be followed")
 )
 
@@ -106,13 +107,17 @@ func seal(files map[string][]byte, at string) (*sealed, error) {
 // A chain collects the roots that a repository has held, and the signatures beside them.
 type chain struct {
 	seen map[sallyport.Digest]*sealed
-	sigs map[string][][]byte // by path; a path may have held several
+	sigs map[string]map[string]bool // by path, which may have held several
+	junk map[string]error           // by path, why something that stood there is no signature of its key
 	keys Keyring
 	now  time.Time
+
+	kept, tried int  // how many signatures are held, and how often one was verified
+	overflow    bool // there were more, so that nothing that the chain says can be relied on
 }
 
 func newChain(keys Keyring, now time.Time) *chain {
-	return &chain{seen: map[sallyport.Digest]*sealed{}, sigs: map[string][][]byte{}, keys: keys, now: now}
+	return &chain{seen: map[sallyport.Digest]*sealed{}, sigs: map[string]map[string]bool{}, junk: map[string]error{}, keys: keys, now: now}
 }
 
 // add takes in what one tree holds. Trees are added newest first, and of several that hold one
@@ -124,23 +129,59 @@ func (c *chain) add(files map[string][]byte, at string) {
 	}
 }
 
-// maxSameSignature bounds how many contents of one signature file are tried.
-const maxSameSignature = 16
+// Bounds on the signatures that are held, and on how often one is verified. Beyond either nothing
+// is passed over: whoever can write junk must not be able to hide a signature behind it.
+const (
+	maxSignatures = 1 << 14
+	maxTried      = 1 << 15
+)
 
+// addSignatures holds what may be a signature by the key that its path names, over any content.
+// What is none takes no room.
 func (c *chain) addSignatures(files map[string][]byte) {
 	for p, b := range files {
-		if !isSignature(p) || len(b) > sshsig.MaxSize || len(c.sigs[p]) >= maxSameSignature {
+		if !isSignature(p) || c.sigs[p][string(b)] {
 			continue
 		}
-		if !slices.ContainsFunc(c.sigs[p], func(have []byte) bool { return string(have) == string(b) }) {
-			c.sigs[p] = append(c.sigs[p], b)
+		if err := named(p, b); err != nil {
+			c.junk[p] = err
+			continue
 		}
+		if c.kept >= maxSignatures {
+			c.overflow = true
+			return
+		}
+		if c.sigs[p] == nil {
+			c.sigs[p] = map[string]bool{}
+		}
+		c.sigs[p][string(b)] = true
+		c.kept++
 	}
+}
+
+// named says why sig cannot be a signature by the key that its path names.
+func named(p string, sig []byte) error {
+	s, err := sshsig.Parse(sig)
+	if err != nil {
+		return err
+	}
+	if s.Namespace != RootNamespace {
+		return fmt.Errorf("it was signed for another purpose, %.64q", s.Namespace)
+	}
+	number, _, _ := strings.Cut(strings.TrimPrefix(p, SignaturesDir), ".")
+	version, err := strconv.Atoi(number)
+	if f := sshsig.Fingerprint(s.PublicKey); err != nil || SignaturePath(version, f) != p {
+		return fmt.Errorf("it is by another key, %s", f)
+	}
+	return nil
 }
 
 // follow goes from the pinned root along signed versions to the one in force, and returns all
 // that it passed, the pinned one first.
 func (c *chain) follow(pin *sealed) (*sealed, []Version, error) {
+	if c.overflow {
+		return nil, nil, tooManySignatures()
+	}
 	cur := pin
 	passed := []Version{{Number: pin.root.Version, Root: pin.digest, At: pin.at, Signers: []string{}, OwnSigners: []string{}}}
 	for {
@@ -152,6 +193,9 @@ func (c *chain) follow(pin *sealed) (*sealed, []Version, error) {
 				continue
 			}
 			v := c.judge(cur, s)
+			if c.overflow {
+				return nil, nil, tooManySignatures()
+			}
 			if v.expired {
 				return nil, nil, fmt.Errorf("%w: version %d (%s) was signed under keys of which too few are still valid", ErrRootStale, v.Number, v.Root)
 			}
@@ -168,6 +212,28 @@ func (c *chain) follow(pin *sealed) (*sealed, []Version, error) {
 			return nil, nil, fmt.Errorf("%w: %s and %s both follow version %d", ErrRootForked, next[0].digest, next[1].digest, cur.root.Version)
 		}
 	}
+}
+
+func tooManySignatures() error {
+	return fmt.Errorf("%w: %s has held too many different signatures", ErrTooMuch, SignaturesDir)
+}
+
+// beyond fails if tip is a later version than cur and validly follows one that was seen, but that
+// the chain does not reach: a link is missing, and what cur says has been replaced since.
+func (c *chain) beyond(cur, tip *sealed) error {
+	prev := c.seen[tip.root.Previous]
+	if prev == nil || prev.digest == cur.digest || tip.root.Version <= cur.root.Version {
+		return nil
+	}
+	v := c.judge(prev, tip)
+	if c.overflow {
+		return tooManySignatures()
+	}
+	if v.Fault != "" && !v.expired {
+		return nil
+	}
+	return fmt.Errorf("%w: version %d (%s) is signed under version %d, which does not follow version %d", ErrRootBeyond,
+		tip.root.Version, tip.digest, prev.root.Version, cur.root.Version)
 }
 
 // judge says whether next takes effect after prev: it counts one further, names prev by digest and
@@ -187,6 +253,8 @@ func (c *chain) judge(prev, next *sealed) Version {
 	}
 	v.NotAfter = earliest(old.end(prev.root.Threshold), own.end(next.root.Threshold))
 	switch {
+	case c.overflow:
+		v.Fault = tooManySignatures().Error()
 	case next.root.Version != prev.root.Version+1:
 		v.Fault = fmt.Sprintf("version %d does not follow version %d", next.root.Version, prev.root.Version)
 	case next.root.Previous != prev.digest:
@@ -234,8 +302,16 @@ func (c *chain) signed(by, next *sealed) signers {
 	s := signers{valid: map[string]time.Time{}, late: map[string]bool{}}
 	for _, k := range by.root.Keys {
 		why := ""
-		for _, sig := range c.sigs[SignaturePath(next.root.Version, k.Fingerprint)] {
-			end, err := c.counts(by, next, k, sig)
+		p := SignaturePath(next.root.Version, k.Fingerprint)
+		if err := c.junk[p]; err != nil {
+			why = fmt.Sprintf("%s's: %v", k.Person, err)
+		}
+		for _, sig := range slices.Sorted(maps.Keys(c.sigs[p])) {
+			if c.tried++; c.tried > maxTried {
+				c.overflow = true
+				return s
+			}
+			end, err := c.counts(by, next, k, []byte(sig))
 			switch {
 			case err != nil:
 				why = fmt.Sprintf("%s's: %v", k.Person, err)
@@ -328,6 +404,36 @@ func (c *chain) clean(prev, next *sealed, files, before map[string][]byte) error
 		}
 	}
 	return nil
+}
+
+// litter says which signature file among files is new and is none over a root that was seen, by a
+// key that this root or the one before it lists.
+func (c *chain) litter(files, before map[string][]byte) error {
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		if !isSignature(p) || string(before[p]) == string(files[p]) && len(files[p]) > 0 {
+			continue
+		}
+		if !slices.ContainsFunc(slices.Collect(maps.Values(c.seen)), func(s *sealed) bool { return c.belongs(p, files[p], s) }) {
+			return fmt.Errorf("%s is no signature by a root key", sallyport.Path(p))
+		}
+	}
+	return nil
+}
+
+// belongs reports whether the file p is a signature over s by a key that s or the root before it
+// lists.
+func (c *chain) belongs(p string, sig []byte, s *sealed) bool {
+	keys := s.root.Keys
+	if prev := c.seen[s.root.Previous]; prev != nil {
+		keys = slices.Concat(keys, prev.root.Keys)
+	}
+	for _, k := range keys {
+		if p == SignaturePath(s.root.Version, k.Fingerprint) {
+			info, err := sshsig.Verify(sig, s.raw, RootNamespace)
+			return err == nil && info.Fingerprint == k.Fingerprint
+		}
+	}
+	return false
 }
 
 // Judge says how the root among files, with the signatures beside it, stands to the one among

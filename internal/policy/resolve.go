@@ -30,8 +30,11 @@ type Source interface {
 	// not a regular file (a symbolic link, a submodule) must be an error that wraps
 	// ErrGoverned: its content is elsewhere. The caller does not change what it gets.
 	Files(ctx context.Context, treeish string) (map[string][]byte, error)
-	// History returns the commits that changed anything under .sallyport/ on the first-parent
-	// history of tip, newest first. It may stop after a thousand.
+	// History returns the commits that changed anything under .sallyport/ in the whole history of
+	// tip, along every parent of a merge, newest first. It may stop after a thousand. Which
+	// parent of a merge is the first is its author's choice, so nothing may hang on it; and what
+	// a side branch held is harmless, since only signatures put a version in force. Tip may be a
+	// range, A..B: what B's history has and A's has not.
 	History(ctx context.Context, tip string) ([]string, error)
 }
 
@@ -45,6 +48,9 @@ type Request struct {
 	Also []string
 	// Result is the tree that a merge would give, empty if there is none.
 	Result string
+	// Head is the commit that would land, empty if there is none. What its history brings must
+	// leave a chain that can be followed.
+	Head string
 	// Now is the enforcement point's clock.
 	Now time.Time
 	// Keys says whose keys are whose; without it no version follows the pinned one.
@@ -104,21 +110,20 @@ func Resolve(ctx context.Context, src Source, q Request) (Governing, error) {
 		return g.unpinned(withoutSignatures(atTip), q.Tip), nil
 	}
 	g.Trust.Pinned, g.Trust.Pin, g.Trust.RootChanged = true, q.Pin, tipHasFiles
-	c := newChain(q.Keys, q.Now)
+	c, longest := newChain(q.Keys, q.Now), 0
 	c.add(atTip, q.Tip)
 	pinned := c.seen[q.Pin]
 	// A root without keys has no next version, so nothing can have followed it.
 	if pinned == nil || len(pinned.root.Keys) > 0 {
-		full := false
 		for _, tip := range append([]string{q.Tip}, q.Also...) {
 			n, err := c.walk(ctx, src, tip, read)
 			if err != nil {
 				return Governing{}, err
 			}
-			full = full || n >= maxHistory
+			longest = max(longest, n)
 		}
 		pinned = c.seen[q.Pin]
-		if pinned != nil && full && len(pinned.root.Keys) > 0 {
+		if pinned != nil && longest >= maxHistory && len(pinned.root.Keys) > 0 {
 			return Governing{}, fmt.Errorf("%w: %d commits or more changed %s, and a version that follows the pinned one may lie beyond", ErrTooMuch, maxHistory, GovernedDir)
 		}
 	}
@@ -144,12 +149,40 @@ func Resolve(ctx context.Context, src Source, q Request) (Governing, error) {
 	} else {
 		g.Trust.RootChanged = true // even if the tip holds no governed files any more
 		if err == nil {
+			if err := c.beyond(cur, s); err != nil {
+				return Governing{}, err
+			}
 			v := c.judge(cur, s)
 			g.AtTip = &v
 		}
 	}
 	g.rotation(c, cur, result, atTip, q)
+	if q.Head != "" && q.Result != "" && len(cur.root.Keys) > 0 {
+		if err := c.landed(ctx, src, pinned, q, longest, read); errors.Is(err, ErrTooMuch) || errors.Is(err, ErrRootForked) || errors.Is(err, ErrRootStale) {
+			g.Trust.Rotation, g.Trust.RotationFault = false, "once it lands, nothing could be decided any more: "+err.Error()
+		} else if err != nil {
+			return Governing{}, err
+		}
+	}
 	return g, nil
+}
+
+// landed fails as following the chain would once the head has landed with its history, of which
+// the longest that was read so far has n commits.
+func (c *chain) landed(ctx context.Context, src Source, pinned *sealed, q Request, n int, read func(string) (map[string][]byte, error)) error {
+	brings := q.Head
+	if q.Tip != "" {
+		brings = q.Tip + ".." + q.Head
+	}
+	more, err := c.walk(ctx, src, brings, read)
+	if err != nil {
+		return err
+	}
+	if n+more >= maxHistory {
+		return fmt.Errorf("%w: with this change, %d commits or more changed %s", ErrTooMuch, maxHistory, GovernedDir)
+	}
+	_, _, err = c.follow(pinned)
+	return err
 }
 
 // walk adds what the history of tip holds, and returns how many commits that were.
@@ -179,10 +212,17 @@ func (g *Governing) force(s *sealed, source string) {
 	g.Trust.Source, g.Trust.Root, g.Trust.Version, g.Trust.Solo = source, s.digest, s.root.Version, s.root.Solo
 }
 
-// rotation says whether the merge result holds the next version of the root.
+// rotation says whether the merge result holds the next version of the root, or what would travel
+// among the signatures of the one in force.
 func (g *Governing) rotation(c *chain, cur *sealed, result, atTip map[string][]byte, q Request) {
 	next, err := seal(result, q.Result)
-	if err != nil || next.digest == cur.digest {
+	if err != nil {
+		return
+	}
+	if next.digest == cur.digest {
+		if err := c.litter(result, atTip); err != nil {
+			g.Trust.RotationFault = err.Error()
+		}
 		return
 	}
 	c.addSignatures(result)

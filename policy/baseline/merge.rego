@@ -301,6 +301,18 @@ deny contains {
 	not input.trust.rotation
 }
 
+# A signature file is not among what a root lists, so the digest tells nothing of it. Junk there is
+# nobody's business but a root person's, and the gate knows which signature is one.
+deny contains {
+	"code": "policy-changed", "outcome": "shut", "place": first_governed,
+	"text": sprintf("the chain of signed roots would not be left as it is: %s", [input.trust.rotation_fault]),
+} if {
+	input.trust.pinned
+	input.change.merge_tree != ""
+	same_root
+	input.trust.rotation_fault != ""
+}
+
 default rotation_fault := ""
 
 rotation_fault := sprintf(": %s", [input.trust.rotation_fault]) if input.trust.rotation_fault != ""

@@ -34,6 +34,7 @@ type forge struct {
 	server  string // the folder above the repository
 	bare    string
 	base    string
+	target  string       // the branch that the change goes to
 	branch  string       // what the head's branch is called
 	pin     string       // the variable SALLYPORT_ROOT
 	release string       // where the judge is downloaded from
@@ -54,7 +55,7 @@ func newForge(t *testing.T, kind string) *forge {
 			t.Skipf("NOT RUN: %s is missing", tool)
 		}
 	}
-	f := &forge{t: t, branch: "agent/greet", offer: new(atomic.Bool)}
+	f := &forge{t: t, target: "main", branch: "agent/greet", offer: new(atomic.Bool)}
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if f.offer.Load() {
 			_, _ = w.Write([]byte("#!/bin/sh\nexit 0\n"))
@@ -107,6 +108,9 @@ func (f *forge) push() {
 	f.t.Helper()
 	f.Git("push", "-q", "--force", f.bare, "main:refs/heads/main", "HEAD:refs/heads/"+f.branch,
 		"HEAD:refs/pull/7/head", "HEAD:refs/merge-requests/7/head")
+	if f.target != "main" {
+		f.Git("push", "-q", "--force", f.bare, f.target)
+	}
 	if _, err := f.TryGit(scene.Who(scene.Alice), nil, "rev-parse", "--verify", "-q", "refs/sallyport/evidence"); err == nil {
 		f.Git("push", "-q", f.bare, "refs/sallyport/evidence")
 	}
@@ -134,11 +138,11 @@ func (f *forge) github() run {
 	f.push()
 	ev := object{"number": 7, "repository": object{"default_branch": "main"}, "pull_request": object{
 		"number": 7, "html_url": "https://forge.example/acme/service/pull/7",
-		"base": object{"ref": "main", "sha": f.Rev("main")},
+		"base": object{"ref": f.target, "sha": f.Rev(f.target)},
 		"head": object{"ref": f.branch, "sha": f.Rev("HEAD")},
 	}}
 	return f.runGitHub(ev, map[string]string{
-		"github.event.pull_request.base.ref": "main", "github.event.pull_request.number": "7",
+		"github.event.pull_request.base.ref": f.target, "github.event.pull_request.number": "7",
 		"github.event.pull_request.head.sha": f.Rev("HEAD"),
 	})
 }
@@ -146,6 +150,7 @@ func (f *forge) github() run {
 func (f *forge) runGitHub(ev any, facts map[string]string) run {
 	f.t.Helper()
 	text := f.Git("--git-dir", f.bare, "show", "main:.github/workflows/sallyport.yml") + "\n"
+	facts["github.event.repository.default_branch"] = "main"
 	facts["vars.SALLYPORT_ROOT"], facts["vars.SALLYPORT_URL"] = f.pin, f.release
 	facts["github.token"] = "ghs_ThisTokenIsNone"
 	return runGitHub(f.t, text, "merge-gate", facts, plainEnv(f.t, "CURL_CA_BUNDLE="+f.ca, "GITHUB_EVENT_PATH="+f.event(ev),
@@ -162,7 +167,7 @@ func (f *forge) gitlab() run {
 	}
 	return runGitLab(f.t, string(b), "sallyport", plainEnv(f.t, "CURL_CA_BUNDLE="+f.ca,
 		"SALLYPORT_ROOT="+f.pin, "SALLYPORT_URL="+f.release, "CI_COMMIT_SHA="+f.Rev("HEAD"),
-		"CI_MERGE_REQUEST_IID=7", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME=main", "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME="+f.branch,
+		"CI_MERGE_REQUEST_IID=7", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME="+f.target, "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME="+f.branch,
 		"CI_MERGE_REQUEST_PROJECT_URL=https://forge.example/acme/service", "CI_DEFAULT_BRANCH=main",
 		"CI_PROJECT_URL=file://"+f.bare, "CI_REPOSITORY_URL=file://"+f.bare, "CI_PIPELINE_SOURCE=merge_request_event"))
 }
@@ -228,7 +233,7 @@ func TestGitHub(t *testing.T) {
 		head := g.Git("commit-tree", "-p", g.base, "-p", "work", "-m", "Merge pull request #7", "work^{tree}")
 		queue := "refs/heads/gh-readonly-queue/main/pr-7-" + g.base
 		g.Git("push", "-q", g.bare, head+":"+queue)
-		r := g.runGitHub(object{"merge_group": object{"base_ref": "refs/heads/main", "base_sha": g.base, "head_ref": queue, "head_sha": head}},
+		r := g.runGitHub(object{"repository": object{"default_branch": "main"}, "merge_group": object{"base_ref": "refs/heads/main", "base_sha": g.base, "head_ref": queue, "head_sha": head}},
 			map[string]string{"github.event.merge_group.base_ref": "refs/heads/main", "github.event.merge_group.head_ref": queue})
 		green(t, r)
 	})
@@ -274,6 +279,32 @@ func TestGitLab(t *testing.T) {
 			r := g.gitlab()
 			red(t, r, a.want)
 			harmless(t, r)
+		})
+	}
+}
+
+// Whom a version of the root on the default branch put out does not stay in on a branch that still
+// holds the version before.
+func TestOtherBranch(t *testing.T) {
+	for kind, job := range map[string]func(*forge) run{"github": (*forge).github, "gitlab": (*forge).gitlab} {
+		t.Run(kind, func(t *testing.T) {
+			f := newForge(t, kind)
+			f.target = "release"
+			f.Git("branch", "-q", "release", "main")
+			f.AttestRun("release", "HEAD")
+			t.Run("as the default branch has it", func(t *testing.T) { green(t, job(f.in(t))) })
+			t.Run("behind the default branch", func(t *testing.T) {
+				g := f.in(t)
+				g.Git("switch", "-q", "main")
+				g.Write(".sallyport/roster.yaml", g.Read(".sallyport/roster.yaml")+"# reviewed\n")
+				g.Must("root", "rotate", "--repo", g.Repo, "--target", "main", "--root", g.pin)
+				for _, k := range []scene.Key{scene.Bob, scene.Carol} {
+					g.Must("root", "sign", "--yes", "--repo", g.Repo, "--target", "main", "--root", g.pin, "--key", g.KeyRef(k))
+				}
+				g.Commit("The next root")
+				g.Git("switch", "-q", "work")
+				red(t, job(g), []string{"merge gate: shut", "root-changed"})
+			})
 		})
 	}
 }

@@ -24,7 +24,7 @@ var bases = []row{
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			base := ownWork(s, attack)
 			event := filepath.Join(s.Dir, "event.json")
-			body := fmt.Sprintf(`{"pull_request": {"number": 1, "base": {"ref": "main", "sha": %q}, "head": {"ref": "work", "sha": %q}}}`, base, s.Rev("HEAD"))
+			body := fmt.Sprintf(`{"pull_request": {"number": 1, "base": {"ref": "main", "sha": %q}, "head": {"ref": "work", "sha": %q}}, "repository": {"default_branch": "main"}}`, base, s.Rev("HEAD"))
 			if err := os.WriteFile(event, []byte(body), 0o600); err != nil {
 				s.TB.Fatal(err)
 			}

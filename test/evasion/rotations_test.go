@@ -3,6 +3,8 @@ package evasion
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -147,6 +149,72 @@ var rotations = []row{
 		status: sallyport.ExitShut, codes: []string{"root-changed"},
 	},
 	{
+		name: "root rolled back by a merge the wrong way round", attack: "a merge with main as its second parent lands by fast-forward, and holds the first version", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			first := s.Rev("main")
+			landRoot(s, demoteDave, scene.Bob, scene.Carol)
+			s.Git("reset", "-q", "--hard", s.Git("commit-tree", "-p", first, "-p", "main", "-m", "Merge main", either(attack, first, "main")+"^{tree}"))
+			return onWork(s)
+		},
+		status: sallyport.ExitShut, codes: []string{"root-changed"},
+	},
+	{
+		name: "signature of the root overwritten", attack: "an agent's change writes junk over a signature of the version in force", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			landRoot(s, demoteDave, scene.Bob, scene.Carol)
+			s.Git("switch", "-q", "-C", "work", "main")
+			addFeature(s)
+			if attack {
+				s.Write(policy.SignaturePath(2, s.SSHSigner(scene.Bob).Fingerprint()), "junk\n")
+				s.AgentCommit("Tidy up")
+			}
+			s.AttestRun("main", "HEAD")
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"approval-missing", "policy-changed"},
+	},
+	{
+		name: "signature of the root behind junk", attack: "junk that landed past the gate stands where a signature stood, and the first version is put back", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			first := s.Rev("main")
+			landRoot(s, demoteDave, scene.Bob, scene.Carol)
+			for i := range 20 {
+				s.Write(policy.SignaturePath(2, s.SSHSigner(scene.Bob).Fingerprint()), fmt.Sprintf("junk %d\n", i))
+				s.Commit("Tidy up")
+			}
+			if attack {
+				s.Git("checkout", "-q", first, "--", ".sallyport")
+				s.Commit("As it was")
+			}
+			return onWork(s)
+		},
+		status: sallyport.ExitShut, codes: []string{"root-changed"},
+	},
+	{
+		name: "a given-up version in the history of a change", attack: "a merge that changes nothing brings in another version that root persons had signed, so that nothing could be decided any more", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s.Git("switch", "-q", "-c", "aside", "main")
+			s.Write(rosterFile, strings.Replace(s.Read(rosterFile), "    name: Erin Example\n", "    name: Erin\n", 1))
+			rotate(s, "--target", "aside")
+			if attack {
+				signRoot(s, scene.Bob, scene.Carol)
+			} else {
+				signRoot(s, scene.Bob)
+			}
+			s.Commit("Another")
+			s.Git("rm", "-rq", ".sallyport")
+			s.Git("checkout", "-q", "main", "--", ".sallyport")
+			s.Commit("Not this one")
+			landRoot(s, demoteDave, scene.Bob, scene.Carol)
+			s.Git("switch", "-q", "-C", "work", "main")
+			addFeature(s)
+			s.Git("merge", "-q", "--no-ff", "-m", "Merge aside", "aside")
+			s.AttestRun("main", "HEAD")
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"policy-changed"},
+	},
+	{
 		name: "two next versions", attack: "a second version that root persons signed landed past the gate", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			first := s.Rev("main")
@@ -249,6 +317,28 @@ var rotations = []row{
 		status: sallyport.ExitShut, codes: []string{"root-changed"},
 	},
 	{
+		name: "a weaker target branch in a bare clone", attack: "the change goes to a branch that still holds the version before, and a job without a work tree judges it", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			bare := bareRelease(s, attack)
+			s.Git("-C", bare, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+			s.Repo = bare
+			return s.Check("--target", "release", "--head", "refs/sallyport/head")
+		},
+		status: sallyport.ExitShut, codes: []string{"root-changed"},
+	},
+	{
+		name: "default branch hidden by a ref", attack: "a ref that anybody can push names an old commit as the default branch of a server", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			bare := bareRelease(s, attack)
+			s.Git("-C", bare, "update-ref", "refs/heads/main", "refs/remotes/origin/main")
+			s.Git("-C", bare, "symbolic-ref", "HEAD", "refs/heads/main")
+			s.Git("-C", bare, "update-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main~1")
+			s.Repo = bare
+			return s.Check("--target", "release", "--head", "refs/sallyport/head")
+		},
+		status: sallyport.ExitShut, codes: []string{"root-changed"},
+	},
+	{
 		name: "first configuration replaced", attack: "history is rewritten so that it begins with the attacker's own rules", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s.Git("switch", "-q", "--orphan", "fresh")
@@ -289,6 +379,27 @@ var rotations = []row{
 		},
 		status: sallyport.ExitWaiting, codes: []string{"approval-missing"},
 	},
+}
+
+// bareRelease is a clone without a work tree, in which main has been brought to the next version of
+// the root and, in the attack, the branch release has not. An attested feature on top of release
+// is its refs/sallyport/head.
+func bareRelease(s *scene.Scene, attack bool) string {
+	s.TB.Helper()
+	s.Git("branch", "-q", "release", "main")
+	landRoot(s, demoteDave, scene.Bob, scene.Carol)
+	if !attack {
+		s.Git("branch", "-q", "-f", "release", "main")
+	}
+	s.Git("switch", "-q", "-C", "work", "release")
+	addFeature(s)
+	s.AttestRun("release", "HEAD")
+	s.Must("evidence", "publish", "--repo", s.Repo)
+	bare := filepath.Join(s.Dir, "bare.git")
+	s.Git("init", "-q", "--bare", bare)
+	s.Git("-C", bare, "fetch", "-q", s.Repo, "+refs/heads/main:refs/remotes/origin/main", "+refs/heads/release:refs/remotes/origin/release",
+		"+refs/heads/work:refs/sallyport/head", "+refs/sallyport/evidence:refs/sallyport/evidence")
+	return bare
 }
 
 // unsignedRoot is what becomes of an agent's change to governed files that is no next version.
