@@ -122,6 +122,9 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 	if err != nil {
 		return sallyport.Evidence{}, err
 	}
+	if err := checkSpelling(a.Raw, p, s.hint, st); err != nil {
+		return sallyport.Evidence{}, err
+	}
 	key, err := s.allowed(st.PredicateType)
 	if err != nil {
 		return sallyport.Evidence{}, err

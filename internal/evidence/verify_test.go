@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -320,8 +321,17 @@ func TestVerifySSHRefuses(t *testing.T) {
 		}
 		envelopeOf(b)["payload"] = b64(string(payload))
 	})
+	other, err := SignSSH(t.Context(), statement(commit), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noHint := func(raw []byte) []byte {
+		return editBundle(t, raw, func(b map[string]any) {
+			b["verificationMaterial"] = map[string]any{"publicKey": map[string]any{"hint": ""}}
+		})
+	}
 	key := func(s SSHSigner) Key {
-		return Key{Name: "ada", Principal: ci, Types: []string{predicate.ApprovalType}, Grade: sallyport.Declared, SSH: s.Fingerprint()}
+		return Key{Name: "ada", Principal: ci, Types: []string{predicate.ApprovalType, testType}, Grade: sallyport.Declared, SSH: s.Fingerprint()}
 	}
 	tests := []struct {
 		name string
@@ -330,7 +340,15 @@ func TestVerifySSHRefuses(t *testing.T) {
 		want error
 	}{
 		{"nothing wrong", raw, key(s), nil},
-		{"no hint", hint(""), key(s), nil},
+		{"no hint", noHint(other), key(s), nil},
+		{"no hint, of an approval", noHint(raw), key(s), ErrBundle},
+		{"a blank before an approval", append([]byte(" "), raw...), key(s), ErrBundle},
+		{"a line end after an approval", append(slices.Clone(raw), '\n'), key(s), ErrBundle},
+		{"an approval with its names in another order", editBundle(t, raw, func(map[string]any) {}), key(s), ErrBundle},
+		{"an approval with a key id", editBundle(t, raw, func(b map[string]any) {
+			envelopeOf(b)["signatures"].([]any)[0].(map[string]any)["keyid"] = "x"
+		}), key(s), ErrBundle},
+		{"a blank before something else", append([]byte(" "), other...), key(s), nil},
 		{"hint of another key", hint(o.Fingerprint()), key(s), ErrSignature},
 		{"unknown key", raw, key(o), ErrUnknownKey},
 		{"signed for git", elsewhere, key(s), ErrSignature},

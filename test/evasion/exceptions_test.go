@@ -155,6 +155,20 @@ var exceptions = []row{
 		status: sallyport.ExitShut, codes: missing,
 	},
 	{
+		name: "revoked exception respelled", attack: "a revoked exception is written anew with a blank before it, so that it has another digest", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			addFeature(s)
+			bundle := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(bundle)
+			if attack {
+				s.Must("exception", "revoke", string(sallyport.SHA256(bundle)), "--repo", s.Repo, "--target", "main", "--root", string(s.Pin), "--key", s.KeyRef(scene.Erin))
+				s.Keep(append([]byte(" "), bundle...))
+			}
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
 		name: "secret excepted elsewhere", attack: "a credential that is accepted in one file turns up in another", from: attested,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s.Write(either(attack, "settings.py", "fixtures/settings.py"), "token = \"ghp_"+strings.Repeat("wWPw5k4aXcaT4fNP0UcnZwJUVFk6", 2)[:36]+"\"\n")
