@@ -40,6 +40,14 @@ const (
 	kindExceptionRevocation = "exception-revocation"
 )
 
+// allNegativeKinds returns the kinds of log entries that hold negative words: what is remembered
+// here, and what has to be at hand of a log that is kept elsewhere.
+func allNegativeKinds() []string {
+	kinds := append(slices.Collect(maps.Values(negativeKinds)), kindExceptionRevocation)
+	slices.Sort(kinds)
+	return kinds
+}
+
 // entryKind returns the kind of entry that ev is to be as soon as it is given.
 func entryKind(ev sallyport.Evidence) string {
 	if ev.Statement.PredicateType == predicate.ExceptionType && negativeKind(ev) == "" {
@@ -110,9 +118,7 @@ func (w *workspace) remembered(ctx context.Context) (_ []sallyport.Attestation, 
 		defer done(&err, db.Close)
 	}
 	var found []sallyport.Attestation
-	kinds := append(slices.Collect(maps.Values(negativeKinds)), kindExceptionRevocation)
-	slices.Sort(kinds)
-	for _, kind := range kinds {
+	for _, kind := range allNegativeKinds() {
 		entries, err := db.EntriesOf(ctx, kind)
 		if err != nil {
 			return nil, err
