@@ -35,6 +35,7 @@ const StatementType = "https://in-toto.io/Statement/v1"
 // for its predicate type. Only a verifier makes one.
 type Evidence struct {
 	Attestation Digest    `json:"attestation"` // sha256 of the bundle
+	Payload     Digest    `json:"payload"`     // sha256 of what was signed, the same however the bundle is spelt
 	Statement   Statement `json:"statement"`
 	Signer      Principal `json:"signer"`
 	Key         string    `json:"key"`   // fingerprint or hint of the key

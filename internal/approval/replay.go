@@ -192,7 +192,8 @@ func (j *judge) spent(ctx context.Context, w *word) (string, error) {
 }
 
 // revocations returns the attestations that were taken back. A revocation counts if it is
-// signed by the person whose word it takes back; it stands whatever its age, grade and policy.
+// signed by the person whose word it takes back; it stands whatever its age, grade and policy. It
+// takes back every bundle of that person with the same signed content, whatever its digest.
 func (j *judge) revocations() map[sallyport.Digest]bool {
 	signer := map[sallyport.Digest]string{}
 	for i := range j.words {
@@ -206,6 +207,21 @@ func (j *judge) revocations() map[sallyport.Digest]bool {
 		d := sallyport.Digest(w.p.Revokes)
 		if w.flaw == "" && w.p.Verdict == predicate.VerdictRevoke && signer[d] == w.p.Reviewer {
 			m[d] = true
+		}
+	}
+	type content struct {
+		payload  sallyport.Digest
+		reviewer string
+	}
+	gone := map[content]bool{}
+	for i := range j.words {
+		if w := &j.words[i]; m[w.ev.Attestation] && !w.ev.Payload.Zero() {
+			gone[content{w.ev.Payload, w.p.Reviewer}] = true
+		}
+	}
+	for i := range j.words {
+		if w := &j.words[i]; w.flaw == "" && gone[content{w.ev.Payload, w.p.Reviewer}] {
+			m[w.ev.Attestation] = true
 		}
 	}
 	return m

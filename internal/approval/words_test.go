@@ -318,3 +318,30 @@ func TestNewRevocation(t *testing.T) {
 		t.Error("a revocation was taken back")
 	}
 }
+
+// A revocation names one bundle and takes back every other with the same signed content.
+func TestRevokedContent(t *testing.T) {
+	s := newScene()
+	s.ev.Payload = sallyport.SHA256([]byte("content"))
+	ev := sealAs(s.a, s.ev, nil)
+	st, err := NewRevocation(ev, "bob", "", "test", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := predicate.DecodeApproval(st.Predicate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, payload := range []string{"content", "other content"} {
+		again := ev
+		again.Attestation, again.Payload = sallyport.SHA256([]byte("respelt")), sallyport.SHA256([]byte(payload))
+		s.evs = []sallyport.Evidence{again, seal(p)}
+		want := 0
+		if payload != "content" {
+			want = 1
+		}
+		if j := s.judge(t); len(j.Counting) != want {
+			t.Errorf("%s: %d count, want %d: %+v", payload, len(j.Counting), want, j.Approvals)
+		}
+	}
+}

@@ -14,7 +14,8 @@ import (
 // whose signature is as good. So an approval or an exception has one spelling, the one that
 // [Sign], [SignSSH] and [SignOpenPGP] write, and any other is refused. What other programs sign is of
 // other types, nobody takes it back by its digest, and it stays free in its spelling. So does what is
-// signed with a certificate, which holds more than is written here. A word that takes something back
+// signed with a certificate, which holds more than is written here: its spellings are told as
+// one word by [sallyport.Evidence.Payload]. A word that takes something back
 // is not asked either: believing it only shuts.
 func checkSpelling(raw []byte, p parsed, hint string, st sallyport.Statement) error {
 	if p.cert || st.PredicateType != predicate.ApprovalType && st.PredicateType != predicate.ExceptionType || negative(st) {

@@ -141,6 +141,7 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 	st.Type = sallyport.StatementType
 	return sallyport.Evidence{
 		Attestation: a.Digest(),
+		Payload:     sallyport.SHA256(p.envelope.Payload),
 		Statement:   st,
 		Signer:      key.Principal,
 		Key:         s.hint,

@@ -26,8 +26,12 @@ func TestSignAndVerify(t *testing.T) {
 				t.Fatal(err)
 			}
 			hint, _ := Hint(s.Public())
+			payload, err := sallyport.EncodeJSON(statement(commit, tree))
+			if err != nil {
+				t.Fatal(err)
+			}
 			want := sallyport.Evidence{
-				Attestation: att.Digest(), Statement: statement(commit, tree), Signer: ci, Key: hint,
+				Attestation: att.Digest(), Payload: sallyport.SHA256(payload), Statement: statement(commit, tree), Signer: ci, Key: hint,
 				Grade: sallyport.Observed, Logged: sallyport.NotLogged, Source: "here",
 			}
 			if !reflect.DeepEqual(got, want) {

@@ -1,6 +1,7 @@
 package evasion
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"strings"
@@ -164,6 +165,26 @@ var exceptions = []row{
 				s.Must("exception", "revoke", string(sallyport.SHA256(bundle)), "--repo", s.Repo, "--target", "main", "--root", string(s.Pin), "--key", s.KeyRef(scene.Erin))
 				s.Keep(append([]byte(" "), bundle...))
 			}
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
+		name: "revocation of an exception that names no key", attack: "the name of the key is taken off a revocation on its way, so that it lies where nobody's words are looked for; the twin's is of another exception", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			addFeature(s)
+			bundle := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(bundle)
+			of := either(attack, sallyport.SHA256(bundle), sallyport.SHA256(nil))
+			revocation := s.Sign(exceptionOf(s, scene.Erin, func(p *predicate.Exception) {
+				*p = predicate.Exception{
+					Action: predicate.ExceptionRevoke, Who: p.Who, Repository: p.Repository, Revokes: string(of),
+					IssuedAt: p.IssuedAt, Nonce: strings.Repeat("1e", 16), Tool: p.Tool,
+				}
+			}), scene.Erin)
+			s.Keep(bytes.Replace(revocation, []byte(fingerprint(s, scene.Erin)), nil, 1))
+			s.Must("evidence", "publish", "--repo", s.Repo)
+			remove(s, s.State("evidence"))
 			return s.Check()
 		},
 		status: sallyport.ExitShut, codes: missing,

@@ -52,6 +52,8 @@ type Context struct {
 	Eligible func(person string) bool
 	// Ineligible maps whoever had a part in the change to what it was.
 	Ineligible map[string]string
+
+	spellings map[sallyport.Digest][]string // the digests of all bundles with the same signed content
 }
 
 // word is one statement about an exception.
@@ -74,6 +76,10 @@ func Judge(evidence []sallyport.Evidence, c Context) []sallyport.Exception {
 		} else {
 			grants = append(grants, w)
 		}
+	}
+	c.spellings = map[sallyport.Digest][]string{}
+	for _, w := range grants {
+		c.spellings[w.ev.Payload] = append(c.spellings[w.ev.Payload], string(w.ev.Attestation))
 	}
 	out := make([]sallyport.Exception, 0, len(grants))
 	seen := map[sallyport.Digest]bool{}
@@ -153,7 +159,7 @@ func (c Context) fault(w word, revocations []word) string {
 		return why
 	}
 	for _, r := range revocations {
-		if r.fault == "" && r.p.Repository == c.Repository && r.p.Revokes == string(w.ev.Attestation) && (r.p.Who == p.Who || c.eligible(r.p.Who)) {
+		if r.fault == "" && r.p.Repository == c.Repository && c.names(r.p.Revokes, w) && (r.p.Who == p.Who || c.eligible(r.p.Who)) {
 			return fmt.Sprintf("%q revoked it", r.p.Who)
 		}
 	}
@@ -167,6 +173,11 @@ func (c Context) fault(w word, revocations []word) string {
 		return fmt.Sprintf("%q had a part in the change (%s), and nobody excepts their own", p.Who, part)
 	}
 	return ""
+}
+
+// names reports whether digest is that of the word's bundle, or of another with the same content.
+func (c Context) names(digest string, w word) bool {
+	return digest == string(w.ev.Attestation) || !w.ev.Payload.Zero() && slices.Contains(c.spellings[w.ev.Payload], digest)
 }
 
 func (c Context) eligible(person string) bool { return c.Eligible != nil && c.Eligible(person) }

@@ -188,3 +188,22 @@ func TestNewStatement(t *testing.T) {
 		t.Error("a pattern that cannot be read was written")
 	}
 }
+
+// A revocation names one bundle and takes back every other with the same signed content.
+func TestRevokedContent(t *testing.T) {
+	signed := func(name string, payload string) sallyport.Evidence {
+		return evidence(t, grant(), func(ev *sallyport.Evidence) {
+			ev.Attestation, ev.Payload = sallyport.SHA256([]byte(name)), sallyport.SHA256([]byte(payload))
+		})
+	}
+	first, respelt, other := signed("bundle", "content"), signed("the same respelt", "content"), signed("another bundle", "other content")
+	revocation := evidence(t, predicate.Exception{
+		Action: predicate.ExceptionRevoke, Who: "sam", Repository: grant().Repository, Revokes: string(first.Attestation),
+		IssuedAt: "2026-11-21T00:00:00Z", Nonce: strings.Repeat("1", 32), Tool: grant().Tool,
+	}, nil)
+	for _, x := range Judge([]sallyport.Evidence{respelt, other, revocation, first}, context()) {
+		if want := x.Attestation == other.Attestation; x.Counts != want {
+			t.Errorf("%s counts: %v, want %v (%s)", x.Attestation.Short(), x.Counts, want, x.Why)
+		}
+	}
+}
