@@ -210,7 +210,7 @@ func (a *App) LogAdd(ctx context.Context, o Options, files []string, here bool) 
 		ev, err := v.Verify(ctx, att)
 		kind := ""
 		if err == nil {
-			if kind = negativeKind(ev); kind == "" && ev.Statement.PredicateType == evidence.VSAType && i < named {
+			if kind = w.loggedKind(ev); kind == "" && ev.Statement.PredicateType == evidence.VSAType && i < named {
 				kind = summaryKind
 			}
 		}

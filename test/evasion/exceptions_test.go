@@ -190,6 +190,46 @@ var exceptions = []row{
 		status: sallyport.ExitShut, codes: missing,
 	},
 	{
+		name: "revoker loses the role", attack: "whoever revoked an exception no longer has the role; the twin revokes nothing", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			const had, has = "emails: [dave@example.com]\n    roles: [reviewer, security]", "emails: [dave@example.com]\n    roles: [reviewer]"
+			s = rostered(s, has, had, "")
+			bundle := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(bundle)
+			if attack {
+				s.Must("exception", "revoke", string(sallyport.SHA256(bundle)), "--repo", s.Repo, "--target", "main", "--root", string(s.Pin), "--key", s.KeyRef(scene.Dave))
+			}
+			landRoot(s, func(s *scene.Scene) { s.Write(rosterFile, strings.Replace(s.Read(rosterFile), had, has, 1)) }, scene.Bob, scene.Carol)
+			s.Git("switch", "-q", "-C", "work", "main")
+			addFeature(s)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
+		name: "revocation seen before the revoker loses the role", attack: "a check sees a revocation that comes from elsewhere, and its signer loses the role before the next; the twin's is of another exception", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			const had, has = "emails: [dave@example.com]\n    roles: [reviewer, security]", "emails: [dave@example.com]\n    roles: [reviewer]"
+			s = rostered(s, has, had, "")
+			bundle := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(bundle)
+			of := either(attack, sallyport.SHA256(bundle), sallyport.SHA256(nil))
+			s.Keep(s.Sign(exceptionOf(s, scene.Dave, func(p *predicate.Exception) {
+				*p = predicate.Exception{
+					Action: predicate.ExceptionRevoke, Who: "dave", Repository: p.Repository, Revokes: string(of),
+					IssuedAt: p.IssuedAt, Nonce: strings.Repeat("1e", 16), Tool: p.Tool,
+				}
+			}), scene.Dave))
+			addFeature(s)
+			s.Check()
+			landRoot(s, func(s *scene.Scene) { s.Write(rosterFile, strings.Replace(s.Read(rosterFile), had, has, 1)) }, scene.Bob, scene.Carol)
+			s.Git("switch", "-q", "-C", "work", "main")
+			addFeature(s)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
 		name: "secret excepted elsewhere", attack: "a credential that is accepted in one file turns up in another", from: attested,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s.Write(either(attack, "settings.py", "fixtures/settings.py"), "token = \"ghp_"+strings.Repeat("wWPw5k4aXcaT4fNP0UcnZwJUVFk6", 2)[:36]+"\"\n")

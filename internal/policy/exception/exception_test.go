@@ -189,6 +189,22 @@ func TestNewStatement(t *testing.T) {
 	}
 }
 
+// Whoever had the role when the revocation was logged need not have it now.
+func TestRevokerLostRole(t *testing.T) {
+	granted := evidence(t, grant(), nil)
+	revocation := evidence(t, predicate.Exception{
+		Action: predicate.ExceptionRevoke, Who: "bob", Repository: grant().Repository, Revokes: string(granted.Attestation),
+		IssuedAt: "2026-11-21T00:00:00Z", Nonce: strings.Repeat("1", 32), Tool: grant().Tool,
+	}, nil)
+	for _, logged := range []sallyport.Digest{revocation.Attestation, granted.Attestation} {
+		c := context()
+		c.Stands = func(d sallyport.Digest) bool { return d == logged }
+		if got := Judge([]sallyport.Evidence{granted, revocation}, c); len(got) != 1 || got[0].Counts == (logged == revocation.Attestation) {
+			t.Errorf("logged %s: %+v", logged.Short(), got)
+		}
+	}
+}
+
 // A revocation names one bundle and takes back every other with the same signed content.
 func TestRevokedContent(t *testing.T) {
 	signed := func(name string, payload string) sallyport.Evidence {
