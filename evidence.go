@@ -42,6 +42,10 @@ type Evidence struct {
 	Grade       Grade     `json:"grade"` // what the trust roots say this key proves
 	Logged      Logged    `json:"logged"`
 	Source      string    `json:"source"`
+
+	// Lapsed: the key has run out since. It is so of words that take something back alone, which
+	// do not wear off: they shut, and never open.
+	Lapsed bool `json:"lapsed,omitempty"`
 }
 
 // About reports whether one of the statement's subjects has exactly the digest d.

@@ -345,3 +345,41 @@ func TestRevokedContent(t *testing.T) {
 		}
 	}
 }
+
+// A revocation under a key that has run out takes back an approval, and no objection.
+func TestLapsedRevocation(t *testing.T) {
+	for _, lapsed := range []bool{false, true} {
+		s := newScene()
+		st, err := NewRevocation(sealAs(s.a, s.ev, nil), "bob", "", "test", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := predicate.DecodeApproval(st.Predicate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := seal(p)
+		r.Lapsed = lapsed
+		s.evs = []sallyport.Evidence{r}
+		if j := s.judge(t); len(j.Counting) != 0 {
+			t.Errorf("lapsed %v: an approval that was taken back counts", lapsed)
+		}
+
+		s = newScene()
+		d := s.a
+		d.Reviewer, d.Verdict, d.ExpiresAt = "carol", predicate.VerdictDecline, ""
+		no := seal(d)
+		if st, err = NewRevocation(no, "carol", "", "test", now); err != nil {
+			t.Fatal(err)
+		}
+		if p, err = predicate.DecodeApproval(st.Predicate); err != nil {
+			t.Fatal(err)
+		}
+		r = seal(p)
+		r.Lapsed = lapsed
+		s.evs = []sallyport.Evidence{no, r}
+		if j := s.judge(t); (len(j.Declined) == 1) != lapsed {
+			t.Errorf("lapsed %v: declined by %v", lapsed, j.Declined)
+		}
+	}
+}

@@ -129,6 +129,10 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 	if err != nil {
 		return sallyport.Evidence{}, err
 	}
+	lapsed := !key.NotAfter.IsZero() && v.now.After(key.NotAfter) && negative(st)
+	if lapsed {
+		key.NotAfter = time.Time{} // whoever took something back has said so, and need not say it for ever
+	}
 	if err := v.checkTime(key, st); err != nil {
 		return sallyport.Evidence{}, err
 	}
@@ -148,6 +152,7 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 		Grade:       s.grade(key),
 		Logged:      sallyport.NotLogged,
 		Source:      a.Source,
+		Lapsed:      lapsed,
 	}, nil
 }
 

@@ -403,3 +403,46 @@ func TestVerifyTime(t *testing.T) {
 		})
 	}
 }
+
+// What takes something back outlives its key, and says so; nothing else does.
+func TestLapsed(t *testing.T) {
+	s, err := sshsig.NewSigner(newEd25519(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	approval := approvalStatement(t, now)
+	p, err := predicate.DecodeApproval(approval.Predicate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Verdict, p.ExpiresAt = predicate.VerdictDecline, ""
+	decline := approval
+	if decline.Predicate, err = sallyport.EncodeJSON(p); err != nil {
+		t.Fatal(err)
+	}
+	key := Key{Name: "ada", Principal: ci, Types: []string{predicate.ApprovalType}, Grade: sallyport.Declared, SSH: s.Fingerprint()}
+	over, later := key, key
+	over.NotAfter, later.NotBefore = now.Add(-time.Second), now.Add(time.Second)
+	for _, tt := range []struct {
+		name   string
+		st     sallyport.Statement
+		key    Key
+		lapsed bool
+		want   error
+	}{
+		{"a decline", decline, key, false, nil},
+		{"a decline, and the key has run out", decline, over, true, nil},
+		{"a decline, and the key is not valid yet", decline, later, false, ErrExpired},
+		{"an approval, and the key has run out", approval, over, false, ErrExpired},
+	} {
+		raw, err := SignSSH(t.Context(), tt.st, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := NewVerifier([]Key{tt.key}, now)
+		v.SSH = openSSH
+		if ev, err := v.Verify(t.Context(), sallyport.Attestation{Raw: raw}); !errors.Is(err, tt.want) || ev.Lapsed != tt.lapsed {
+			t.Errorf("%s: lapsed %v, %v; want %v, %v", tt.name, ev.Lapsed, err, tt.lapsed, tt.want)
+		}
+	}
+}

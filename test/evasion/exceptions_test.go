@@ -230,6 +230,29 @@ var exceptions = []row{
 		status: sallyport.ExitShut, codes: missing,
 	},
 	{
+		name: "revoker's key runs out", attack: "the key that revoked an exception has run out since; the twin revokes nothing", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s = rostered(s, "emails: [dave@example.com]\n    roles: [reviewer]", "emails: [dave@example.com]\n    roles: [reviewer, security]", "")
+			bundle := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(bundle)
+			if attack {
+				s.Must("exception", "revoke", string(sallyport.SHA256(bundle)), "--repo", s.Repo, "--target", "main", "--root", string(s.Pin), "--key", s.KeyRef(scene.Dave))
+			}
+			landRoot(s, func(s *scene.Scene) {
+				key := "      - key: " + s.PublicKey(scene.Dave) + "\n        enrolled_by: bob\n"
+				roster := strings.Replace(s.Read(rosterFile), key, key+"        not_after: 2020-12-31\n", 1)
+				if roster == s.Read(rosterFile) {
+					s.TB.Fatal("Dave's key is not in the roster")
+				}
+				s.Write(rosterFile, roster)
+			}, scene.Bob, scene.Carol)
+			s.Git("switch", "-q", "-C", "work", "main")
+			addFeature(s)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
 		name: "secret excepted elsewhere", attack: "a credential that is accepted in one file turns up in another", from: attested,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s.Write(either(attack, "settings.py", "fixtures/settings.py"), "token = \"ghp_"+strings.Repeat("wWPw5k4aXcaT4fNP0UcnZwJUVFk6", 2)[:36]+"\"\n")
