@@ -43,6 +43,9 @@ type Evidence struct {
 	Logged      Logged    `json:"logged"`
 	Source      string    `json:"source"`
 
+	// Twin is the digest that the bundle would have with the other of the two signatures that an
+	// ECDSA key's is as good as. It names the same word. Zero where there is no other.
+	Twin Digest `json:"twin,omitempty"`
 	// Lapsed: the key has run out since. It is so of words that take something back alone, which
 	// do not wear off: they shut, and never open.
 	Lapsed bool `json:"lapsed,omitempty"`

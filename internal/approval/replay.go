@@ -203,7 +203,12 @@ func (j *judge) revocations() map[sallyport.Digest]bool {
 	signer, declines := map[sallyport.Digest]string{}, map[sallyport.Digest]bool{}
 	for i := range j.words {
 		if w := &j.words[i]; w.flaw == "" {
-			signer[w.ev.Attestation], declines[w.ev.Attestation] = w.p.Reviewer, w.p.Verdict == predicate.VerdictDecline
+			for _, d := range []sallyport.Digest{w.ev.Attestation, w.ev.Twin} {
+				if d.Zero() {
+					continue
+				}
+				signer[d], declines[d] = w.p.Reviewer, w.p.Verdict == predicate.VerdictDecline
+			}
 		}
 	}
 	m := map[sallyport.Digest]bool{}
@@ -220,7 +225,7 @@ func (j *judge) revocations() map[sallyport.Digest]bool {
 	}
 	gone := map[content]bool{}
 	for i := range j.words {
-		if w := &j.words[i]; m[w.ev.Attestation] && !w.ev.Payload.Zero() {
+		if w := &j.words[i]; (m[w.ev.Attestation] || m[w.ev.Twin]) && !w.ev.Payload.Zero() {
 			gone[content{w.ev.Payload, w.p.Reviewer}] = true
 		}
 	}

@@ -383,3 +383,26 @@ func TestLapsedRevocation(t *testing.T) {
 		}
 	}
 }
+
+// An approval of which only the other ECDSA signature is left is as revoked.
+func TestRevokedTwin(t *testing.T) {
+	for _, twin := range []bool{false, true} {
+		s := newScene()
+		st, err := NewRevocation(sealAs(s.a, s.ev, nil), "bob", "", "test", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := predicate.DecodeApproval(st.Predicate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.evs = []sallyport.Evidence{seal(p)}
+		s.ev.Attestation, s.ev.Payload = sallyport.SHA256([]byte("turned")), sallyport.SHA256([]byte("content"))
+		if twin {
+			s.ev.Twin = sallyport.Digest(p.Revokes)
+		}
+		if j := s.judge(t); (len(j.Counting) == 0) != twin {
+			t.Errorf("twin %v: %+v", twin, j.Approvals)
+		}
+	}
+}

@@ -122,7 +122,8 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 	if err != nil {
 		return sallyport.Evidence{}, err
 	}
-	if err := checkSpelling(a.Raw, p, s.hint, st); err != nil {
+	twin, err := checkSpelling(a.Raw, p, s, st)
+	if err != nil {
 		return sallyport.Evidence{}, err
 	}
 	key, err := s.allowed(st.PredicateType)
@@ -152,6 +153,7 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 		Grade:       s.grade(key),
 		Logged:      sallyport.NotLogged,
 		Source:      a.Source,
+		Twin:        twin,
 		Lapsed:      lapsed,
 	}, nil
 }

@@ -3,6 +3,9 @@ package evidence
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -443,6 +446,52 @@ func TestLapsed(t *testing.T) {
 		v.SSH = openSSH
 		if ev, err := v.Verify(t.Context(), sallyport.Attestation{Raw: raw}); !errors.Is(err, tt.want) || ev.Lapsed != tt.lapsed {
 			t.Errorf("%s: lapsed %v, %v; want %v, %v", tt.name, ev.Lapsed, err, tt.lapsed, tt.want)
+		}
+	}
+}
+
+// An ECDSA signature that was turned into its other is evidence of another digest, and says so.
+func TestTwin(t *testing.T) {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := sshsig.NewSigner(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := approvalStatement(t, now)
+	bySSH, err1 := SignSSH(t.Context(), st, s)
+	byPEM, err2 := Sign(t.Context(), st, k)
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	pem := keyFor(k.Public())
+	pem.Types = []string{predicate.ApprovalType}
+	ssh := Key{Name: "ada", Principal: ci, Types: pem.Types, Grade: sallyport.Declared, SSH: s.Fingerprint()}
+	for name, raw := range map[string][]byte{"SSH": bySSH, "PEM": byPEM} {
+		v := NewVerifier([]Key{pem, ssh}, now)
+		v.SSH = openSSH
+		ev, err := v.Verify(t.Context(), sallyport.Attestation{Raw: raw})
+		if err != nil || ev.Twin.Zero() || ev.Twin == ev.Attestation {
+			t.Fatalf("%s: twin %q, %v", name, ev.Twin, err)
+		}
+		p, err := parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, other, err := spellings(p, signed{keys: []Key{pem}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.envelope.Signature = other
+		turned, err := encodeBundle(p.envelope, p.hint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := v.Verify(t.Context(), sallyport.Attestation{Raw: turned})
+		if err != nil || again.Attestation != ev.Twin || again.Twin != ev.Attestation || again.Payload != ev.Payload {
+			t.Errorf("%s: the twin is %s of %s, %v; want %s of %s", name, again.Attestation, again.Twin, err, ev.Twin, ev.Attestation)
 		}
 	}
 }

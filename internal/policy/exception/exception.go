@@ -82,7 +82,7 @@ func Judge(evidence []sallyport.Evidence, c Context) []sallyport.Exception {
 	}
 	c.spellings = map[sallyport.Digest][]string{}
 	for _, w := range grants {
-		c.spellings[w.ev.Payload] = append(c.spellings[w.ev.Payload], string(w.ev.Attestation))
+		c.spellings[w.ev.Payload] = append(c.spellings[w.ev.Payload], string(w.ev.Attestation), string(w.ev.Twin))
 	}
 	out := make([]sallyport.Exception, 0, len(grants))
 	seen := map[sallyport.Digest]bool{}
