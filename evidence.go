@@ -35,12 +35,20 @@ const StatementType = "https://in-toto.io/Statement/v1"
 // for its predicate type. Only a verifier makes one.
 type Evidence struct {
 	Attestation Digest    `json:"attestation"` // sha256 of the bundle
+	Payload     Digest    `json:"payload"`     // sha256 of what was signed, the same however the bundle is spelt
 	Statement   Statement `json:"statement"`
 	Signer      Principal `json:"signer"`
 	Key         string    `json:"key"`   // fingerprint or hint of the key
 	Grade       Grade     `json:"grade"` // what the trust roots say this key proves
 	Logged      Logged    `json:"logged"`
 	Source      string    `json:"source"`
+
+	// Twin is the digest that the bundle would have with the other of the two signatures that an
+	// ECDSA key's is as good as. It names the same word. Zero where there is no other.
+	Twin Digest `json:"twin,omitempty"`
+	// Lapsed: the key has run out since. It is so of words that take something back alone, which
+	// do not wear off: they shut, and never open.
+	Lapsed bool `json:"lapsed,omitempty"`
 }
 
 // About reports whether one of the statement's subjects has exactly the digest d.

@@ -42,7 +42,8 @@ func (c collector) Collect(ctx context.Context, subjects []sallyport.Digest) ([]
 	// Approvals are looked for by type as well: the one that covers a squash onto a newer base
 	// is about another head and another tree.
 	// Exceptions are about no commit at all.
-	subjects = append(append([]sallyport.Digest{}, subjects...), evidence.TypeDigest(predicate.ApprovalType), evidence.TypeDigest(predicate.ExceptionType))
+	subjects = append(append([]sallyport.Digest{}, subjects...), evidence.TypeDigest(predicate.ApprovalType), evidence.TypeDigest(predicate.ExceptionType),
+		sallyport.Digest(predicate.ExceptionSubject(c.w.repository())))
 	found, dropped, err := c.w.evidenceDir().Collect(ctx, subjects)
 	if err != nil {
 		return nil, nil, err

@@ -18,7 +18,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
 	"github.com/sallyport-dev/sallyport/internal/tlog"
 	"github.com/sallyport-dev/sallyport/internal/tlog/remote"
-	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // A machine that keeps nothing, such as a CI runner, has no log of its own that anybody could
@@ -54,7 +53,7 @@ func (w *workspace) external(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	snap, err := r.Read(ctx, l.Key, known, negativeKinds[predicate.VerdictRevoke], negativeKinds[predicate.VerdictDecline])
+	snap, err := r.Read(ctx, l.Key, known, allNegativeKinds()...)
 	if err != nil {
 		return externalHint(asLogError(err))
 	}
@@ -211,7 +210,7 @@ func (a *App) LogAdd(ctx context.Context, o Options, files []string, here bool) 
 		ev, err := v.Verify(ctx, att)
 		kind := ""
 		if err == nil {
-			if kind = negativeKind(ev); kind == "" && ev.Statement.PredicateType == evidence.VSAType && i < named {
+			if kind = w.loggedKind(ev); kind == "" && ev.Statement.PredicateType == evidence.VSAType && i < named {
 				kind = summaryKind
 			}
 		}

@@ -200,7 +200,7 @@ func (w *workspace) addsEvidence(ctx context.Context, v *evidence.Verifier, befo
 			if err = evidence.CheckRefPath(fresh[i].Path, raw); err == nil && v != nil {
 				var seen bool
 				if err, seen = verified[oids[i]]; !seen {
-					_, err = listener{v, &w.heard}.Verify(ctx, sallyport.Attestation{Raw: raw})
+					_, err = listener{v, w}.Verify(ctx, sallyport.Attestation{Raw: raw})
 					verified[oids[i]] = err
 					total += len(raw)
 				}

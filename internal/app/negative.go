@@ -11,8 +11,10 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/engine"
+	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/store"
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
+	"github.com/sallyport-dev/sallyport/internal/tlog/remote"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
 
@@ -38,7 +40,18 @@ var negativeKinds = map[predicate.Verdict]string{
 const (
 	kindException           = "exception"
 	kindExceptionRevocation = "exception-revocation"
+	// kindExceptionWithdrawal is a revocation by somebody who lacked the role when it was logged. It
+	// stands for what they granted themselves.
+	kindExceptionWithdrawal = "exception-withdrawal"
 )
+
+// allNegativeKinds returns the kinds of log entries that hold negative words: what is remembered
+// here, and what has to be at hand of a log that is kept elsewhere.
+func allNegativeKinds() []string {
+	kinds := append(slices.Collect(maps.Values(negativeKinds)), kindExceptionRevocation, kindExceptionWithdrawal)
+	slices.Sort(kinds)
+	return kinds
+}
 
 // entryKind returns the kind of entry that ev is to be as soon as it is given.
 func entryKind(ev sallyport.Evidence) string {
@@ -66,17 +79,36 @@ func negativeKind(ev sallyport.Evidence) string {
 	return negativeKinds[p.Verdict]
 }
 
+// loggedKind is negativeKind of a word that comes from elsewhere. It tells the revocations of
+// exceptions apart by whether their signer has the role now, since that of the others has to be
+// known when they no longer do; see [workspace.stands].
+func (w *workspace) loggedKind(ev sallyport.Evidence) string {
+	kind := negativeKind(ev)
+	if kind == kindExceptionRevocation && !w.stands(ev.Attestation) && (w.roster == nil || !w.roster.HasRole(ev.Signer.Name, identity.RoleSecurity)) {
+		return kindExceptionWithdrawal
+	}
+	return kind
+}
+
+// stands reports whether the log, here or elsewhere, holds a revocation of an exception as the word
+// of somebody who could say it then. Losing the role later does not take it back.
+func (w *workspace) stands(d sallyport.Digest) bool {
+	return w.stood[d] || slices.ContainsFunc(w.negatives, func(e remote.Entry) bool {
+		return e.Kind == kindExceptionRevocation && e.Digest == d
+	})
+}
+
 // listener is an engine.Verifier that notes the negative words that it verifies.
 type listener struct {
 	engine.Verifier
-	heard *[]negative
+	w *workspace
 }
 
 func (l listener) Verify(ctx context.Context, a sallyport.Attestation) (sallyport.Evidence, error) {
 	ev, err := l.Verifier.Verify(ctx, a)
 	if err == nil {
-		if kind := negativeKind(ev); kind != "" {
-			*l.heard = append(*l.heard, negative{kind, a.Raw})
+		if kind := l.w.loggedKind(ev); kind != "" {
+			l.w.heard = append(l.w.heard, negative{kind, a.Raw})
 		}
 	}
 	return ev, err
@@ -110,9 +142,7 @@ func (w *workspace) remembered(ctx context.Context) (_ []sallyport.Attestation, 
 		defer done(&err, db.Close)
 	}
 	var found []sallyport.Attestation
-	kinds := append(slices.Collect(maps.Values(negativeKinds)), kindExceptionRevocation)
-	slices.Sort(kinds)
-	for _, kind := range kinds {
+	for _, kind := range allNegativeKinds() {
 		entries, err := db.EntriesOf(ctx, kind)
 		if err != nil {
 			return nil, err
@@ -121,6 +151,12 @@ func (w *workspace) remembered(ctx context.Context) (_ []sallyport.Attestation, 
 			raw, err := db.Blob(ctx, e.Digest)
 			if err != nil {
 				return nil, fmt.Errorf("read the %s %s: %w", kind, e.Digest.Short(), err)
+			}
+			if kind == kindExceptionRevocation {
+				if w.stood == nil {
+					w.stood = map[sallyport.Digest]bool{}
+				}
+				w.stood[e.Digest] = true
 			}
 			found = append(found, sallyport.Attestation{Raw: raw, Source: fmt.Sprintf("%s %d in %s", kind, e.Seq, w.path("state.db"))})
 		}

@@ -95,7 +95,7 @@ func (w *workspace) exceptionContext(targetRef string, ineligible map[string]str
 	c := exception.Context{
 		Repository: w.repository(), TargetRef: targetRef, Now: at, MaxLife: w.data.Exceptions.MaxLife(),
 		Eligible:   func(person string) bool { return w.roster.HasRole(person, identity.RoleSecurity) },
-		Ineligible: ineligible,
+		Ineligible: ineligible, Stands: w.stands,
 	}
 	if r := w.data.Exceptions; r != nil {
 		c.Never = r.Never

@@ -58,7 +58,8 @@ func (w *workspace) travelled(ctx context.Context, subjects []sallyport.Digest) 
 		r.known[hint] = true
 		for _, t := range k.Types {
 			if typ := evidence.TypeDigest(t); r.keys[string(typ)] {
-				r.keys[evidence.TypedBy(typ, hint)] = true
+				// What names no key, as what is signed with a certificate, lies under none.
+				r.keys[evidence.TypedBy(typ, hint)], r.keys[evidence.TypedBy(typ, "")] = true, true
 			}
 		}
 	}

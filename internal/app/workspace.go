@@ -64,8 +64,9 @@ type workspace struct {
 	ineligible map[string]string // who may not approve the change, and why; nil until it was asked
 	// negatives are the words of an external log that have to be among the evidence.
 	negatives []remote.Entry
-	lists     []sallyport.ListInput // the lists of data that judge, once somebody asked
-	markers   *identity.Markers     // the signed one of them that says how agents sign; nil: built in
+	stood     map[sallyport.Digest]bool // see stands
+	lists     []sallyport.ListInput     // the lists of data that judge, once somebody asked
+	markers   *identity.Markers         // the signed one of them that says how agents sign; nil: built in
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {

@@ -17,13 +17,17 @@ type replay struct {
 
 // replayAll replays the heads that words about this repository and ref name, other than those
 // that settle without it: at most maxReplays for objections and as many for approvals, newest
-// words first. The two are counted apart, so that approvals cannot crowd out an objection.
+// words first. The two are counted apart, so that approvals cannot crowd out an objection, and so are
+// objections under keys that have run out, since whoever has such a key could crowd out the others.
 func (j *judge) replayAll(ctx context.Context) error {
-	for _, verdict := range []predicate.Verdict{predicate.VerdictDecline, predicate.VerdictApprove} {
+	for _, kind := range []struct {
+		verdict predicate.Verdict
+		lapsed  bool
+	}{{predicate.VerdictDecline, false}, {predicate.VerdictDecline, true}, {predicate.VerdictApprove, false}} {
 		n := 0
 		for i := len(j.words) - 1; i >= 0; i-- {
 			w := &j.words[i]
-			if w.p.Verdict != verdict || !j.needsReplay(w) {
+			if w.p.Verdict != kind.verdict || w.ev.Lapsed != kind.lapsed || !j.needsReplay(w) {
 				continue
 			}
 			if n++; n > maxReplays {
@@ -192,20 +196,42 @@ func (j *judge) spent(ctx context.Context, w *word) (string, error) {
 }
 
 // revocations returns the attestations that were taken back. A revocation counts if it is
-// signed by the person whose word it takes back; it stands whatever its age, grade and policy.
+// signed by the person whose word it takes back; it stands whatever its age, grade and policy, and
+// when its key has run out, unless what it takes back is an objection: that would open. It
+// takes back every bundle of that person with the same signed content, whatever its digest.
 func (j *judge) revocations() map[sallyport.Digest]bool {
-	signer := map[sallyport.Digest]string{}
+	signer, declines := map[sallyport.Digest]string{}, map[sallyport.Digest]bool{}
 	for i := range j.words {
 		if w := &j.words[i]; w.flaw == "" {
-			signer[w.ev.Attestation] = w.p.Reviewer
+			for _, d := range []sallyport.Digest{w.ev.Attestation, w.ev.Twin} {
+				if d.Zero() {
+					continue
+				}
+				signer[d], declines[d] = w.p.Reviewer, w.p.Verdict == predicate.VerdictDecline
+			}
 		}
 	}
 	m := map[sallyport.Digest]bool{}
 	for i := range j.words {
 		w := &j.words[i]
 		d := sallyport.Digest(w.p.Revokes)
-		if w.flaw == "" && w.p.Verdict == predicate.VerdictRevoke && signer[d] == w.p.Reviewer {
+		if w.flaw == "" && w.p.Verdict == predicate.VerdictRevoke && signer[d] == w.p.Reviewer && !(w.ev.Lapsed && declines[d]) {
 			m[d] = true
+		}
+	}
+	type content struct {
+		payload  sallyport.Digest
+		reviewer string
+	}
+	gone := map[content]bool{}
+	for i := range j.words {
+		if w := &j.words[i]; (m[w.ev.Attestation] || m[w.ev.Twin]) && !w.ev.Payload.Zero() {
+			gone[content{w.ev.Payload, w.p.Reviewer}] = true
+		}
+	}
+	for i := range j.words {
+		if w := &j.words[i]; w.flaw == "" && gone[content{w.ev.Payload, w.p.Reviewer}] {
+			m[w.ev.Attestation] = true
 		}
 	}
 	return m

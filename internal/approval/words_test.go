@@ -318,3 +318,91 @@ func TestNewRevocation(t *testing.T) {
 		t.Error("a revocation was taken back")
 	}
 }
+
+// A revocation names one bundle and takes back every other with the same signed content.
+func TestRevokedContent(t *testing.T) {
+	s := newScene()
+	s.ev.Payload = sallyport.SHA256([]byte("content"))
+	ev := sealAs(s.a, s.ev, nil)
+	st, err := NewRevocation(ev, "bob", "", "test", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := predicate.DecodeApproval(st.Predicate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, payload := range []string{"content", "other content"} {
+		again := ev
+		again.Attestation, again.Payload = sallyport.SHA256([]byte("respelt")), sallyport.SHA256([]byte(payload))
+		s.evs = []sallyport.Evidence{again, seal(p)}
+		want := 0
+		if payload != "content" {
+			want = 1
+		}
+		if j := s.judge(t); len(j.Counting) != want {
+			t.Errorf("%s: %d count, want %d: %+v", payload, len(j.Counting), want, j.Approvals)
+		}
+	}
+}
+
+// A revocation under a key that has run out takes back an approval, and no objection.
+func TestLapsedRevocation(t *testing.T) {
+	for _, lapsed := range []bool{false, true} {
+		s := newScene()
+		st, err := NewRevocation(sealAs(s.a, s.ev, nil), "bob", "", "test", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := predicate.DecodeApproval(st.Predicate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := seal(p)
+		r.Lapsed = lapsed
+		s.evs = []sallyport.Evidence{r}
+		if j := s.judge(t); len(j.Counting) != 0 {
+			t.Errorf("lapsed %v: an approval that was taken back counts", lapsed)
+		}
+
+		s = newScene()
+		d := s.a
+		d.Reviewer, d.Verdict, d.ExpiresAt = "carol", predicate.VerdictDecline, ""
+		no := seal(d)
+		if st, err = NewRevocation(no, "carol", "", "test", now); err != nil {
+			t.Fatal(err)
+		}
+		if p, err = predicate.DecodeApproval(st.Predicate); err != nil {
+			t.Fatal(err)
+		}
+		r = seal(p)
+		r.Lapsed = lapsed
+		s.evs = []sallyport.Evidence{no, r}
+		if j := s.judge(t); (len(j.Declined) == 1) != lapsed {
+			t.Errorf("lapsed %v: declined by %v", lapsed, j.Declined)
+		}
+	}
+}
+
+// An approval of which only the other ECDSA signature is left is as revoked.
+func TestRevokedTwin(t *testing.T) {
+	for _, twin := range []bool{false, true} {
+		s := newScene()
+		st, err := NewRevocation(sealAs(s.a, s.ev, nil), "bob", "", "test", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := predicate.DecodeApproval(st.Predicate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.evs = []sallyport.Evidence{seal(p)}
+		s.ev.Attestation, s.ev.Payload = sallyport.SHA256([]byte("turned")), sallyport.SHA256([]byte("content"))
+		if twin {
+			s.ev.Twin = sallyport.Digest(p.Revokes)
+		}
+		if j := s.judge(t); (len(j.Counting) == 0) != twin {
+			t.Errorf("twin %v: %+v", twin, j.Approvals)
+		}
+	}
+}

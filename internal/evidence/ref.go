@@ -13,7 +13,7 @@ import (
 
 // On a git ref, an attestation is found by what it is about without reading others. It lies there
 // under a path for each of its keys: for each subject, for its type and who signed it, and, for an
-// approval, for the bundle itself (see [RefKeys]).
+// approval or an exception, for the bundle itself (see [RefKeys]).
 //
 //	<kk>/<kkkkkkkkkkkkkk>-<32 hex digits>.json
 //
@@ -28,7 +28,7 @@ const (
 )
 
 // RefKeys returns the keys by which an attestation is looked up on a ref: its subjects, [TypedBy],
-// and for an approval its own digest. It fails for what is no attestation.
+// and for an approval or an exception its own digest. It fails for what is no attestation.
 func RefKeys(raw []byte) ([]string, error) {
 	subjects, err := subjectsOf(raw)
 	if err != nil {
@@ -57,7 +57,7 @@ func RefKeys(raw []byte) ([]string, error) {
 			add(string(s))
 		}
 	}
-	if st.PredicateType == predicate.ApprovalType {
+	if st.PredicateType == predicate.ApprovalType || st.PredicateType == predicate.ExceptionType {
 		add(string(sallyport.SHA256(raw))) // a log names revocations and declines so
 	}
 	return keys, nil

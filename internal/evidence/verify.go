@@ -122,9 +122,17 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 	if err != nil {
 		return sallyport.Evidence{}, err
 	}
+	twin, err := checkSpelling(a.Raw, p, s, st)
+	if err != nil {
+		return sallyport.Evidence{}, err
+	}
 	key, err := s.allowed(st.PredicateType)
 	if err != nil {
 		return sallyport.Evidence{}, err
+	}
+	lapsed := !key.NotAfter.IsZero() && v.now.After(key.NotAfter) && negative(st)
+	if lapsed {
+		key.NotAfter = time.Time{} // whoever took something back has said so, and need not say it for ever
 	}
 	if err := v.checkTime(key, st); err != nil {
 		return sallyport.Evidence{}, err
@@ -138,12 +146,15 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 	st.Type = sallyport.StatementType
 	return sallyport.Evidence{
 		Attestation: a.Digest(),
+		Payload:     sallyport.SHA256(p.envelope.Payload),
 		Statement:   st,
 		Signer:      key.Principal,
 		Key:         s.hint,
 		Grade:       s.grade(key),
 		Logged:      sallyport.NotLogged,
 		Source:      a.Source,
+		Twin:        twin,
+		Lapsed:      lapsed,
 	}, nil
 }
 

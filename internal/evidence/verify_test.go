@@ -3,9 +3,13 @@ package evidence
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,8 +29,12 @@ func TestSignAndVerify(t *testing.T) {
 				t.Fatal(err)
 			}
 			hint, _ := Hint(s.Public())
+			payload, err := sallyport.EncodeJSON(statement(commit, tree))
+			if err != nil {
+				t.Fatal(err)
+			}
 			want := sallyport.Evidence{
-				Attestation: att.Digest(), Statement: statement(commit, tree), Signer: ci, Key: hint,
+				Attestation: att.Digest(), Payload: sallyport.SHA256(payload), Statement: statement(commit, tree), Signer: ci, Key: hint,
 				Grade: sallyport.Observed, Logged: sallyport.NotLogged, Source: "here",
 			}
 			if !reflect.DeepEqual(got, want) {
@@ -320,8 +328,17 @@ func TestVerifySSHRefuses(t *testing.T) {
 		}
 		envelopeOf(b)["payload"] = b64(string(payload))
 	})
+	other, err := SignSSH(t.Context(), statement(commit), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noHint := func(raw []byte) []byte {
+		return editBundle(t, raw, func(b map[string]any) {
+			b["verificationMaterial"] = map[string]any{"publicKey": map[string]any{"hint": ""}}
+		})
+	}
 	key := func(s SSHSigner) Key {
-		return Key{Name: "ada", Principal: ci, Types: []string{predicate.ApprovalType}, Grade: sallyport.Declared, SSH: s.Fingerprint()}
+		return Key{Name: "ada", Principal: ci, Types: []string{predicate.ApprovalType, testType}, Grade: sallyport.Declared, SSH: s.Fingerprint()}
 	}
 	tests := []struct {
 		name string
@@ -330,7 +347,15 @@ func TestVerifySSHRefuses(t *testing.T) {
 		want error
 	}{
 		{"nothing wrong", raw, key(s), nil},
-		{"no hint", hint(""), key(s), nil},
+		{"no hint", noHint(other), key(s), nil},
+		{"no hint, of an approval", noHint(raw), key(s), ErrBundle},
+		{"a blank before an approval", append([]byte(" "), raw...), key(s), ErrBundle},
+		{"a line end after an approval", append(slices.Clone(raw), '\n'), key(s), ErrBundle},
+		{"an approval with its names in another order", editBundle(t, raw, func(map[string]any) {}), key(s), ErrBundle},
+		{"an approval with a key id", editBundle(t, raw, func(b map[string]any) {
+			envelopeOf(b)["signatures"].([]any)[0].(map[string]any)["keyid"] = "x"
+		}), key(s), ErrBundle},
+		{"a blank before something else", append([]byte(" "), other...), key(s), nil},
 		{"hint of another key", hint(o.Fingerprint()), key(s), ErrSignature},
 		{"unknown key", raw, key(o), ErrUnknownKey},
 		{"signed for git", elsewhere, key(s), ErrSignature},
@@ -379,5 +404,94 @@ func TestVerifyTime(t *testing.T) {
 				t.Errorf("Verify = %v, want %v", err, tt.want)
 			}
 		})
+	}
+}
+
+// What takes something back outlives its key, and says so; nothing else does.
+func TestLapsed(t *testing.T) {
+	s, err := sshsig.NewSigner(newEd25519(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	approval := approvalStatement(t, now)
+	p, err := predicate.DecodeApproval(approval.Predicate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Verdict, p.ExpiresAt = predicate.VerdictDecline, ""
+	decline := approval
+	if decline.Predicate, err = sallyport.EncodeJSON(p); err != nil {
+		t.Fatal(err)
+	}
+	key := Key{Name: "ada", Principal: ci, Types: []string{predicate.ApprovalType}, Grade: sallyport.Declared, SSH: s.Fingerprint()}
+	over, later := key, key
+	over.NotAfter, later.NotBefore = now.Add(-time.Second), now.Add(time.Second)
+	for _, tt := range []struct {
+		name   string
+		st     sallyport.Statement
+		key    Key
+		lapsed bool
+		want   error
+	}{
+		{"a decline", decline, key, false, nil},
+		{"a decline, and the key has run out", decline, over, true, nil},
+		{"a decline, and the key is not valid yet", decline, later, false, ErrExpired},
+		{"an approval, and the key has run out", approval, over, false, ErrExpired},
+	} {
+		raw, err := SignSSH(t.Context(), tt.st, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := NewVerifier([]Key{tt.key}, now)
+		v.SSH = openSSH
+		if ev, err := v.Verify(t.Context(), sallyport.Attestation{Raw: raw}); !errors.Is(err, tt.want) || ev.Lapsed != tt.lapsed {
+			t.Errorf("%s: lapsed %v, %v; want %v, %v", tt.name, ev.Lapsed, err, tt.lapsed, tt.want)
+		}
+	}
+}
+
+// An ECDSA signature that was turned into its other is evidence of another digest, and says so.
+func TestTwin(t *testing.T) {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := sshsig.NewSigner(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := approvalStatement(t, now)
+	bySSH, err1 := SignSSH(t.Context(), st, s)
+	byPEM, err2 := Sign(t.Context(), st, k)
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	pem := keyFor(k.Public())
+	pem.Types = []string{predicate.ApprovalType}
+	ssh := Key{Name: "ada", Principal: ci, Types: pem.Types, Grade: sallyport.Declared, SSH: s.Fingerprint()}
+	for name, raw := range map[string][]byte{"SSH": bySSH, "PEM": byPEM} {
+		v := NewVerifier([]Key{pem, ssh}, now)
+		v.SSH = openSSH
+		ev, err := v.Verify(t.Context(), sallyport.Attestation{Raw: raw})
+		if err != nil || ev.Twin.Zero() || ev.Twin == ev.Attestation {
+			t.Fatalf("%s: twin %q, %v", name, ev.Twin, err)
+		}
+		p, err := parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, other, err := spellings(p, signed{keys: []Key{pem}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.envelope.Signature = other
+		turned, err := encodeBundle(p.envelope, p.hint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := v.Verify(t.Context(), sallyport.Attestation{Raw: turned})
+		if err != nil || again.Attestation != ev.Twin || again.Twin != ev.Attestation || again.Payload != ev.Payload {
+			t.Errorf("%s: the twin is %s of %s, %v; want %s of %s", name, again.Attestation, again.Twin, err, ev.Twin, ev.Attestation)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package evasion
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
@@ -206,6 +207,39 @@ var approvals = []row{
 			d := s.Approve(scene.Carol)
 			if attack {
 				s.Revoke(scene.Carol, d)
+			}
+			return s.Check()
+		},
+		status: sallyport.ExitWaiting, codes: waits,
+	},
+	{
+		name: "revoked approval respelled", attack: "a revoked approval is written anew with a blank before it, so that it has another digest; the twin has it as it was, and no revocation", from: half,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			d := s.Approve(scene.Carol)
+			if attack {
+				raw := s.Kept(d)
+				s.Revoke(scene.Carol, d)
+				s.Keep(append([]byte(" "), raw...))
+			}
+			return s.Check()
+		},
+		status: sallyport.ExitWaiting, codes: waits,
+	},
+	{
+		name: "revoked approval lost and respelled", attack: "a revoked approval is deleted, and kept with its JSON written anew", from: half,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			d := s.Approve(scene.Carol)
+			kept := append(s.KeptOf(predicate.ApprovalType), s.KeptOf(predicate.AgentRunType)...)
+			raw := s.Kept(d)
+			if attack {
+				s.Revoke(scene.Carol, d)
+			}
+			s.LoseEvidence()
+			for _, b := range kept {
+				if attack && bytes.Equal(b, raw) {
+					b = bytes.Replace(b, []byte(`"payload":`), []byte(`"payload" :`), 1)
+				}
+				s.Keep(b)
 			}
 			return s.Check()
 		},

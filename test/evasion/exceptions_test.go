@@ -1,6 +1,7 @@
 package evasion
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"strings"
@@ -162,6 +163,103 @@ var exceptions = []row{
 				s.LoseEvidence()
 				s.Keep(bundle)
 			}
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
+		name: "revoked exception respelled", attack: "a revoked exception is written anew with a blank before it, so that it has another digest", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			addFeature(s)
+			bundle := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(bundle)
+			if attack {
+				s.Must("exception", "revoke", string(sallyport.SHA256(bundle)), "--repo", s.Repo, "--target", "main", "--root", string(s.Pin), "--key", s.KeyRef(scene.Erin))
+				s.Keep(append([]byte(" "), bundle...))
+			}
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
+		name: "revocation of an exception that names no key", attack: "the name of the key is taken off a revocation on its way, so that it lies where nobody's words are looked for; the twin's is of another exception", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			addFeature(s)
+			bundle := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(bundle)
+			of := either(attack, sallyport.SHA256(bundle), sallyport.SHA256(nil))
+			revocation := s.Sign(exceptionOf(s, scene.Erin, func(p *predicate.Exception) {
+				*p = predicate.Exception{
+					Action: predicate.ExceptionRevoke, Who: p.Who, Repository: p.Repository, Revokes: string(of),
+					IssuedAt: p.IssuedAt, Nonce: strings.Repeat("1e", 16), Tool: p.Tool,
+				}
+			}), scene.Erin)
+			s.Keep(bytes.Replace(revocation, []byte(fingerprint(s, scene.Erin)), nil, 1))
+			s.Must("evidence", "publish", "--repo", s.Repo)
+			remove(s, s.State("evidence"))
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
+		name: "revoker loses the role", attack: "whoever revoked an exception no longer has the role; the twin revokes nothing", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			const had, has = "emails: [dave@example.com]\n    roles: [reviewer, security]", "emails: [dave@example.com]\n    roles: [reviewer]"
+			s = rostered(s, has, had, "")
+			bundle := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(bundle)
+			if attack {
+				s.Must("exception", "revoke", string(sallyport.SHA256(bundle)), "--repo", s.Repo, "--target", "main", "--root", string(s.Pin), "--key", s.KeyRef(scene.Dave))
+			}
+			landRoot(s, func(s *scene.Scene) { s.Write(rosterFile, strings.Replace(s.Read(rosterFile), had, has, 1)) }, scene.Bob, scene.Carol)
+			s.Git("switch", "-q", "-C", "work", "main")
+			addFeature(s)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
+		name: "revocation seen before the revoker loses the role", attack: "a check sees a revocation that comes from elsewhere, and its signer loses the role before the next; the twin's is of another exception", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			const had, has = "emails: [dave@example.com]\n    roles: [reviewer, security]", "emails: [dave@example.com]\n    roles: [reviewer]"
+			s = rostered(s, has, had, "")
+			bundle := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(bundle)
+			of := either(attack, sallyport.SHA256(bundle), sallyport.SHA256(nil))
+			s.Keep(s.Sign(exceptionOf(s, scene.Dave, func(p *predicate.Exception) {
+				*p = predicate.Exception{
+					Action: predicate.ExceptionRevoke, Who: "dave", Repository: p.Repository, Revokes: string(of),
+					IssuedAt: p.IssuedAt, Nonce: strings.Repeat("1e", 16), Tool: p.Tool,
+				}
+			}), scene.Dave))
+			addFeature(s)
+			s.Check()
+			landRoot(s, func(s *scene.Scene) { s.Write(rosterFile, strings.Replace(s.Read(rosterFile), had, has, 1)) }, scene.Bob, scene.Carol)
+			s.Git("switch", "-q", "-C", "work", "main")
+			addFeature(s)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
+		name: "revoker's key runs out", attack: "the key that revoked an exception has run out since; the twin revokes nothing", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s = rostered(s, "emails: [dave@example.com]\n    roles: [reviewer]", "emails: [dave@example.com]\n    roles: [reviewer, security]", "")
+			bundle := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(bundle)
+			if attack {
+				s.Must("exception", "revoke", string(sallyport.SHA256(bundle)), "--repo", s.Repo, "--target", "main", "--root", string(s.Pin), "--key", s.KeyRef(scene.Dave))
+			}
+			landRoot(s, func(s *scene.Scene) {
+				key := "      - key: " + s.PublicKey(scene.Dave) + "\n        enrolled_by: bob\n"
+				roster := strings.Replace(s.Read(rosterFile), key, key+"        not_after: 2020-12-31\n", 1)
+				if roster == s.Read(rosterFile) {
+					s.TB.Fatal("Dave's key is not in the roster")
+				}
+				s.Write(rosterFile, roster)
+			}, scene.Bob, scene.Carol)
+			s.Git("switch", "-q", "-C", "work", "main")
+			addFeature(s)
 			return s.Check()
 		},
 		status: sallyport.ExitShut, codes: missing,

@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/tlog"
+	"github.com/sallyport-dev/sallyport/predicate"
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
@@ -74,6 +75,33 @@ var travels = []row{
 			s.Must("log", "checkpoint", "--repo", s.Repo, "--state", owner)
 			revoked := blobs(s)
 			s.Approve(scene.Bob)
+			if attack {
+				importInto(s, func(w *bufio.Writer) {
+					for path, id := range revoked {
+						if before[path] != id {
+							fmt.Fprintf(w, "D %s\n", path)
+						}
+					}
+				})
+			}
+			return s.Check()
+		},
+		status: sallyport.ExitUndecided, says: "evidence-gap",
+	},
+	{
+		name: "hidden revocation of an exception", attack: "the revocation of an exception that somebody else's log holds is taken off the ref", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s, owner := follow(s)
+			s.Git("switch", "-q", "-c", "work")
+			addFeature(s)
+			first := s.Sign(exceptionOf(s, scene.Erin, nil), scene.Erin)
+			s.Keep(first)
+			s.Must("evidence", "publish", "--repo", s.Repo)
+			before := blobs(s)
+			s.Must("exception", "revoke", string(sallyport.SHA256(first)), "--repo", s.Repo, "--target", "main", "--root", string(s.Pin), "--key", s.KeyRef(scene.Erin), "--state", owner)
+			s.Must("log", "checkpoint", "--repo", s.Repo, "--state", owner)
+			revoked := blobs(s)
+			s.Keep(s.Sign(exceptionOf(s, scene.Erin, func(p *predicate.Exception) { p.Nonce = strings.Repeat("1e", 16) }), scene.Erin))
 			if attack {
 				importInto(s, func(w *bufio.Writer) {
 					for path, id := range revoked {

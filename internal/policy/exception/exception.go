@@ -18,7 +18,7 @@
 //
 // What does not count does nothing, and is told with the reason. A revocation needs less proof,
 // since believing it shuts: it stands at any grade if it is signed by whoever granted the exception
-// or by anybody with the role, and it does not wear off.
+// or by anybody who has the role, or had it when the revocation was logged, and it does not wear off.
 //
 // A reason is held off by an exception of its code whose scope covers all that the reason says it
 // is about; see [Covers]. The package reads no clock, no file and no git.
@@ -53,6 +53,11 @@ type Context struct {
 	Eligible func(person string) bool
 	// Ineligible maps whoever had a part in the change to what it was.
 	Ineligible map[string]string
+	// Stands reports whether the revocation with a digest was logged when its signer had the role.
+	// Nil: none was.
+	Stands func(revocation sallyport.Digest) bool
+
+	spellings map[sallyport.Digest][]string // the digests of all bundles with the same signed content
 }
 
 // word is one statement about an exception.
@@ -75,6 +80,10 @@ func Judge(evidence []sallyport.Evidence, c Context) []sallyport.Exception {
 		} else {
 			grants = append(grants, w)
 		}
+	}
+	c.spellings = map[sallyport.Digest][]string{}
+	for _, w := range grants {
+		c.spellings[w.ev.Payload] = append(c.spellings[w.ev.Payload], string(w.ev.Attestation), string(w.ev.Twin))
 	}
 	out := make([]sallyport.Exception, 0, len(grants))
 	seen := map[sallyport.Digest]bool{}
@@ -157,7 +166,7 @@ func (c Context) fault(w word, revocations []word) string {
 		return why
 	}
 	for _, r := range revocations {
-		if r.fault == "" && r.p.Repository == c.Repository && r.p.Revokes == string(w.ev.Attestation) && (r.p.Who == p.Who || c.eligible(r.p.Who)) {
+		if r.fault == "" && r.p.Repository == c.Repository && c.names(r.p.Revokes, w) && (r.p.Who == p.Who || c.eligible(r.p.Who) || c.stands(r)) {
 			return fmt.Sprintf("%q revoked it", r.p.Who)
 		}
 	}
@@ -171,6 +180,13 @@ func (c Context) fault(w word, revocations []word) string {
 		return fmt.Sprintf("%q had a part in the change (%s), and nobody excepts their own", p.Who, part)
 	}
 	return ""
+}
+
+func (c Context) stands(r word) bool { return c.Stands != nil && c.Stands(r.ev.Attestation) }
+
+// names reports whether digest is that of the word's bundle, or of another with the same content.
+func (c Context) names(digest string, w word) bool {
+	return digest == string(w.ev.Attestation) || !w.ev.Payload.Zero() && slices.Contains(c.spellings[w.ev.Payload], digest)
 }
 
 func (c Context) eligible(person string) bool { return c.Eligible != nil && c.Eligible(person) }

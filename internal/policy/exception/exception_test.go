@@ -227,3 +227,38 @@ func TestCheckScope(t *testing.T) {
 		t.Error("no scope is allowed")
 	}
 }
+
+// Whoever had the role when the revocation was logged need not have it now.
+func TestRevokerLostRole(t *testing.T) {
+	granted := evidence(t, grant(), nil)
+	revocation := evidence(t, predicate.Exception{
+		Action: predicate.ExceptionRevoke, Who: "bob", Repository: grant().Repository, Revokes: string(granted.Attestation),
+		IssuedAt: "2026-11-21T00:00:00Z", Nonce: strings.Repeat("1", 32), Tool: grant().Tool,
+	}, nil)
+	for _, logged := range []sallyport.Digest{revocation.Attestation, granted.Attestation} {
+		c := context()
+		c.Stands = func(d sallyport.Digest) bool { return d == logged }
+		if got := Judge([]sallyport.Evidence{granted, revocation}, c); len(got) != 1 || got[0].Counts == (logged == revocation.Attestation) {
+			t.Errorf("logged %s: %+v", logged.Short(), got)
+		}
+	}
+}
+
+// A revocation names one bundle and takes back every other with the same signed content.
+func TestRevokedContent(t *testing.T) {
+	signed := func(name string, payload string) sallyport.Evidence {
+		return evidence(t, grant(), func(ev *sallyport.Evidence) {
+			ev.Attestation, ev.Payload = sallyport.SHA256([]byte(name)), sallyport.SHA256([]byte(payload))
+		})
+	}
+	first, respelt, other := signed("bundle", "content"), signed("the same respelt", "content"), signed("another bundle", "other content")
+	revocation := evidence(t, predicate.Exception{
+		Action: predicate.ExceptionRevoke, Who: "sam", Repository: grant().Repository, Revokes: string(first.Attestation),
+		IssuedAt: "2026-11-21T00:00:00Z", Nonce: strings.Repeat("1", 32), Tool: grant().Tool,
+	}, nil)
+	for _, x := range Judge([]sallyport.Evidence{respelt, other, revocation, first}, context()) {
+		if want := x.Attestation == other.Attestation; x.Counts != want {
+			t.Errorf("%s counts: %v, want %v (%s)", x.Attestation.Short(), x.Counts, want, x.Why)
+		}
+	}
+}
