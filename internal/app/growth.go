@@ -173,9 +173,8 @@ func (w *workspace) addsEvidence(ctx context.Context, v *evidence.Verifier, befo
 	_, had := byPath(before)
 	was, _ := byPath(before)
 	_, has := byPath(after)
-	var fresh []git.Entry
 	var oids []string
-	added := map[string]bool{}
+	places := map[string][]string{} // of what is new, by content
 	for _, e := range after {
 		name := sallyport.Path(e.Path).String()
 		if isFlat(e) && has[e.OID] > max(1, had[e.OID]) {
@@ -187,28 +186,29 @@ func (w *workspace) addsEvidence(ctx context.Context, v *evidence.Verifier, befo
 		if !e.IsFile() {
 			return fmt.Errorf("%s is no attestation: it is no regular file", name)
 		}
-		if added[e.OID] = true; len(added) > maxGrowth {
+		if places[e.OID] == nil {
+			oids = append(oids, e.OID)
+		}
+		if places[e.OID] = append(places[e.OID], e.Path); len(oids) > maxGrowth {
 			return withHint(fmt.Errorf("one push adds at most %d attestations", maxGrowth), "push them in several parts: sallyport evidence push does")
 		}
-		fresh, oids = append(fresh, e), append(oids, e.OID)
 	}
-	verified := map[string]error{}
 	total := 0
 	return w.repo.Blobs(ctx, oids, maxBundle, func(i int, raw []byte, err error) error {
-		name := sallyport.Path(fresh[i].Path).String()
+		at := places[oids[i]][0]
 		if err == nil {
-			if err = evidence.CheckRefPath(fresh[i].Path, raw); err == nil && v != nil {
-				var seen bool
-				if err, seen = verified[oids[i]]; !seen {
-					_, err = listener{v, w}.Verify(ctx, sallyport.Attestation{Raw: raw})
-					verified[oids[i]] = err
-					total += len(raw)
-				}
+			var wrong string
+			if wrong, err = evidence.CheckRefPaths(places[oids[i]], raw); err != nil {
+				at = wrong
+			} else if v != nil {
+				_, err = listener{v, w}.Verify(ctx, sallyport.Attestation{Raw: raw})
+				total += len(raw)
 			}
 			if total > maxGrowthSize {
 				return withHint(fmt.Errorf("one push adds at most %d bytes", maxGrowthSize), "push them in several parts")
 			}
 		}
+		name := sallyport.Path(at).String()
 		switch {
 		case err == nil:
 			return nil

@@ -90,22 +90,29 @@ func RefPaths(raw []byte) ([]string, error) {
 	return paths, nil
 }
 
-// CheckRefPath reports whether an attestation may lie at path on a ref: at one of its paths, or in
-// the top folder, where the first version of this layout had each under one name of any kind.
-func CheckRefPath(path string, raw []byte) error {
-	paths, err := RefPaths(raw)
+// CheckRefPaths reports whether an attestation may lie at each of paths on a ref: at one of its own
+// paths, or in the top folder, where the first version of this layout had each under one name of
+// any kind. It returns the first of paths that may not hold it, with why; the first of all if raw is
+// no attestation. An attestation about thousands of hunks has as many places, so it is read once
+// for all of them.
+func CheckRefPaths(paths []string, raw []byte) (string, error) {
+	own, err := RefPaths(raw)
 	if err != nil {
-		return err
+		if len(paths) == 0 {
+			return "", err
+		}
+		return paths[0], err
 	}
-	if !strings.Contains(path, "/") {
-		return nil
+	may := make(map[string]bool, len(own))
+	for _, p := range own {
+		may[p] = true
 	}
 	for _, p := range paths {
-		if p == path {
-			return nil
+		if strings.Contains(p, "/") && !may[p] {
+			return p, fmt.Errorf("it would lie where it is not looked for; %s is a place of it", own[0])
 		}
 	}
-	return fmt.Errorf("it would lie where it is not looked for; %s is a place of it", paths[0])
+	return "", nil
 }
 
 // IsRefFolder reports whether a folder of the ref is one of those that hold attestations.

@@ -31,12 +31,12 @@ func TestRefPaths(t *testing.T) {
 		}
 	}
 	for _, p := range append(paths, "anything.json") {
-		if err := CheckRefPath(p, raw); err != nil {
+		if _, err := CheckRefPaths([]string{p}, raw); err != nil {
 			t.Errorf("%s: %v", p, err)
 		}
 	}
 	for _, p := range []string{"x/" + paths[0], "aa/" + paths[0][3:], strings.ToUpper(paths[0]), paths[0] + "x", "./x.json"} {
-		if err := CheckRefPath(p, raw); err == nil && !slices.Contains(paths, p) {
+		if _, err := CheckRefPaths([]string{p}, raw); err == nil && !slices.Contains(paths, p) {
 			t.Errorf("%s is accepted", p)
 		}
 	}
@@ -75,9 +75,12 @@ func FuzzRef(f *testing.F) {
 			t.Fatalf("%d keys, paths %q, %v", len(keys), paths, err)
 		}
 		for _, p := range paths {
-			if !refPath.MatchString(p) || CheckRefPath(p, b) != nil {
+			if !refPath.MatchString(p) {
 				t.Errorf("path %q", p)
 			}
+		}
+		if wrong, err := CheckRefPaths(paths, b); err != nil {
+			t.Errorf("%s: %v", wrong, err)
 		}
 		if verr == nil && (!ev.About(commit) || !slices.Contains(keys, string(commit))) {
 			t.Errorf("about %v, found by %q", ev.Statement.Subject, keys)
