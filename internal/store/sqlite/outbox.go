@@ -14,15 +14,15 @@ import (
 )
 
 // addEntry puts something into the outbox, once, and returns its number.
-func addEntry(ctx context.Context, tx *sql.Tx, kind string, d sallyport.Digest) (seq int64, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT seq FROM entry WHERE kind = ? AND digest = ?`, kind, string(d)).Scan(&seq)
+func addEntry(ctx context.Context, t tx, kind string, d sallyport.Digest) (seq int64, err error) {
+	err = t.row(ctx, `SELECT seq FROM entry WHERE kind = ? AND digest = ?`, kind, string(d)).Scan(&seq)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return seq, err
 	}
-	if err := tx.QueryRowContext(ctx, `INSERT INTO entry (kind, digest) VALUES (?, ?) RETURNING seq`, kind, string(d)).Scan(&seq); err != nil {
+	if err := t.row(ctx, `INSERT INTO entry (kind, digest) VALUES (?, ?) RETURNING seq`, kind, string(d)).Scan(&seq); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO entry_pending (seq) VALUES (?)`, seq)
+	_, err = t.exec(ctx, `INSERT INTO entry_pending (seq) VALUES (?)`, seq)
 	return seq, err
 }
 
@@ -34,11 +34,11 @@ func (db *DB) AddEntry(ctx context.Context, kind string, body []byte) (store.Ent
 		return store.Entry{}, fmt.Errorf("add %s: %d bytes, the limit is %d", kind, len(body), store.MaxBlob)
 	}
 	e := store.Entry{Kind: kind}
-	err := db.write(ctx, func(tx *sql.Tx) (err error) {
-		if e.Digest, err = putBlob(ctx, tx, body); err != nil {
+	err := db.write(ctx, func(t tx) (err error) {
+		if e.Digest, err = putBlob(ctx, t, body); err != nil {
 			return err
 		}
-		e.Seq, err = addEntry(ctx, tx, kind, e.Digest)
+		e.Seq, err = addEntry(ctx, t, kind, e.Digest)
 		return err
 	})
 	if err != nil {
@@ -124,18 +124,18 @@ func (db *DB) Logged(ctx context.Context, size uint64) (uint64, error) {
 // same again changes nothing; another index for the entry, another entry at the index, or another
 // root for the size is [store.ErrConflict].
 func (db *DB) Integrated(ctx context.Context, seq int64, index uint64, head store.Head) error {
-	err := db.write(ctx, func(tx *sql.Tx) error {
+	err := db.write(ctx, func(t tx) error {
 		if index > math.MaxInt64 || index >= head.Size {
 			return fmt.Errorf("index %d is not in a log of size %d", index, head.Size)
 		}
-		if err := putHead(ctx, tx, head); err != nil {
+		if err := putHead(ctx, t, head); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO entry_logged (seq, log_index) VALUES (?, ?) ON CONFLICT DO NOTHING`, seq, int64(index)); err != nil {
+		if _, err := t.exec(ctx, `INSERT INTO entry_logged (seq, log_index) VALUES (?, ?) ON CONFLICT DO NOTHING`, seq, int64(index)); err != nil {
 			return err
 		}
 		var got int64
-		err := tx.QueryRowContext(ctx, `SELECT log_index FROM entry_logged WHERE seq = ?`, seq).Scan(&got)
+		err := t.row(ctx, `SELECT log_index FROM entry_logged WHERE seq = ?`, seq).Scan(&got)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w: index %d is another entry's", store.ErrConflict, index)
 		}
@@ -145,7 +145,7 @@ func (db *DB) Integrated(ctx context.Context, seq int64, index uint64, head stor
 		if uint64(got) != index {
 			return fmt.Errorf("%w: the log holds it at index %d", store.ErrConflict, got)
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM entry_pending WHERE seq = ?`, seq)
+		_, err = t.exec(ctx, `DELETE FROM entry_pending WHERE seq = ?`, seq)
 		return err
 	})
 	if err != nil {
@@ -155,21 +155,21 @@ func (db *DB) Integrated(ctx context.Context, seq int64, index uint64, head stor
 }
 
 // putHead notes a state of the log in force.
-func putHead(ctx context.Context, tx *sql.Tx, head store.Head) error {
+func putHead(ctx context.Context, t tx, head store.Head) error {
 	if len(head.Root) != 32 || head.Size > math.MaxInt64 {
 		return fmt.Errorf("invalid log head: size %d, root of %d bytes", head.Size, len(head.Root))
 	}
 	var marker sql.NullInt64
-	if err := tx.QueryRowContext(ctx, `SELECT max(id) FROM log_marker`).Scan(&marker); err != nil {
+	if err := t.row(ctx, `SELECT max(id) FROM log_marker`).Scan(&marker); err != nil {
 		return err
 	}
 	if !marker.Valid {
 		return fmt.Errorf("%w: no log is in force", store.ErrConflict)
 	}
 	var root []byte
-	switch err := tx.QueryRowContext(ctx, `SELECT root FROM log_head WHERE marker = ? AND size = ?`, marker.Int64, int64(head.Size)).Scan(&root); {
+	switch err := t.row(ctx, `SELECT root FROM log_head WHERE marker = ? AND size = ?`, marker.Int64, int64(head.Size)).Scan(&root); {
 	case errors.Is(err, sql.ErrNoRows):
-		_, err := tx.ExecContext(ctx, `INSERT INTO log_head (marker, size, root) VALUES (?, ?, ?)`, marker.Int64, int64(head.Size), head.Root)
+		_, err := t.exec(ctx, `INSERT INTO log_head (marker, size, root) VALUES (?, ?, ?)`, marker.Int64, int64(head.Size), head.Root)
 		return err
 	case err != nil:
 		return err
@@ -183,26 +183,26 @@ func putHead(ctx context.Context, tx *sql.Tx, head store.Head) error {
 // time aside) changes nothing; another one is [store.ErrConflict], since a log does not change
 // its origin or its key.
 func (db *DB) MarkLog(ctx context.Context, m store.Marker, head store.Head) error {
-	err := db.write(ctx, func(tx *sql.Tx) error {
+	err := db.write(ctx, func(t tx) error {
 		if m.Origin == "" || m.VerifierKey == "" {
 			return errors.New("origin or verifier key is missing")
 		}
 		if _, err := time.Parse(time.RFC3339, m.Created); err != nil {
 			return err
 		}
-		got, ok, err := marker(ctx, tx)
+		got, ok, err := marker(ctx, t)
 		switch {
 		case err != nil:
 			return err
 		case ok && (got.Origin != m.Origin || got.VerifierKey != m.VerifierKey):
 			return fmt.Errorf("%w: the log in force is %s", store.ErrConflict, got.VerifierKey)
 		case !ok:
-			if _, err := tx.ExecContext(ctx, `INSERT INTO log_marker (origin, verifier_key, created) VALUES (?, ?, ?)`,
+			if _, err := t.exec(ctx, `INSERT INTO log_marker (origin, verifier_key, created) VALUES (?, ?, ?)`,
 				m.Origin, m.VerifierKey, m.Created); err != nil {
 				return err
 			}
 		}
-		return putHead(ctx, tx, head)
+		return putHead(ctx, t, head)
 	})
 	if err != nil {
 		return fmt.Errorf("mark log %s: %w", m.Origin, err)
@@ -212,19 +212,24 @@ func (db *DB) MarkLog(ctx context.Context, m store.Marker, head store.Head) erro
 
 // Marker returns the marker of the log that should exist. It is false if none was ever made.
 func (db *DB) Marker(ctx context.Context) (store.Marker, bool, error) {
-	m, ok, err := marker(ctx, db.sql)
+	m, ok, err := marker(ctx, db)
 	if err != nil {
 		return store.Marker{}, false, fmt.Errorf("log marker: %w", corruptIfSo(err))
 	}
 	return m, ok, nil
 }
 
-type queryer interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+// A rower finds one row: a transaction, or the store outside of any.
+type rower interface {
+	row(ctx context.Context, query string, args ...any) scanner
 }
 
-func marker(ctx context.Context, q queryer) (m store.Marker, ok bool, err error) {
-	err = q.QueryRowContext(ctx, `SELECT origin, verifier_key, created FROM log_marker ORDER BY id DESC LIMIT 1`).
+func (db *DB) row(ctx context.Context, query string, args ...any) scanner {
+	return db.sql.QueryRowContext(ctx, query, args...)
+}
+
+func marker(ctx context.Context, q rower) (m store.Marker, ok bool, err error) {
+	err = q.row(ctx, `SELECT origin, verifier_key, created FROM log_marker ORDER BY id DESC LIMIT 1`).
 		Scan(&m.Origin, &m.VerifierKey, &m.Created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Marker{}, false, nil

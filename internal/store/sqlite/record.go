@@ -19,18 +19,18 @@ func (db *DB) Record(ctx context.Context, r store.Record) error {
 	if err := r.Check(); err != nil {
 		return fmt.Errorf("record decision: %w", err)
 	}
-	err := db.write(ctx, func(tx *sql.Tx) error {
+	err := db.write(ctx, func(t tx) error {
 		for _, b := range r.Blobs {
-			if _, err := putBlob(ctx, tx, b); err != nil {
+			if _, err := putBlob(ctx, t, b); err != nil {
 				return err
 			}
 		}
-		input, err := putOptional(ctx, tx, r.Input)
+		input, err := putOptional(ctx, t, r.Input)
 		if err != nil {
 			return err
 		}
 		var body []byte
-		switch err := tx.QueryRowContext(ctx, `SELECT body FROM decision WHERE id = ?`, string(r.ID)).Scan(&body); {
+		switch err := t.row(ctx, `SELECT body FROM decision WHERE id = ?`, string(r.ID)).Scan(&body); {
 		case err == nil && bytes.Equal(body, r.Body):
 			return nil
 		case err == nil:
@@ -38,16 +38,16 @@ func (db *DB) Record(ctx context.Context, r store.Record) error {
 		case !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
-		vsa, err := putOptional(ctx, tx, r.VSA)
+		vsa, err := putOptional(ctx, t, r.VSA)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx,
+		if _, err := t.exec(ctx,
 			`INSERT INTO decision (id, gate, subject, outcome, time, body, input, vsa) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			string(r.ID), string(r.Gate), string(r.Subject), r.Outcome.String(), r.Time, r.Body, input, vsa); err != nil {
 			return err
 		}
-		_, err = addEntry(ctx, tx, store.KindDecision, r.ID)
+		_, err = addEntry(ctx, t, store.KindDecision, r.ID)
 		return err
 	})
 	if err != nil {
@@ -56,33 +56,20 @@ func (db *DB) Record(ctx context.Context, r store.Record) error {
 	return nil
 }
 
-// write runs f in a transaction that holds the write lock, and commits it.
-func (db *DB) write(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := db.sql.BeginTx(ctx, nil)
-	if err != nil {
-		return corruptIfSo(err)
-	}
-	defer tx.Rollback() // does nothing after Commit
-	if err := f(tx); err != nil {
-		return corruptIfSo(err)
-	}
-	return corruptIfSo(tx.Commit())
-}
-
-func putOptional(ctx context.Context, tx *sql.Tx, b []byte) (any, error) {
+func putOptional(ctx context.Context, t tx, b []byte) (any, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
-	d, err := putBlob(ctx, tx, b)
+	d, err := putBlob(ctx, t, b)
 	return string(d), err
 }
 
-func putBlob(ctx context.Context, tx *sql.Tx, b []byte) (sallyport.Digest, error) {
+func putBlob(ctx context.Context, t tx, b []byte) (sallyport.Digest, error) {
 	d := sallyport.SHA256(b)
 	if b == nil {
 		b = []byte{} // nil would be NULL
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO blob (digest, body) VALUES (?, ?) ON CONFLICT DO NOTHING`, string(d), b)
+	_, err := t.exec(ctx, `INSERT INTO blob (digest, body) VALUES (?, ?) ON CONFLICT DO NOTHING`, string(d), b)
 	return d, err
 }
 
@@ -92,8 +79,8 @@ func (db *DB) PutBlob(ctx context.Context, b []byte) (sallyport.Digest, error) {
 		return "", fmt.Errorf("put blob: %d bytes, the limit is %d", len(b), store.MaxBlob)
 	}
 	var d sallyport.Digest
-	err := db.write(ctx, func(tx *sql.Tx) (err error) {
-		d, err = putBlob(ctx, tx, b)
+	err := db.writeOne(ctx, func(t tx) (err error) {
+		d, err = putBlob(ctx, t, b)
 		return err
 	})
 	if err != nil {
