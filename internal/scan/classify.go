@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"encoding/json"
+	"github.com/sallyport-dev/sallyport/internal/base/words"
 	"path"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func Classify(p sallyport.Path, mode string, content []byte) []string {
 // A classIndex is classTable turned round, so that a path is looked up and not searched for.
 type classIndex struct {
 	bases, exts map[string][]string
-	folders     *automaton
+	folders     *words.Set
 	byFolder    []string // the class of each folder
 	paths       []classPattern
 	globs       []classPattern
@@ -120,7 +121,7 @@ var classesBy = sync.OnceValue(func() *classIndex {
 			x.globs = append(x.globs, newClassPattern(s, t.class))
 		}
 	}
-	x.folders = newAutomaton(folders)
+	x.folders = words.New(folders)
 	return x
 })
 
@@ -130,7 +131,7 @@ func classesOf(name string) []string {
 	dirs, base := path.Split(name)
 	full := "/" + name
 	out := slices.Concat(x.bases[base], x.exts[path.Ext(base)])
-	x.folders.scan([]byte("/"+dirs), func(i, _ int) { out = append(out, x.byFolder[i]) })
+	x.folders.Scan([]byte("/"+dirs), func(i, _ int) { out = append(out, x.byFolder[i]) })
 	for i := range x.paths {
 		if p := &x.paths[i]; strings.HasSuffix(full, p.tail) && p.match(lastElements(full, strings.Count(p.pattern, "/"))) {
 			out = append(out, p.class)

@@ -169,13 +169,13 @@ func (m *windowMatcher) Find(path string, text []byte, ranges []Range) []Match {
 	state := *scratch
 	var used []int
 	tails := len(text) + 4<<10 // bytes that may still be read for tails
-	m.set.words.scan(text, func(word, end int) {
+	m.set.words.Scan(text, func(word, end int) {
 		for _, i := range m.set.byWord[word] {
 			r, w := rules[i], &state[i]
 			if w.all {
 				continue
 			}
-			start := end - m.set.words.lengths[word]
+			start := end - m.set.words.Len(word)
 			if r.prepare() != nil {
 				continue // a test compiles every rule
 			}

@@ -132,7 +132,7 @@ func corpus(t testing.TB, n int) map[string][]byte {
 	return texts
 }
 
-// unfold replaces the letters that fold to ASCII and that the automaton does not fold.
+// unfold replaces the letters that fold to ASCII and that package words does not fold.
 func unfold(s string) string { return strings.NewReplacer("\u212a", "K", "\u017f", "s").Replace(s) }
 
 func TestFindEqualsWholeText(t *testing.T) {
@@ -227,21 +227,6 @@ func TestRules(t *testing.T) {
 	}
 }
 
-func TestAutomaton(t *testing.T) {
-	words := []string{"he", "she", "his", "hers", "-----begin", "é"}
-	a := newAutomaton(words)
-	text := []byte("uSHErs HIS hehe -----BEGIN é----BEGIN")
-	var got []string
-	a.scan(text, func(w, end int) { got = append(got, fmt.Sprintf("%s@%d", words[w], end-len(words[w]))) })
-	want := []string{"she@1", "he@2", "hers@2", "his@7", "he@11", "he@13", "-----begin@16", "é@27"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if !a.contains([]byte("xxHIS")) || a.contains([]byte("hi s")) {
-		t.Error("contains")
-	}
-}
-
 func FuzzFind(f *testing.F) {
 	n := 0
 	for name, text := range corpus(f, 60) {
@@ -303,4 +288,11 @@ func TestReach(t *testing.T) {
 			t.Errorf("%s: %s reaches %d bytes to the left, want %d", row.name, row.expr, got, row.left)
 		}
 	}
+}
+
+func lower(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		return b + 'a' - 'A'
+	}
+	return b
 }

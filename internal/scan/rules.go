@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"github.com/sallyport-dev/sallyport/internal/base/words"
 	"math"
 	"regexp"
 	"regexp/syntax"
@@ -125,7 +126,7 @@ type allowlist struct {
 
 	path, re lazyRegexp
 	once     sync.Once
-	stop     *automaton
+	stop     *words.Set
 }
 
 func anyOf(exprs []string) string { return "(?:" + strings.Join(exprs, ")|(?:") + ")" }
@@ -147,8 +148,8 @@ func (a *allowlist) allows(path, secret, match, line []byte) bool {
 		return len(target) > 0 && a.re.match(anyOf(a.Regexps), target)
 	}
 	stopOK := func() bool {
-		a.once.Do(func() { a.stop = newAutomaton(a.Stopwords) })
-		return a.stop.contains(secret)
+		a.once.Do(func() { a.stop = words.New(a.Stopwords) })
+		return a.stop.Contains(secret)
 	}
 	if !a.And {
 		return len(a.Regexps) > 0 && regexpOK() || len(a.Stopwords) > 0 && stopOK()
@@ -166,7 +167,7 @@ func (a *allowlist) allows(path, secret, match, line []byte) bool {
 type ruleSet struct {
 	rules    []*rule
 	allow    []*allowlist // of gitleaks, for every rule
-	words    *automaton   // over the keywords of all rules
+	words    *words.Set   // over the keywords of all rules
 	byWord   [][]int      // the rules that have the keyword
 	pathOnly []*rule
 	digest   sallyport.Digest
@@ -198,7 +199,7 @@ func digestOf(files ...[]byte) sallyport.Digest {
 func loadRules(files ...[]byte) (*ruleSet, error) {
 	set := &ruleSet{digest: digestOf(files...)}
 	index := map[string]int{}
-	var words []string
+	var list []string
 	for _, b := range files {
 		var f ruleFile
 		dec := json.NewDecoder(bytes.NewReader(b))
@@ -218,9 +219,9 @@ func loadRules(files ...[]byte) (*ruleSet, error) {
 			for _, w := range r.Keywords {
 				i, ok := index[w]
 				if !ok {
-					i = len(words)
+					i = len(list)
 					index[w] = i
-					words = append(words, w)
+					list = append(list, w)
 					set.byWord = append(set.byWord, nil)
 				}
 				set.byWord[i] = append(set.byWord[i], len(set.rules))
@@ -228,7 +229,7 @@ func loadRules(files ...[]byte) (*ruleSet, error) {
 			set.rules = append(set.rules, r)
 		}
 	}
-	set.words = newAutomaton(words)
+	set.words = words.New(list)
 	return set, nil
 }
 

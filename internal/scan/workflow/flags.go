@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/words"
 )
 
 // A switchOff is one way to tell an agent that it need not ask.
@@ -49,36 +51,81 @@ var switchesOff = []switchOff{
 	{"all commands allowed", "ash", lazily(`(?i)--?allowed[-_]?tools["']?[\s=:,]+["']?(?:[^"'\n]*,\s*)?bash(?:\(\*\)|\(:\*\))?["'\s,]|"Bash\((?:\*|:\*)\)"`), false},
 }
 
-// unguarded finds, line by line, what switches off an agent's own questions.
-func unguarded(kind Kind, text []byte) []Hit {
-	var live []*switchOff
+// switchWords holds the words of switchesOff, in their order.
+var switchWords = sync.OnceValue(func() *words.Set {
+	list := make([]string, len(switchesOff))
 	for i := range switchesOff {
-		if bytes.Contains(text, []byte(switchesOff[i].word)) {
-			live = append(live, &switchesOff[i])
-		}
+		list[i] = switchesOff[i].word
 	}
-	if kind == None || len(live) == 0 {
+	return words.New(list)
+})
+
+// unguarded finds, line by line, what switches off an agent's own questions. Only lines in which
+// one of the words stands are looked at, with what a backslash at the end joins to them.
+func unguarded(kind Kind, text []byte) []Hit {
+	if kind == None {
 		return nil
 	}
 	var out []Hit
-	for _, l := range logicalLines(string(text)) {
-		for _, s := range live {
-			if len(out) >= maxHits || !strings.Contains(l.text, s.word) || !s.expr().MatchString(l.text) {
-				continue
-			}
-			severity := unguardedSeverity(kind, l.text, s)
-			if severity == "" {
-				continue
-			}
-			line := l.at + 1
-			if n := strings.Index(l.text, s.word); n >= 0 {
-				line += continued(text, l, s.word)
-			}
-			out = append(out, Hit{
-				Rule: "agent-unguarded", Severity: severity, Line: line, Key: s.name,
-				Text: "an agent is started or set up so that it asks nobody before it acts (" + s.name + ")",
-			})
+	done, line, counted := 0, 0, 0 // text up to done was looked at; line is that of counted
+	switchWords().Scan(text, func(word, end int) {
+		at := end - len(switchesOff[word].word)
+		if at < done {
+			return
 		}
+		var from int
+		from, done = joinedLines(text, at, done)
+		line += bytes.Count(text[counted:from], []byte("\n"))
+		counted = from
+		block := text[from:done]
+		for _, l := range logicalLines(string(block)) {
+			out = unguardedLine(out, kind, block, l, line)
+		}
+	})
+	return out
+}
+
+// joinedLines returns the extent of the line that holds the byte at, with the lines that
+// backslashes join to it. It does not begin before least, which is the end of such an extent.
+func joinedLines(text []byte, at, least int) (from, to int) {
+	joins := func(line []byte) bool { return bytes.HasSuffix(bytes.TrimRight(line, " \t\r"), []byte(`\`)) }
+	from = bytes.LastIndexByte(text[:at], '\n') + 1
+	for from > least {
+		before := bytes.LastIndexByte(text[:from-1], '\n') + 1
+		if !joins(text[before : from-1]) {
+			break
+		}
+		from = before
+	}
+	for to = from; to < len(text); {
+		line, _, more := bytes.Cut(text[to:], []byte("\n"))
+		to += len(line)
+		if more {
+			to++
+		}
+		if to > at && !joins(line) {
+			break
+		}
+	}
+	return from, to
+}
+
+// unguardedLine adds to out what one line of a block of text switches off. The block begins at
+// line first, from 0.
+func unguardedLine(out []Hit, kind Kind, block []byte, l logicalLine, first int) []Hit {
+	for i := range switchesOff {
+		s := &switchesOff[i]
+		if len(out) >= maxHits || !strings.Contains(l.text, s.word) || !s.expr().MatchString(l.text) {
+			continue
+		}
+		severity := unguardedSeverity(kind, l.text, s)
+		if severity == "" {
+			continue
+		}
+		out = append(out, Hit{
+			Rule: "agent-unguarded", Severity: severity, Line: first + l.at + 1 + continued(block, l, s.word), Key: s.name,
+			Text: "an agent is started or set up so that it asks nobody before it acts (" + s.name + ")",
+		})
 	}
 	return out
 }

@@ -1,18 +1,19 @@
-package scan
+// Package words finds every occurrence of a set of words in one pass over a text: the
+// construction of Aho and Corasick (Communications of the ACM 18(6), 1975), with all failure links
+// resolved, so that each byte of the text costs one look into a table, however many words there are.
+//
+// Words are matched without regard to ASCII case, and wherever they stand: "ash" is found in
+// "Bash". The Unicode letters that fold to ASCII ones (the Kelvin sign, the long s) are not folded.
+package words
 
 import "slices"
 
-// An automaton finds every occurrence of a set of words in one pass over the text: the
-// construction of Aho and Corasick, with all failure links resolved, so that each byte of the
-// text costs one look into a table.
-//
-// Words are matched without regard to ASCII case. The Unicode letters that fold to ASCII ones
-// (the Kelvin sign, the long s) are not folded.
+// A Set is a set of words to look for. It is safe for concurrent use.
 //
 // The table has a row for each state and a column for each class of bytes; bytes that stand in
 // no word share a class. States in which a word ends are numbered last, so that the inner loop
 // recognises them by one comparison.
-type automaton struct {
+type Set struct {
 	classes [256]uint16
 	next    []uint32 // the row of the following state, by row + class
 	first   uint32   // the first row in which a word ends
@@ -21,10 +22,9 @@ type automaton struct {
 	lengths []int    // of the words
 }
 
-// newAutomaton returns the automaton of words, which must not be empty strings. Words are named
-// by their index.
-func newAutomaton(words []string) *automaton {
-	a := &automaton{lengths: make([]int, len(words))}
+// New returns the set of words, which must not be empty strings. They are named by their index.
+func New(words []string) *Set {
+	a := &Set{lengths: make([]int, len(words))}
 	a.width = 1 // class 0 is every byte that stands in no word
 	for i, w := range words {
 		a.lengths[i] = len(w)
@@ -113,9 +113,9 @@ func lower(b byte) byte {
 	return b
 }
 
-// scan calls hit for each word that ends in text, in the order of their ends: word is its
+// Scan calls hit for each word that ends in text, in the order of their ends: word is its
 // index, end the offset after its last byte.
-func (a *automaton) scan(text []byte, hit func(word, end int)) {
+func (a *Set) Scan(text []byte, hit func(word, end int)) {
 	var row uint32
 	next, first := a.next, a.first
 	for i, b := range text {
@@ -128,8 +128,11 @@ func (a *automaton) scan(text []byte, hit func(word, end int)) {
 	}
 }
 
-// contains reports whether any word stands in text.
-func (a *automaton) contains(text []byte) bool {
+// Len is the length of a word in bytes.
+func (a *Set) Len(word int) int { return a.lengths[word] }
+
+// Contains reports whether any word stands in text.
+func (a *Set) Contains(text []byte) bool {
 	var row uint32
 	for _, b := range text {
 		row = a.next[row+uint32(a.classes[b])]
