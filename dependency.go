@@ -27,3 +27,6 @@ type Dependency struct {
 
 // FindingDependency marks what contradicts itself in a lock file, or cannot be told from it.
 const FindingDependency FindingKind = "dependency"
+
+// FindingLookAlike marks a new package whose name could be taken for a well-known one's.
+const FindingLookAlike FindingKind = "look-alike"

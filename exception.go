@@ -48,6 +48,7 @@ var findingCodes = map[FindingKind]string{
 	FindingWorkflow:   "workflow",
 	FindingTest:       "test-failed",
 	FindingDependency: "dependency-integrity",
+	FindingLookAlike:  "dependency-look-alike",
 }
 
 // Code returns the reason code under which the baseline tells of findings of the kind.

@@ -118,7 +118,7 @@ func (w *workspace) gateFor(ctx context.Context, c sallyport.Change) (*mergeGate
 		},
 		Differ:     differ{known: c, diff: w.diff},
 		Identifier: identifier{w.newIdentifier(ctx, now), w.roster},
-		Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
+		Scanner:    scanner{w.newScanner(ctx)},
 		Approver:   approver{w},
 		Repository: w.repository(),
 		Accepted: merge.Accepted{

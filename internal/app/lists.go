@@ -14,10 +14,14 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/key"
+	"github.com/sallyport-dev/sallyport/internal/scan"
+	"github.com/sallyport-dev/sallyport/internal/scan/names"
 )
 
-// agentMarkers is the list of the marks that agents, bots and tools leave.
-const agentMarkers = "agent-markers"
+const (
+	agentMarkers = "agent-markers"    // the marks that agents, bots and tools leave
+	popularNames = "popular-packages" // the names of packages that others are made to look like
+)
 
 // lists are the lists of data that a signed file can bring up to date. Another list is a line here,
 // and a reader that takes it.
@@ -27,6 +31,7 @@ var lists = map[string]struct {
 	check   func([]byte) error
 }{
 	agentMarkers: {identity.MarkersVersion, identity.BuiltinMarkers, func(b []byte) error { _, err := identity.ParseMarkers(b); return err }},
+	popularNames: {names.BuiltinVersion, names.BuiltinDigest, func(b []byte) error { _, err := names.Parse(b); return err }},
 }
 
 // ErrData is wrapped when a data file is not taken. What is in force stays so.
@@ -83,18 +88,34 @@ func (w *workspace) list(ctx context.Context, name string) (in sallyport.ListInp
 	return sallyport.ListInput{Name: name, Version: f.Version, Digest: f.SHA256, Signer: ev.Signer.Name}, f.Content, ""
 }
 
-// marked has an identifier go by the list of markers in force, which it notes for the input.
-func (w *workspace) marked(ctx context.Context, id *identity.Identifier) *identity.Identifier {
-	if w.lists == nil {
-		in, content, why := w.list(ctx, agentMarkers)
-		w.lists = []sallyport.ListInput{in}
+// useLists finds the lists in force, once, and notes for the input which judge.
+func (w *workspace) useLists(ctx context.Context) {
+	if w.lists != nil {
+		return
+	}
+	take := func(name string, use func(content []byte)) {
+		in, content, why := w.list(ctx, name)
+		w.lists = append(w.lists, in)
 		if why != "" {
 			w.target.Note = orDefault(w.target.Note, why)
 		}
-		if content != nil {
-			w.markers, _ = identity.ParseMarkers(content) // list has checked it
+		if content != nil { // list has checked that it can be read
+			use(content)
 		}
 	}
+	take(agentMarkers, func(b []byte) { w.markers, _ = identity.ParseMarkers(b) })
+	take(popularNames, func(b []byte) { w.popular, _ = names.Parse(b) })
+}
+
+// newScanner returns a scanner that goes by the lists in force.
+func (w *workspace) newScanner(ctx context.Context) *scan.Scanner {
+	w.useLists(ctx)
+	return scan.New(blobs{w.repo}, w.scanCache()).Popular(w.popular)
+}
+
+// marked has an identifier go by the list of markers in force.
+func (w *workspace) marked(ctx context.Context, id *identity.Identifier) *identity.Identifier {
+	w.useLists(ctx)
 	return id.Use(w.markers)
 }
 
@@ -107,8 +128,10 @@ type ListView struct {
 // DataShow says which lists are in force here.
 func (a *App) DataShow(ctx context.Context, o Options) (views []ListView, err error) {
 	err = a.withGoverned(ctx, o, func(w *workspace) error {
-		in, _, why := w.list(ctx, agentMarkers)
-		views = append(views, ListView{in, why})
+		for _, name := range []string{agentMarkers, popularNames} {
+			in, _, why := w.list(ctx, name)
+			views = append(views, ListView{in, why})
+		}
 		return nil
 	})
 	return views, err

@@ -13,7 +13,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/gate/merge"
 	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/internal/render"
-	"github.com/sallyport-dev/sallyport/internal/scan"
 )
 
 // Detect says who wrote what in a range: BASE..HEAD, one commit, or, if it is empty, what a check
@@ -50,7 +49,7 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	g := &merge.Gate{
 		Differ:     differ{diff: w.diff},
 		Identifier: identifier{w.newIdentifier(ctx, a.now()), w.roster},
-		Scanner:    scanner{scan.New(blobs{w.repo}, w.scanCache())},
+		Scanner:    scanner{w.newScanner(ctx)},
 		Repository: w.repository(),
 		Accepted:   merge.Accepted{PersonGrades: w.data.PersonGrades, RunGrades: w.data.RunGrades},
 		Progress:   o.Progress,

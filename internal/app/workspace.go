@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/sallyport-dev/sallyport/internal/scan/names"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,6 +68,7 @@ type workspace struct {
 	stood     map[sallyport.Digest]bool // see stands
 	lists     []sallyport.ListInput     // the lists of data that judge, once somebody asked
 	markers   *identity.Markers         // the signed one of them that says how agents sign; nil: built in
+	popular   *names.List               // the signed one of well-known packages; nil: built in
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {

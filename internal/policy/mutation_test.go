@@ -78,7 +78,7 @@ func TestRuleTable(t *testing.T) {
 			t.Errorf("%s is %s, its table says %q", m[1], m[2], r.Outcome)
 		}
 	}
-	for _, m := range regexp.MustCompile(`(?m)^	"[a-z]+": "([a-z-]+)",$`).FindAllStringSubmatch(src, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^	"[a-z-]+": "([a-z-]+)",$`).FindAllStringSubmatch(src, -1) {
 		given[m[1]] = true // of findings
 	}
 	given["finding"] = true

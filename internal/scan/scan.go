@@ -40,6 +40,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/sallyport-dev/sallyport/internal/scan/names"
 	"runtime"
 	"slices"
 	"strings"
@@ -79,12 +80,22 @@ type Scanner struct {
 	blobs   Blobs
 	cache   Cache
 	secrets SecretMatcher
+	popular *names.List // nil: what is built in
 	limit   int64
 }
 
 // New returns a scanner that reads from blobs. The cache may be nil.
 func New(blobs Blobs, cache Cache) *Scanner {
 	return &Scanner{blobs: blobs, cache: cache, secrets: lazyMatcher{}, limit: MaxBlob}
+}
+
+// Popular has the scanner compare new packages with the names of l; nil changes nothing. It must be
+// called before the first Change, and returns s.
+func (s *Scanner) Popular(l *names.List) *Scanner {
+	if l != nil {
+		s.popular = l
+	}
+	return s
 }
 
 // Change scans the new content of c and returns what it found, sorted by path, line, kind and
@@ -112,6 +123,7 @@ func (s *Scanner) Change(ctx context.Context, c *sallyport.Change) ([]sallyport.
 			findings = append(findings, inPassing(j.Findings, j.in)...)
 		}
 	}
+	findings = append(findings, s.lookAlikes(c.Dependencies)...)
 	sortFindings(findings)
 	return findings, nil
 }

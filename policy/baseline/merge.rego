@@ -195,6 +195,7 @@ finding_codes := {
 	"workflow": "workflow",
 	"test": "test-failed",
 	"dependency": "dependency-integrity",
+	"look-alike": "dependency-look-alike",
 }
 
 # Any severity shuts for these; for the others the limits of data.findings hold.

@@ -184,6 +184,19 @@ var makers = []row{
 		status: sallyport.ExitWaiting, codes: []string{"dependency-added", "unattributed"},
 	},
 	{
+		name: "package that looks like another", attack: "a bot is led to require a package whose name is read as a well-known one's", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			name := "golang.org/x/crypto"
+			if attack {
+				name = "g0lang.org/x/crypto"
+			}
+			s.Append("go.mod", "\nrequire "+name+" v0.41.0\n")
+			s.SignedCommit(scene.Who(scene.Renovate), scene.Renovate, "Update crypto")
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"dependency-look-alike"},
+	},
+	{
 		name: "file moved into a bot's scope", attack: "a bot renames a file from outside its scope into it", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			if attack {
