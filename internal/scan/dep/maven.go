@@ -198,7 +198,8 @@ func readGradleCatalog(b []byte) ([]Package, error) {
 			if key == "plugins" && p.Name != "" { // the artifact that Gradle looks for
 				p.Name += ":" + p.Name + ".gradle.plugin"
 			}
-			if strings.Count(p.Name, ":") != 1 {
+			group, artifact, _ := strings.Cut(p.Name, ":")
+			if group == "" || artifact == "" || strings.Contains(artifact, ":") {
 				return nil, fmt.Errorf("%q is no dependency", clip(alias))
 			}
 			out = append(out, p)
