@@ -31,6 +31,19 @@ const (
 	Attested   Grade = "attested"   // present, with the hardware itself attested at enrolment
 )
 
+// EitherGrade lists grades as a sentence does: "present or attested", or "no grade".
+func EitherGrade(grades []Grade) string {
+	out := "no grade"
+	for i, g := range grades {
+		if i == 0 {
+			out = string(g)
+		} else {
+			out += " or " + string(g)
+		}
+	}
+	return out
+}
+
 // Logged says how a transparency log vouches for evidence.
 type Logged string
 

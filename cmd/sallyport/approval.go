@@ -206,6 +206,9 @@ func runApprovalGive(ctx context.Context, a *app.App, opts approvalOptions) erro
 	if opts.decline {
 		verb = "decline"
 	}
+	if c.Worthless != "" {
+		fmt.Fprintf(a.Stdout, "\nWHAT YOU SIGN WILL NOT COUNT: %s\n", c.Worthless)
+	}
 	if !opts.yes {
 		if !isTerminal(a.Stdout) {
 			return usagef("approval give asks before it signs: run it in a terminal, or pass --yes after reading approval show")

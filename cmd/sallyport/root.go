@@ -44,6 +44,10 @@ func newRootInitCommand(a *app.App) *cobra.Command {
 			}
 			fmt.Fprintf(a.Stdout, "wrote %s over %d governed file(s)\npin %s\n", r.Path, r.Files, r.Pin)
 			fmt.Fprintln(a.Stdout, rootRules(r.Root))
+			if r.Replaces != "" {
+				fmt.Fprintf(a.Stdout, "note: HEAD holds version %d of a root, %s, and this begins anew at version 1: whoever pinned that one does not take this one\n", r.ReplacesVersion, r.Replaces)
+				fmt.Fprintln(a.Stdout, "      to go on from it, with the pins that are there: sallyport root rotate")
+			}
 			fmt.Fprintf(a.Stdout, "next: merge it, then pin it where agents cannot write: SALLYPORT_ROOT=%s in the CI settings, or --root in the server's hook\n", r.Pin)
 			return nil
 		},

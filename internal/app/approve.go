@@ -29,6 +29,9 @@ type Ceremony struct {
 	Required  int                `json:"required"`
 	Counting  int                `json:"counting"`
 	Note      string             `json:"note,omitempty"`
+	// Worthless says why what the named key signs will not count as an approval; empty if it may, or
+	// if no key is named.
+	Worthless string `json:"worthless,omitempty"`
 
 	in approval.ScreenInput
 }
@@ -71,13 +74,27 @@ func (a *App) Ceremony(ctx context.Context, o Options, keyRef string) (_ *Ceremo
 		return nil, err
 	}
 	defer done(&err, r.Close)
-	reviewer := ""
-	if keyRef != "" {
-		if _, reviewer, err = r.openReviewer(ctx, keyRef); err != nil {
-			return nil, err
-		}
+	if keyRef == "" {
+		return r.ceremony(""), nil
 	}
-	return r.ceremony(reviewer), nil
+	key, reviewer, err := r.openReviewer(ctx, keyRef)
+	if err != nil {
+		return nil, err
+	}
+	c := r.ceremony(reviewer)
+	if grade := r.gradeOf(key); !slices.Contains(r.data.ApprovalGrades, grade) {
+		c.Worthless = fmt.Sprintf("this key signs at grade %s, and approvals count here at grade %s", orDefault(string(grade), "none"), sallyport.EitherGrade(r.data.ApprovalGrades))
+	}
+	return c, nil
+}
+
+// gradeOf is the grade of what a reviewer's key signs, touched if it can be.
+func (w *workspace) gradeOf(key reviewerKey) sallyport.Grade {
+	if _, ok := key.(gpgKey); ok {
+		return sallyport.Declared
+	}
+	_, k, _ := w.roster.PersonByKey(key.Fingerprint())
+	return k.Grade(true, w.app.now())
 }
 
 func (r *rehearsal) ceremony(reviewer string) *Ceremony {

@@ -26,6 +26,10 @@ type RootMade struct {
 	Files int
 	Pin   sallyport.Digest
 	Root  policy.Root
+	// Replaces is the digest of a root of another version that HEAD holds and that this one, which
+	// begins anew, does not follow. Whoever pinned that one does not take this one.
+	Replaces        sallyport.Digest
+	ReplacesVersion int
 }
 
 // RootInit writes .sallyport/root.json over the governed files of the work tree. It refuses files
@@ -47,7 +51,32 @@ func (a *App) RootInit(ctx context.Context, o Options, c RootChoices) (_ RootMad
 	if err != nil {
 		return RootMade{}, err
 	}
-	return w.writeRoot(ctx, files, opts)
+	made, err := w.writeRoot(ctx, files, opts)
+	if err != nil {
+		return RootMade{}, err
+	}
+	made.Replaces, made.ReplacesVersion = w.rootAtHead(ctx)
+	if made.Replaces == made.Pin {
+		made.Replaces, made.ReplacesVersion = "", 0
+	}
+	return made, nil
+}
+
+// rootAtHead returns the root that HEAD holds; nothing if it holds none that can be read.
+func (w *workspace) rootAtHead(ctx context.Context) (sallyport.Digest, int) {
+	head, err := w.repo.Resolve(ctx, "HEAD")
+	if err != nil {
+		return "", 0 // no commit yet
+	}
+	b, err := w.repo.File(ctx, head, policy.RootPath, 1<<20)
+	if err != nil {
+		return "", 0
+	}
+	r, err := policy.ParseRoot(b)
+	if err != nil {
+		return "", 0
+	}
+	return sallyport.SHA256(b), r.Version
 }
 
 // parseWorkTree refuses governed files that could not be in force, and returns the roster.

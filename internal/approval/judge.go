@@ -319,7 +319,7 @@ func (j *judge) outOfTime(w *word) string {
 
 func (j *judge) gradeFault(w *word) string {
 	if w.ev.Grade == "" || !slices.Contains(j.c.Grades, w.ev.Grade) {
-		return fmt.Sprintf("it was given at grade %q, and policy accepts %q", string(w.ev.Grade), j.c.Grades)
+		return fmt.Sprintf("it was given at grade %q, and policy accepts %s", string(w.ev.Grade), sallyport.EitherGrade(j.c.Grades))
 	}
 	return ""
 }

@@ -193,7 +193,7 @@ func TestJudge(t *testing.T) {
 		{"at a grade not accepted", none, func(s *scene) { s.ev.Grade = sallyport.Declared }, "grade \"declared\""},
 		{"at no grade", none, func(s *scene) { s.ev.Grade = ""; s.c.Grades = append(s.c.Grades, "") }, "grade \"\""},
 		{"at a grade beside the accepted one", none, func(s *scene) { s.ev.Grade = sallyport.Attested }, "grade \"attested\""},
-		{"no grade is accepted", none, func(s *scene) { s.c.Grades = nil }, "policy accepts []"},
+		{"no grade is accepted", none, func(s *scene) { s.c.Grades = nil }, "policy accepts no grade"},
 		{"by somebody else", none, func(s *scene) { s.ev.Signer.Name = "carol" }, "names bob as the reviewer and was signed by carol"},
 		{"by a bot", none, func(s *scene) { s.ev.Signer.Kind = sallyport.Bot }, "bob is a bot"},
 		{"by an agent", none, func(s *scene) { s.ev.Signer.Kind = sallyport.Agent }, "bob is an agent"},

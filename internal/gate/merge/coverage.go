@@ -59,7 +59,7 @@ func (g *Gate) accept(ev sallyport.Evidence, p predicate.AgentRun) error {
 	}
 	switch {
 	case !slices.Contains(g.Accepted.RunGrades, grade):
-		return fmt.Errorf("its grade is %q and policy accepts %v", grade, g.Accepted.RunGrades)
+		return fmt.Errorf("its grade is %q and policy accepts %s", grade, sallyport.EitherGrade(g.Accepted.RunGrades))
 	case p.Repository != g.Repository:
 		return fmt.Errorf("it is about repository %q, not %q", p.Repository, g.Repository)
 	case !p.Sealed:
