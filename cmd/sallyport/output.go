@@ -54,6 +54,9 @@ func (o *outputFlag) sinks(formats ...string) ([]sink, error) {
 		}
 		if file == "-" {
 			toStdout++
+		} else if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
+			// Before anything is decided: a decision whose report is lost has to be asked for again.
+			return nil, fmt.Errorf("--output %s: there is no folder %s", spec, filepath.Dir(file))
 		}
 		sinks = append(sinks, sink{format, file})
 	}

@@ -67,6 +67,17 @@ func (e hintError) Error() string { return e.err.Error() }
 func (e hintError) Unwrap() error { return e.err }
 func (e hintError) Hint() string  { return e.hint }
 
+// ErrUsage is wrapped when a choice that the caller made cannot be meant: the command was used
+// wrongly, and nothing was tried.
+var ErrUsage = errors.New("wrong usage")
+
+// wrongUse is an error whose text is only its own.
+type wrongUse struct{ error }
+
+func (e wrongUse) Unwrap() []error { return []error{e.error, ErrUsage} }
+
+func usagef(format string, args ...any) error { return wrongUse{fmt.Errorf(format, args...)} }
+
 func withHint(err error, hint string) error {
 	if err == nil {
 		return nil

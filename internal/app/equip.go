@@ -81,6 +81,7 @@ func (a *App) Equip(ctx context.Context, o Options, e EquipOptions, dry bool) (p
 func (w *workspace) job(e EquipOptions) (f PlannedFile, next []string, err error) {
 	name, err := ci.File(e.CI)
 	if err != nil {
+		err = usagef("--ci: %w", err)
 		return f, nil, err
 	}
 	into := e.Into

@@ -202,7 +202,7 @@ func (a *App) DataSign(ctx context.Context, so DataSignOptions) ([]byte, error) 
 	}
 	day, err := time.Parse(time.DateOnly, so.Expires)
 	if err != nil {
-		return nil, fmt.Errorf("expires: %q is not a day such as 2027-01-31", so.Expires)
+		return nil, usagef("--expires: %q is not a day such as 2027-01-31", so.Expires)
 	}
 	f, err := data.Make(so.Name, so.Version, so.Content, a.now().Truncate(time.Second), day.AddDate(0, 0, 1))
 	if err != nil {

@@ -91,7 +91,7 @@ func (c RootChoices) expires(prev *policy.Root, now time.Time) (time.Time, error
 	}
 	switch {
 	case err != nil:
-		return time.Time{}, fmt.Errorf("expires: %q is neither a day such as 2027-01-31 nor a time such as 2027-01-31T12:00:00Z", s)
+		return time.Time{}, usagef("--expires: %q is neither a day such as 2027-01-31 nor a time such as 2027-01-31T12:00:00Z", s)
 	case !end.After(now):
 		return time.Time{}, withHint(fmt.Errorf("expires: %s is past", s), "name a day: --expires "+now.AddDate(1, 0, 0).Format(time.DateOnly))
 	}
