@@ -86,6 +86,8 @@ func (w *writer) rollback() {
 	if _, err := w.conn.ExecContext(context.Background(), `ROLLBACK`); err == nil {
 		return
 	}
+	// Statements go first: what they were compiled for is freed with the connection.
+	_ = w.closeStatements()
 	_ = w.conn.Raw(func(any) error { return driver.ErrBadConn }) // closes it, rather than pooling it
 	_ = w.close()
 }
@@ -104,12 +106,17 @@ func (w *writer) close() error {
 	if w.conn == nil {
 		return nil
 	}
+	err := errors.Join(w.closeStatements(), w.conn.Close())
+	w.conn = nil
+	return err
+}
+
+func (w *writer) closeStatements() error {
 	var errs []error
 	for _, s := range w.stmts {
 		errs = append(errs, s.Close())
 	}
-	errs = append(errs, w.conn.Close())
-	w.conn, w.stmts = nil, nil
+	w.stmts = nil
 	return errors.Join(errs...)
 }
 
