@@ -1,0 +1,173 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/scan/sbom"
+)
+
+// SBOMOptions say of what a bill of materials is made.
+type SBOMOptions struct {
+	Subject string // a folder, or git:REV for what a commit holds
+	Name    string // of the project; empty: the folder's name
+	Version string
+}
+
+// A SBOM is a bill of materials, ready to be written in either format.
+type SBOM struct {
+	Name       string           `json:"name"`
+	Version    string           `json:"version,omitempty"`
+	Digest     sallyport.Digest `json:"digest,omitempty"` // the commit that was read
+	Created    string           `json:"created"`
+	Complete   bool             `json:"complete"` // every package that a file asks for is pinned
+	Files      []sbom.File      `json:"files"`
+	Components []sbom.Component `json:"components"`
+
+	inventory   *sbom.Inventory
+	description sbom.Description
+}
+
+// SPDX is the bill as SPDX 2.3 in JSON.
+func (s *SBOM) SPDX() ([]byte, error) { return s.inventory.SPDX(s.description) }
+
+// CycloneDX is the bill as CycloneDX 1.6 in JSON.
+func (s *SBOM) CycloneDX() ([]byte, error) { return s.inventory.CycloneDX(s.description) }
+
+// SBOM reads the lock and manifest files below a folder, or of a commit. One that cannot be read is
+// an error: a bill without it would look whole.
+//
+// No clock is read. A commit's bill is as old as the commit, and a folder's is from SOURCE_DATE_EPOCH
+// (https://reproducible-builds.org/specs/source-date-epoch/), or without it from 1970.
+func (a *App) SBOM(ctx context.Context, o Options, so SBOMOptions) (*SBOM, error) {
+	var v sbom.Inventory
+	d := sbom.Description{Name: so.Name, Version: so.Version, Tool: Version()}
+	var err error
+	if rev, ok := strings.CutPrefix(so.Subject, "git:"); ok {
+		err = a.sbomOfCommit(ctx, o, rev, &v, &d)
+	} else {
+		err = a.sbomOfFolder(ctx, orDefault(so.Subject, "."), &v, &d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(v.Files()) == 0 {
+		return nil, withHint(errors.New("there is no lock or manifest file that is read: a bill of nothing would look like a project that needs nothing"), "docs/dependencies.md lists the files")
+	}
+	return &SBOM{
+		Name: d.Name, Version: d.Version, Digest: sallyport.Digest(d.Digest), Created: d.Created.UTC().Format(time.RFC3339),
+		Complete: v.Complete(), Files: v.Files(), Components: v.Components(), inventory: &v, description: d,
+	}, nil
+}
+
+func (a *App) sbomOfCommit(ctx context.Context, o Options, rev string, v *sbom.Inventory, d *sbom.Description) (err error) {
+	w, err := a.open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer done(&err, w.Close)
+	oid, err := w.repo.Resolve(ctx, rev)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", rev, err)
+	}
+	d.Digest = string(sallyport.GitCommit(oid))
+	d.Name = orDefault(d.Name, filepath.Base(orDefault(w.repo.WorkTree(), strings.TrimSuffix(w.repo.GitDir(), ".git"))))
+	err = w.repo.Commits(ctx, []string{oid}, func(_ int, raw []byte) error {
+		d.Created, err = committed(raw)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	entries, err := w.repo.Ls(ctx, oid, "")
+	if err != nil {
+		return err
+	}
+	var paths, oids []string
+	for _, e := range entries {
+		switch {
+		case !sbom.Wants(e.Path):
+		case !e.IsFile():
+			return fmt.Errorf("%s is a link or a submodule, and what it leads to is not followed", sallyport.Path(e.Path))
+		default:
+			paths, oids = append(paths, e.Path), append(oids, e.OID)
+		}
+	}
+	return w.repo.Blobs(ctx, oids, sbom.MaxFileSize, func(i int, content []byte, err error) error {
+		if err != nil {
+			return fmt.Errorf("read %s: %w", sallyport.Path(paths[i]), err)
+		}
+		return v.Add(paths[i], content)
+	})
+}
+
+// committed is when a commit says that it was made.
+func committed(raw []byte) (time.Time, error) {
+	head, _, _ := bytes.Cut(raw, []byte("\n\n"))
+	for line := range bytes.Lines(head) {
+		if f := strings.Fields(string(line)); len(f) >= 3 && f[0] == "committer" {
+			if n, err := strconv.ParseInt(f[len(f)-2], 10, 64); err == nil && n >= 0 && n < 1<<40 {
+				return time.Unix(n, 0), nil
+			}
+		}
+	}
+	return time.Time{}, errors.New("the commit does not say when it was made")
+}
+
+// skipped are folders whose content is no part of what a project asks for.
+var skipped = map[string]bool{".git": true, "node_modules": true}
+
+func (a *App) sbomOfFolder(ctx context.Context, dir string, v *sbom.Inventory, d *sbom.Description) error {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	d.Name = orDefault(d.Name, filepath.Base(abs))
+	d.Created = time.Unix(0, 0)
+	if s := a.Getenv("SOURCE_DATE_EPOCH"); s != "" {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < 0 || n >= 1<<40 {
+			return fmt.Errorf("SOURCE_DATE_EPOCH is %.40q, not a number of seconds since 1970", s)
+		}
+		d.Created = time.Unix(n, 0)
+	}
+	root, err := os.OpenRoot(abs)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", dir, err)
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), ".", func(p string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return fmt.Errorf("read %s: %w", p, err)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case e.IsDir() && skipped[e.Name()]:
+			return fs.SkipDir
+		case e.IsDir() || !sbom.Wants(p):
+			return nil
+		case !e.Type().IsRegular():
+			return fmt.Errorf("%s is a link or a device, and what it leads to is not followed", sallyport.Path(p))
+		}
+		f, err := root.Open(p)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		content, err := io.ReadAll(io.LimitReader(f, sbom.MaxFileSize+1))
+		if err != nil {
+			return fmt.Errorf("read %s: %w", p, err)
+		}
+		return v.Add(p, content) // which refuses what is larger
+	})
+}

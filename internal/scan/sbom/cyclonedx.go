@@ -1,0 +1,169 @@
+package sbom
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CycloneDXType is the predicate type of an attestation whose predicate is what CycloneDX writes.
+const CycloneDXType = "https://cyclonedx.org/bom"
+
+type cdxBOM struct {
+	Format       string           `json:"bomFormat"`
+	Spec         string           `json:"specVersion"`
+	Serial       string           `json:"serialNumber"`
+	Version      int              `json:"version"`
+	Metadata     cdxMetadata      `json:"metadata"`
+	Components   []cdxComponent   `json:"components"`
+	Dependencies []cdxDependency  `json:"dependencies"`
+	Compositions []cdxComposition `json:"compositions"`
+}
+
+type cdxMetadata struct {
+	Timestamp string       `json:"timestamp"`
+	Tools     cdxTools     `json:"tools"`
+	Component cdxComponent `json:"component"`
+	// Lifecycles says from when the list is: before a build, since it is what lock files pin.
+	Lifecycles []cdxLifecycle `json:"lifecycles"`
+}
+
+type cdxTools struct {
+	Components []cdxComponent `json:"components"`
+}
+
+type cdxLifecycle struct {
+	Phase string `json:"phase"`
+}
+
+type cdxComponent struct {
+	Type       string        `json:"type"`
+	Ref        string        `json:"bom-ref,omitempty"`
+	Group      string        `json:"group,omitempty"`
+	Name       string        `json:"name"`
+	Version    string        `json:"version,omitempty"`
+	Hashes     []cdxHash     `json:"hashes,omitempty"`
+	Purl       string        `json:"purl,omitempty"`
+	Properties []cdxProperty `json:"properties,omitempty"`
+}
+
+type cdxHash struct {
+	Alg     string `json:"alg"`
+	Content string `json:"content"`
+}
+
+type cdxProperty struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type cdxDependency struct {
+	Ref       string   `json:"ref"`
+	DependsOn []string `json:"dependsOn"`
+}
+
+type cdxComposition struct {
+	Aggregate    string   `json:"aggregate"`
+	Assemblies   []string `json:"assemblies,omitempty"`
+	Dependencies []string `json:"dependencies,omitempty"`
+}
+
+// CycloneDX returns the bill as a CycloneDX 1.6 document in JSON. The graph holds what files say:
+// which packages the project asks for itself. Who else needs whom is marked unknown.
+func (v *Inventory) CycloneDX(d Description) ([]byte, error) {
+	const root = "project"
+	parts := v.Components()
+	bom := cdxBOM{
+		Format: "CycloneDX", Spec: "1.6", Version: 1, Serial: "urn:uuid:" + uuid(v.identity(d)),
+		Metadata: cdxMetadata{
+			Timestamp:  d.Created.UTC().Format(time.RFC3339),
+			Tools:      cdxTools{[]cdxComponent{{Type: "application", Group: "sallyport", Name: "sallyport", Version: orUnknown(d.Tool)}}},
+			Component:  cdxComponent{Type: "application", Ref: root, Name: d.Name, Version: d.Version},
+			Lifecycles: []cdxLifecycle{{"pre-build"}},
+		},
+		Components: make([]cdxComponent, 0, len(parts)),
+	}
+	if d.Digest != "" {
+		bom.Metadata.Component.Properties = []cdxProperty{{"sallyport:digest", d.Digest}}
+	}
+	direct := []string{}
+	for _, c := range parts {
+		out := cdxComponent{Type: "library", Ref: c.Purl, Name: c.Name, Version: c.Version, Purl: c.Purl}
+		if c.Ecosystem == "maven" {
+			out.Group, out.Name = cutGroup(c.Name, ":")
+		} else if c.Ecosystem == "npm" && strings.HasPrefix(c.Name, "@") {
+			out.Group, out.Name = cutGroup(c.Name, "/")
+		}
+		for _, h := range c.Hashes {
+			out.Hashes = append(out.Hashes, cdxHash{"SHA-" + strings.TrimPrefix(h.Algorithm, "SHA"), h.Hex})
+		}
+		out.Properties = append(out.Properties, cdxProperty{"sallyport:direct", strconv.FormatBool(c.Direct)}, cdxProperty{"sallyport:development", strconv.FormatBool(c.Dev)})
+		for _, p := range c.Paths {
+			out.Properties = append(out.Properties, cdxProperty{"sallyport:path", p})
+		}
+		bom.Components = append(bom.Components, out)
+		if c.Direct {
+			direct = append(direct, c.Purl)
+		}
+	}
+	bom.Dependencies = []cdxDependency{{root, direct}}
+	aggregate := "complete"
+	if !v.Complete() {
+		aggregate = "incomplete"
+	}
+	bom.Compositions = []cdxComposition{{Aggregate: aggregate, Assemblies: []string{root}}, {Aggregate: "unknown", Dependencies: []string{root}}}
+	return encode(bom)
+}
+
+func cutGroup(name, sep string) (group, rest string) {
+	if group, rest, ok := strings.Cut(name, sep); ok {
+		return group, rest
+	}
+	return "", name
+}
+
+// identity is a digest of all that a bill says, in hex: two bills of one identity are one.
+func (v *Inventory) identity(d Description) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q %d %q\n", d.Name, d.Version, d.Digest, d.Created.Unix(), d.Tool)
+	for _, f := range v.Files() {
+		fmt.Fprintf(h, "%q %s\n", f.Path, f.SHA256)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// uuid makes a UUID of version 8 (RFC 9562: what the digits are is its maker's affair) of an
+// identity.
+func uuid(identity string) string {
+	b := []byte(identity[:32])
+	b[12], b[16] = '8', '8'
+	return fmt.Sprintf("%s-%s-%s-%s-%s", b[:8], b[8:12], b[12:16], b[16:20], b[20:])
+}
+
+// comment says what was read, and what is missing.
+func (v *Inventory) comment(d Description) string {
+	var b strings.Builder
+	b.WriteString("What lock files pin")
+	if d.Digest != "" {
+		b.WriteString(" in " + d.Digest)
+	}
+	b.WriteString(".")
+	for _, f := range v.Files() {
+		if f.Open > 0 {
+			fmt.Fprintf(&b, " Incomplete: %s asks for %d that no lock file pins.", f.Path, f.Open)
+		}
+	}
+	return b.String()
+}
+
+func join(paths []string) string { return strings.Join(paths, ", ") }
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}

@@ -1,0 +1,223 @@
+// Package sbom makes a software bill of materials of what lock files pin.
+//
+// An [Inventory] is filled with the lock and manifest files of a project, one at a time and in any
+// order, and holds the packages that they name:
+//
+//   - every package that a lock file pins, once for each package URL, with the files that say so;
+//   - of a manifest that has no lock file of its ecosystem beside or above it, the packages that it
+//     names by one exact version. What it leaves open is counted in [File.Open]: such a bill is
+//     incomplete, and both formats say so.
+//
+// Lists of digests that name more than what is used (go.sum) add nothing. The readers are those
+// with which the merge gate tells what a change brings (package dep), so that a bill and a verdict
+// cannot disagree about a file. What no lock file says is not in the bill: licences, the content of
+// archives and images, what was compiled in.
+//
+// [Inventory.SPDX] writes SPDX 2.3 and [Inventory.CycloneDX] CycloneDX 1.6, as JSON. Both depend on
+// nothing but the inventory and the [Description]: no clock, no random identifier, no order of a
+// map. The same input gives the same bytes.
+//
+// Specifications: https://spdx.github.io/spdx-spec/v2.3/, https://cyclonedx.org/docs/1.6/json/,
+// https://github.com/package-url/purl-spec.
+package sbom
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/internal/scan/dep"
+)
+
+// Bounds of an inventory.
+const (
+	MaxFiles    = 20_000
+	MaxPackages = 1_000_000
+)
+
+// MaxFileSize is how large one file may be, in bytes.
+const MaxFileSize = dep.MaxSize
+
+// ErrTooMany is returned for a project beyond the bounds: a bill of a part of it would look whole.
+var ErrTooMany = errors.New("too many packages or files for one bill of materials")
+
+// A Description says what a bill is about, and who made it when.
+type Description struct {
+	Name    string // of the project; must not be empty
+	Version string // may be empty
+	Digest  string // "ALGORITHM:HEX" of what was read, such as a commit's; may be empty
+	Created time.Time
+	Tool    string // version of the program
+}
+
+// A File is a lock or manifest file that was read.
+type File struct {
+	Path     string `json:"path"` // with slashes, from the project's root
+	Format   string `json:"format"`
+	SHA256   string `json:"sha256"` // hex
+	Lock     bool   `json:"lock"`
+	Packages int    `json:"packages"` // that it adds to the bill, also if other files add them too
+	Open     int    `json:"open"`     // packages that it asks for without one exact version, and that nothing pins
+}
+
+// A Component is a package of the bill.
+type Component struct {
+	Purl      string   `json:"purl"`
+	Ecosystem string   `json:"ecosystem"` // the type of the package URL
+	Name      string   `json:"name"`      // as its ecosystem writes it
+	Version   string   `json:"version"`
+	Direct    bool     `json:"direct"` // a file says that the project asks for it itself
+	Dev       bool     `json:"dev"`    // every file that names it says that it is not needed at run time
+	Hashes    []Hash   `json:"hashes"` // of the archive, where a file states one
+	Paths     []string `json:"paths"`  // the files that name it
+}
+
+// A Hash is the digest of a package's archive.
+type Hash struct {
+	Algorithm string `json:"algorithm"` // as SPDX writes it: SHA1, SHA256, SHA384, SHA512
+	Hex       string `json:"hex"`
+}
+
+// An Inventory collects the files of one project. The zero Inventory is empty and ready. It is not
+// safe for concurrent use.
+type Inventory struct {
+	readings []reading
+	packages int
+	built    bool
+	files    []File
+	parts    []Component
+}
+
+type reading struct {
+	File
+	ecosystem string
+	packages  []dep.Package
+}
+
+// Wants reports whether a file by that path belongs into an inventory. Paths are relative, with
+// slashes.
+func Wants(p string) bool {
+	f := dep.FormatOf(strings.ToLower(p))
+	return f != nil && f.Readable() && !f.Sums
+}
+
+// Add reads one file. An error says why it could not be read, or is [ErrTooMany]; the inventory is
+// of no use after it.
+func (v *Inventory) Add(p string, content []byte) error {
+	f := dep.FormatOf(strings.ToLower(p))
+	if f == nil || f.Sums {
+		return nil
+	}
+	ps, err := f.Read(content)
+	if err != nil {
+		return fmt.Errorf("%s %w", p, err)
+	}
+	v.packages += len(ps)
+	if v.packages > MaxPackages || len(v.readings) == MaxFiles {
+		return ErrTooMany
+	}
+	sum := sha256.Sum256(content)
+	v.readings = append(v.readings, reading{
+		File:      File{Path: p, Format: f.Name, SHA256: hex.EncodeToString(sum[:]), Lock: f.Lock},
+		ecosystem: f.Ecosystem, packages: ps,
+	})
+	v.built = false
+	return nil
+}
+
+// Files returns the files, by path.
+func (v *Inventory) Files() []File {
+	v.build()
+	return v.files
+}
+
+// Components returns the packages, by package URL.
+func (v *Inventory) Components() []Component {
+	v.build()
+	return v.parts
+}
+
+// Complete reports whether every package that any file asks for is pinned.
+func (v *Inventory) Complete() bool {
+	for _, f := range v.Files() {
+		if f.Open > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (v *Inventory) build() {
+	if v.built {
+		return
+	}
+	v.built = true
+	slices.SortFunc(v.readings, func(a, b reading) int { return cmp.Compare(a.Path, b.Path) })
+	locked := map[[2]string]bool{} // by ecosystem and folder
+	for _, r := range v.readings {
+		if r.Lock {
+			locked[[2]string{r.ecosystem, path.Dir(r.Path)}] = true
+		}
+	}
+	pinned := func(r reading) bool {
+		for dir := path.Dir(r.Path); ; dir = path.Dir(dir) {
+			if locked[[2]string{r.ecosystem, dir}] {
+				return true
+			}
+			if dir == "." || dir == "/" {
+				return false
+			}
+		}
+	}
+	byPurl := map[string]*Component{}
+	v.files = nil
+	for _, r := range v.readings {
+		if !r.Lock && pinned(r) {
+			v.files = append(v.files, r.File)
+			continue
+		}
+		for i := range r.packages {
+			p := &r.packages[i]
+			purl := p.Purl()
+			switch {
+			case p.Version == dep.RegistryEntry, purl == "":
+			case !p.Exact:
+				r.Open++
+			default:
+				r.Packages++
+				add(byPurl, purl, r.Path, p)
+			}
+		}
+		v.files = append(v.files, r.File)
+	}
+	v.parts = v.parts[:0]
+	for _, c := range byPurl {
+		v.parts = append(v.parts, *c)
+	}
+	slices.SortFunc(v.parts, func(a, b Component) int { return cmp.Compare(a.Purl, b.Purl) })
+}
+
+func add(byPurl map[string]*Component, purl, file string, p *dep.Package) {
+	c := byPurl[purl]
+	if c == nil {
+		c = &Component{Purl: purl, Ecosystem: p.Ecosystem, Name: p.Name, Version: p.Version, Dev: true, Hashes: []Hash{}, Paths: []string{}}
+		byPurl[purl] = c
+	}
+	c.Direct = c.Direct || p.Direct
+	c.Dev = c.Dev && p.Dev
+	if n := len(c.Paths); n == 0 || c.Paths[n-1] != file { // files come in order
+		c.Paths = append(c.Paths, file)
+	}
+	for _, h := range hashes(p.Ecosystem, p.Hash) {
+		if !slices.Contains(c.Hashes, h) {
+			c.Hashes = append(c.Hashes, h)
+		}
+	}
+	slices.SortFunc(c.Hashes, func(a, b Hash) int { return cmp.Or(cmp.Compare(a.Algorithm, b.Algorithm), cmp.Compare(a.Hex, b.Hex)) })
+}
