@@ -280,7 +280,7 @@ func plain(n string) string {
 // alike holds characters that are read as others: digits, and letters of other alphabets that most
 // typefaces draw the same (Unicode Technical Standard 39 has them all).
 var alike = strings.NewReplacer("0", "o", "1", "l", "rn", "m", "vv", "w",
-	"а", "a", "е", "e", "о", "o", "р", "p", "с", "c", "х", "x", "у", "y", "і", "i", "ѕ", "s", "ј", "j", "ԁ", "d", "ո", "n", "ɡ", "g", "ı", "i",
-	"α", "a", "ο", "o", "ν", "v", "ρ", "p", "τ", "t", "κ", "k", "ι", "i", "ⅼ", "l", "ℓ", "l")
+	"\u0430", "a", "\u0435", "e", "\u043e", "o", "\u0440", "p", "\u0441", "c", "\u0445", "x", "\u0443", "y", "\u0456", "i", "\u0455", "s", "\u0458", "j", "\u0501", "d", "\u0578", "n", "\u0261", "g", "\u0131", "i",
+	"\u03b1", "a", "\u03bf", "o", "\u03bd", "v", "\u03c1", "p", "\u03c4", "t", "\u03ba", "k", "\u03b9", "i", "\u217c", "l", "\u2113", "l")
 
 func skeleton(n string) string { return alike.Replace(n) }

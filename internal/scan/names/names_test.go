@@ -24,7 +24,7 @@ func TestLookAlike(t *testing.T) {
 		{"npm", "l0dash", "lodash", Confusable},
 		{"npm", "1odash", "lodash", Confusable},
 		{"npm", "comrnander", "commander", Confusable},
-		{"npm", "lоdash", "lodash", Confusable}, // a Cyrillic letter
+		{"npm", "l\u043edash", "lodash", Confusable}, // a Cyrillic letter
 		{"npm", "lodahs", "lodash", Letter},
 		{"npm", "loadash", "lodash", Letter},
 		{"npm", "lodsh", "", ""}, // too short to be compared
