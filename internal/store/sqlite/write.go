@@ -135,7 +135,7 @@ func (t tx) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 }
 
 func (t tx) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	s, err := t.stmt(ctx, query)
+	s, err := t.stmt(ctx, query) //nolint:sqlclosecheck // it is closed with the connection
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (t tx) exec(ctx context.Context, query string, args ...any) (sql.Result, er
 
 // row is the row that a query finds. Its Scan fails with [sql.ErrNoRows] if there is none.
 func (t tx) row(ctx context.Context, query string, args ...any) scanner {
-	s, err := t.stmt(ctx, query)
+	s, err := t.stmt(ctx, query) //nolint:sqlclosecheck // it is closed with the connection
 	if err != nil {
 		return failed{err}
 	}
