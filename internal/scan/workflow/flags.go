@@ -51,11 +51,12 @@ var switchesOff = []switchOff{
 	{"all commands allowed", "ash", lazily(`(?i)--?allowed[-_]?tools["']?[\s=:,]+["']?(?:[^"'\n]*,\s*)?bash(?:\(\*\)|\(:\*\))?["'\s,]|"Bash\((?:\*|:\*)\)"`), false},
 }
 
-// switchWords holds the words of switchesOff, in their order.
+// switchWords holds the words of switchesOff, in their order, without the spaces that some begin
+// with: a backslash at the end of a line is one too.
 var switchWords = sync.OnceValue(func() *words.Set {
 	list := make([]string, len(switchesOff))
 	for i := range switchesOff {
-		list[i] = switchesOff[i].word
+		list[i] = strings.TrimSpace(switchesOff[i].word)
 	}
 	return words.New(list)
 })
@@ -69,7 +70,7 @@ func unguarded(kind Kind, text []byte) []Hit {
 	var out []Hit
 	done, line, counted := 0, 0, 0 // text up to done was looked at; line is that of counted
 	switchWords().Scan(text, func(word, end int) {
-		at := end - len(switchesOff[word].word)
+		at := end - switchWords().Len(word)
 		if at < done {
 			return
 		}

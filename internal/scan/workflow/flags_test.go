@@ -11,6 +11,7 @@ func FuzzUnguarded(f *testing.F) {
 	f.Add([]byte("a\n  run: claude \\\n    --dangerously" + "-skip-permissions \\\n  -p x\nb\n"))
 	f.Add([]byte("codex --yo" + "lo\r\ncodex \\ \n -a never\n\\\n\\"))
 	f.Add([]byte("# --yes" + "-always\nq chat \\\nchat \\\n -a"))
+	f.Add([]byte("gemini \\\n-" + "y\ncodex -a\\\nnever\n")) // the space is the joined line's
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for _, kind := range []Kind{GitHub, Script, AgentSetting, Prose, Source} {
 			var want []Hit
