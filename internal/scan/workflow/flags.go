@@ -2,7 +2,9 @@ package workflow
 
 import (
 	"bytes"
+	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -68,28 +70,48 @@ func unguarded(kind Kind, text []byte) []Hit {
 		return nil
 	}
 	var out []Hit
+	looked := map[int]bool{}       // by where the lines begin
 	done, line, counted := 0, 0, 0 // text up to done was looked at; line is that of counted
-	switchWords().Scan(text, func(word, end int) {
-		at := end - switchWords().Len(word)
-		if at < done {
-			return
+	look := func(from, to int) {
+		if !looked[from] {
+			looked[from] = true
+			line += bytes.Count(text[counted:from], []byte("\n"))
+			counted = from
+			out = unguardedBlock(out, kind, text[from:to], line)
 		}
-		var from int
-		from, done = joinedLines(text, at, done)
-		line += bytes.Count(text[counted:from], []byte("\n"))
-		counted = from
-		block := text[from:done]
-		for _, l := range logicalLines(string(block)) {
-			out = unguardedLine(out, kind, block, l, line)
+	}
+	switchWords().Scan(text, func(word, end int) {
+		if at := end - switchWords().Len(word); at >= done {
+			var from int
+			from, done = joinedLines(text, at, done)
+			look(from, done)
 		}
 	})
+	// A word may itself be cut in two by a backslash at the end of a line.
+	line, counted = 0, 0
+	for at := 0; at < len(text); {
+		n := bytes.IndexByte(text[at:], '\\')
+		if n < 0 {
+			break
+		}
+		from, to := joinedLines(text, at+n, at)
+		if bytes.IndexByte(text[from:to-1], '\n') >= 0 && switchWords().Contains([]byte(strings.Join(texts(joinLines(string(text[from:to]), "")), "\n"))) {
+			look(from, to)
+		}
+		at = to
+	}
+	slices.SortFunc(out, byPlace)
 	return out
 }
+
+func byPlace(a, b Hit) int { return cmp.Or(a.Line-b.Line, strings.Compare(a.Key, b.Key)) }
+
+// joins reports whether a line goes on with the next one.
+func joins(line []byte) bool { return bytes.HasSuffix(bytes.TrimRight(line, " \t\r"), []byte(`\`)) }
 
 // joinedLines returns the extent of the line that holds the byte at, with the lines that
 // backslashes join to it. It does not begin before least, which is the end of such an extent.
 func joinedLines(text []byte, at, least int) (from, to int) {
-	joins := func(line []byte) bool { return bytes.HasSuffix(bytes.TrimRight(line, " \t\r"), []byte(`\`)) }
 	from = bytes.LastIndexByte(text[:at], '\n') + 1
 	for from > least {
 		before := bytes.LastIndexByte(text[:from-1], '\n') + 1
@@ -111,38 +133,69 @@ func joinedLines(text []byte, at, least int) (from, to int) {
 	return from, to
 }
 
-// unguardedLine adds to out what one line of a block of text switches off. The block begins at
-// line first, from 0.
-func unguardedLine(out []Hit, kind Kind, block []byte, l logicalLine, first int) []Hit {
-	for i := range switchesOff {
-		s := &switchesOff[i]
-		if len(out) >= maxHits || !strings.Contains(l.text, s.word) || !s.expr().MatchString(l.text) {
-			continue
+// unguardedBlock adds to out what some whole lines of a text switch off. The first of them is line
+// first, from 0. What a backslash joins is read as one line with a space where it was, as one without,
+// since a shell puts nothing there, and line by line, since no comment goes on.
+func unguardedBlock(out []Hit, kind Kind, block []byte, first int) []Hit {
+	ls := logicalLines(string(block))
+	if bytes.IndexByte(block, '\\') >= 0 {
+		ls = append(ls, joinLines(string(block), "")...)
+		for i, l := range strings.Split(string(block), "\n") {
+			ls = append(ls, logicalLine{l, i})
 		}
-		severity := unguardedSeverity(kind, l.text, s)
-		if severity == "" {
-			continue
+	}
+	type place struct {
+		line int
+		key  string
+	}
+	at := map[place]int{} // in out
+	physical := bytes.Split(block, []byte("\n"))
+	for _, l := range ls {
+		for i := range switchesOff {
+			s := &switchesOff[i]
+			if len(out) >= maxHits || !strings.Contains(l.text, strings.TrimSpace(s.word)) || !s.expr().MatchString(l.text) {
+				continue
+			}
+			severity := unguardedSeverity(kind, l.text, s)
+			if severity == "" {
+				continue
+			}
+			p := place{first + l.at + 1 + continued(physical, l, strings.TrimSpace(s.word)), s.name}
+			if n, ok := at[p]; ok {
+				if severity.Rank() > out[n].Severity.Rank() {
+					out[n].Severity = severity
+				}
+				continue
+			}
+			at[p] = len(out)
+			out = append(out, Hit{
+				Rule: "agent-unguarded", Severity: severity, Line: p.line, Key: s.name,
+				Text: "an agent is started or set up so that it asks nobody before it acts (" + s.name + ")",
+			})
 		}
-		out = append(out, Hit{
-			Rule: "agent-unguarded", Severity: severity, Line: first + l.at + 1 + continued(block, l, s.word), Key: s.name,
-			Text: "an agent is started or set up so that it asks nobody before it acts (" + s.name + ")",
-		})
 	}
 	return out
 }
 
 // continued returns how many lines after the first of l the word stands.
-func continued(text []byte, l logicalLine, word string) int {
-	lines := bytes.Split(text, []byte("\n"))
+func continued(lines [][]byte, l logicalLine, word string) int {
 	for i := l.at; i < len(lines); i++ {
 		if bytes.Contains(lines[i], []byte(word)) {
 			return i - l.at
 		}
-		if !bytes.HasSuffix(bytes.TrimRight(lines[i], " \t\r"), []byte(`\`)) {
+		if !joins(lines[i]) {
 			break
 		}
 	}
 	return 0
+}
+
+func texts(ls []logicalLine) []string {
+	out := make([]string, len(ls))
+	for i, l := range ls {
+		out[i] = l.text
+	}
+	return out
 }
 
 // remark reports whether a line of program text seems to be a comment. It may be code all the

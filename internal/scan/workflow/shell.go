@@ -35,7 +35,10 @@ type logicalLine struct {
 	at   int
 }
 
-func logicalLines(script string) []logicalLine {
+func logicalLines(script string) []logicalLine { return joinLines(script, " ") }
+
+// joinLines puts glue where a backslash at the end of a line was.
+func joinLines(script, glue string) []logicalLine {
 	var out []logicalLine
 	var cur strings.Builder
 	at := 0
@@ -45,7 +48,7 @@ func logicalLines(script string) []logicalLine {
 		}
 		t := strings.TrimRight(l, " \t\r")
 		if joined, ok := strings.CutSuffix(t, `\`); ok && cur.Len() < 1<<16 {
-			cur.WriteString(joined + " ")
+			cur.WriteString(joined + glue)
 			continue
 		}
 		cur.WriteString(l)
