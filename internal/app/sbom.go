@@ -111,12 +111,16 @@ func (a *App) sbomOfCommit(ctx context.Context, o Options, rev string, v *sbom.I
 	})
 }
 
+// lastSecond is the last of the year 9999, in seconds since 1970: both formats write years of four
+// digits.
+const lastSecond = 253402300799
+
 // committed is when a commit says that it was made.
 func committed(raw []byte) (time.Time, error) {
 	head, _, _ := bytes.Cut(raw, []byte("\n\n"))
 	for line := range bytes.Lines(head) {
 		if f := strings.Fields(string(line)); len(f) >= 3 && f[0] == "committer" {
-			if n, err := strconv.ParseInt(f[len(f)-2], 10, 64); err == nil && n >= 0 && n < 1<<40 {
+			if n, err := strconv.ParseInt(f[len(f)-2], 10, 64); err == nil && n >= 0 && n <= lastSecond {
 				return time.Unix(n, 0), nil
 			}
 		}
@@ -136,7 +140,7 @@ func (a *App) sbomOfFolder(ctx context.Context, dir string, v *sbom.Inventory, d
 	d.Created = time.Unix(0, 0)
 	if s := a.Getenv("SOURCE_DATE_EPOCH"); s != "" {
 		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || n < 0 || n >= 1<<40 {
+		if err != nil || n < 0 || n > lastSecond {
 			return fmt.Errorf("SOURCE_DATE_EPOCH is %.40q, not a number of seconds since 1970", s)
 		}
 		d.Created = time.Unix(n, 0)

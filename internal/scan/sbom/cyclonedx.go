@@ -155,6 +155,9 @@ func (v *Inventory) comment(d Description) string {
 		if f.Open > 0 {
 			fmt.Fprintf(&b, " Incomplete: %s asks for %d that no lock file pins.", f.Path, f.Open)
 		}
+		if f.Unread {
+			fmt.Fprintf(&b, " Incomplete: nothing here reads %s.", f.Path)
+		}
 	}
 	return b.String()
 }

@@ -5,8 +5,12 @@
 //
 //   - every package that a lock file pins, once for each package URL, with the files that say so;
 //   - of a manifest that has no lock file of its ecosystem beside or above it, the packages that it
-//     names by one exact version. What it leaves open is counted in [File.Open]: such a bill is
-//     incomplete, and both formats say so.
+//     names by one exact version. What it leaves open is counted in [File.Open].
+//
+// A bill is complete if every file was read and every package that a file asks for is pinned. A
+// manifest below a lock file counts as pinned by it only if the lock file, or another one, holds each
+// package that it names; what it names beside that is open, and so is a lock file of a format that
+// nothing here reads ([File.Unread]). Both formats say so of a bill that is not complete.
 //
 // Lists of digests that name more than what is used (go.sum) add nothing. The readers are those
 // with which the merge gate tells what a change brings (package dep), so that a bill and a verdict
@@ -63,7 +67,8 @@ type File struct {
 	SHA256   string `json:"sha256"` // hex
 	Lock     bool   `json:"lock"`
 	Packages int    `json:"packages"` // that it adds to the bill, also if other files add them too
-	Open     int    `json:"open"`     // packages that it asks for without one exact version, and that nothing pins
+	Open     int    `json:"open"`     // packages that it asks for, and that nothing pins
+	Unread   bool   `json:"unread"`   // nothing here reads its format: what it pins is not in the bill
 }
 
 // A Component is a package of the bill.
@@ -104,7 +109,7 @@ type reading struct {
 // slashes.
 func Wants(p string) bool {
 	f := dep.FormatOf(strings.ToLower(p))
-	return f != nil && f.Readable() && !f.Sums
+	return f != nil && !f.Sums
 }
 
 // Add reads one file. An error says why it could not be read, or is [ErrTooMany]; the inventory is
@@ -114,9 +119,12 @@ func (v *Inventory) Add(p string, content []byte) error {
 	if f == nil || f.Sums {
 		return nil
 	}
-	ps, err := f.Read(content)
-	if err != nil {
-		return fmt.Errorf("%s %w", p, err)
+	var ps []dep.Package
+	if f.Readable() {
+		var err error
+		if ps, err = f.Read(content); err != nil {
+			return fmt.Errorf("%s %w", p, err)
+		}
 	}
 	v.packages += len(ps)
 	if v.packages > MaxPackages || len(v.readings) == MaxFiles {
@@ -124,7 +132,7 @@ func (v *Inventory) Add(p string, content []byte) error {
 	}
 	sum := sha256.Sum256(content)
 	v.readings = append(v.readings, reading{
-		File:      File{Path: p, Format: f.Name, SHA256: hex.EncodeToString(sum[:]), Lock: f.Lock},
+		File:      File{Path: p, Format: f.Name, SHA256: hex.EncodeToString(sum[:]), Lock: f.Lock, Unread: !f.Readable()},
 		ecosystem: f.Ecosystem, packages: ps,
 	})
 	v.built = false
@@ -146,7 +154,7 @@ func (v *Inventory) Components() []Component {
 // Complete reports whether every package that any file asks for is pinned.
 func (v *Inventory) Complete() bool {
 	for _, f := range v.Files() {
-		if f.Open > 0 {
+		if f.Open > 0 || f.Unread {
 			return false
 		}
 	}
@@ -175,10 +183,24 @@ func (v *Inventory) build() {
 			}
 		}
 	}
+	held := map[string]bool{} // by package URL without a version: what any lock file pins
+	for _, r := range v.readings {
+		if r.Lock {
+			for i := range r.packages {
+				held[unversioned(&r.packages[i])] = true
+			}
+		}
+	}
 	byPurl := map[string]*Component{}
 	v.files = nil
 	for _, r := range v.readings {
 		if !r.Lock && pinned(r) {
+			for i := range r.packages {
+				p := &r.packages[i]
+				if p.Version != dep.RegistryEntry && p.Registry != "file" && !held[unversioned(p)] {
+					r.Open++
+				}
+			}
 			v.files = append(v.files, r.File)
 			continue
 		}
@@ -201,6 +223,13 @@ func (v *Inventory) build() {
 		v.parts = append(v.parts, *c)
 	}
 	slices.SortFunc(v.parts, func(a, b Component) int { return cmp.Compare(a.Purl, b.Purl) })
+}
+
+// unversioned is a package's URL without its version, in lower case.
+func unversioned(p *dep.Package) string {
+	q := *p
+	q.Exact = false
+	return strings.ToLower(q.Purl())
 }
 
 func add(byPurl map[string]*Component, purl, file string, p *dep.Package) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -86,6 +87,33 @@ func TestInventory(t *testing.T) {
 	whole := inventory(t, map[string]string{"package-lock.json": project["package-lock.json"]}, nil)
 	if !whole.Complete() {
 		t.Error("a lock file is all there is, and the bill says that something is missing")
+	}
+}
+
+// What would make a bill look whole that is not: a lock file above a manifest that it does not hold,
+// and a lock file that nothing reads.
+func TestIncomplete(t *testing.T) {
+	lock := map[string]string{"package-lock.json": project["package-lock.json"]}
+	for name, tt := range map[string]struct {
+		path, content string
+		complete      bool
+	}{
+		"a manifest that the lock file holds":   {"web/package.json", `{"dependencies":{"left-pad":"1.3.0"}}`, true},
+		"one with a package that it does not":   {"web/package.json", `{"dependencies":{"left-pad":"1.3.0","evil":"1.0.0"}}`, false},
+		"one with a folder for a package":       {"web/package.json", `{"dependencies":{"mine":"file:../mine"}}`, true},
+		"a lock file that nothing reads":        {"ios/Podfile.lock", "PODS:\n", false},
+		"a manifest of another ecosystem, bare": {"tool/requirements.txt", "requests==2.32.3\n", true},
+	} {
+		files := maps.Clone(lock)
+		files[tt.path] = tt.content
+		v := inventory(t, files, nil)
+		if !Wants(tt.path) || v.Complete() != tt.complete {
+			t.Errorf("%s: complete is %v: %+v", name, v.Complete(), v.Files())
+		}
+		b, err := v.SPDX(made)
+		if err != nil || strings.Contains(string(b), "Incomplete") == tt.complete {
+			t.Errorf("%s: the comment says otherwise: %v", name, err)
+		}
 	}
 }
 

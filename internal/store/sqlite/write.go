@@ -73,7 +73,12 @@ func (w *writer) transact(ctx context.Context, f func(tx) error) (err error) {
 	if err := f(t); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, `COMMIT`); err != nil {
+	// Once it is asked for, the commit is waited for: a caller who goes away meanwhile must not be
+	// told that nothing was written when it was.
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := t.exec(context.WithoutCancel(ctx), `COMMIT`); err != nil {
 		return err
 	}
 	done = true
