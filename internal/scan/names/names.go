@@ -4,8 +4,8 @@
 // A [List] holds the well-known names of each ecosystem. A name that is on it is itself. One that
 // is not looks like an entry if, in the ecosystem's normal form,
 //
-//   - it is spelt with other characters that look alike: 0 for o, 1 for l, rn for m, and the
-//     letters of other alphabets ([Confusable]);
+//   - it is spelt with other characters that look alike: 0 for o, 1 and a capital I for l, rn for m,
+//     the letters of other alphabets, and characters that print nothing ([Confusable]);
 //   - it differs only in hyphens, dots and underscores, or in whether there are any ([Separator]);
 //   - it is one letter away: another, one more, one less, or two neighbours swapped ([Letter]).
 //     Names of fewer than six letters are not compared so: too many honest ones are that close;
@@ -136,21 +136,35 @@ func plausible(n string) bool {
 	})
 }
 
+// visible is a name without what is no part of its look: spaces, and characters that print nothing.
+func visible(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || !unicode.IsPrint(r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, name)
+}
+
 // LookAlike returns the entry that name could be taken for, and how. Both are empty if there is none,
 // or if name is on the list.
 func (l *List) LookAlike(ecosystem, name string) (entry, how string) {
 	once := l.once[ecosystem]
-	if once == nil || !plausible(name) {
+	if once == nil || len(name) > maxName {
 		return "", ""
 	}
 	x := l.index[ecosystem]
 	once.Do(func() { x.fill(ecosystem, l.names[ecosystem]) })
-	n := normal(ecosystem, name)
-	if x.known[n] {
+	seen := visible(name)
+	n := normal(ecosystem, seen)
+	switch {
+	case n == "", x.known[n] && seen == name:
 		return "", ""
+	case x.known[n]: // but for what nobody sees
+		return n, Confusable
 	}
 	for _, try := range []struct{ entry, how string }{
-		{x.skeleton[skeleton(n)], Confusable}, {x.plain[plain(n)], Separator}, {x.scoped[n], Scope}, {x.near(n), Letter},
+		{x.skeleton[skeleton(n)], Confusable}, {x.skeleton[skeleton(normal(ecosystem, strings.ReplaceAll(seen, "I", "l")))], Confusable}, {x.plain[plain(n)], Separator}, {x.scoped[n], Scope}, {x.near(n), Letter},
 	} {
 		if try.entry != "" && (owner(n) == "" || owner(n) != owner(try.entry)) {
 			return try.entry, try.how
@@ -244,7 +258,7 @@ func oneApart(a, b string) bool {
 // owner is the part of a name that is somebody's: an npm scope, a vendor, a Maven group, where a Go
 // module lies. Names of one owner are not taken for each other by accident of a stranger.
 func owner(n string) string {
-	if i := strings.LastIndexAny(n, "/:"); i >= 0 {
+	if i := strings.LastIndexAny(n, "/:"); i >= 0 && n[:i] != "gopkg.in" { // where anybody has a name
 		return n[:i]
 	}
 	return ""

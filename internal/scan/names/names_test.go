@@ -12,7 +12,7 @@ func TestLookAlike(t *testing.T) {
 	list, err := Parse([]byte(`{
 		"npm": ["cross-env", "lodash", "react", "@types/node", "ms", "electron", "commander", "@acme/client-s3"],
 		"pypi": ["python-dateutil", "requests", "Flask_Login", "urllib3"],
-		"golang": ["github.com/stretchr/testify"],
+		"golang": ["github.com/stretchr/testify", "gopkg.in/yaml.v3"],
 		"maven": ["com.google.guava:guava"]}`))
 	if err != nil {
 		t.Fatal(err)
@@ -25,6 +25,9 @@ func TestLookAlike(t *testing.T) {
 		{"npm", "1odash", "lodash", Confusable},
 		{"npm", "comrnander", "commander", Confusable},
 		{"npm", "l\u043edash", "lodash", Confusable}, // a Cyrillic letter
+		{"npm", "Iodash", "lodash", Confusable},      // a capital I
+		{"npm", "lo\u200bdash", "lodash", Confusable},
+		{"golang", "gopkg.in/yamll.v3", "gopkg.in/yaml.v3", Letter},
 		{"npm", "lodahs", "lodash", Letter},
 		{"npm", "loadash", "lodash", Letter},
 		{"npm", "lodsh", "", ""}, // too short to be compared
@@ -103,7 +106,7 @@ func FuzzParse(f *testing.F) {
 		if (entry == "") != (how == "") {
 			t.Fatalf("%q %q", entry, how)
 		}
-		if !plausible(name) {
+		if !plausible(name) || name != visible(name) {
 			return
 		}
 		n := normal(ecosystem, name)
