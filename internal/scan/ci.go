@@ -27,8 +27,12 @@ func (s *Scanner) ciIn(ctx context.Context, f *sallyport.File, before sallyport.
 	}
 	hits, err := ci.Scan(kind, plainText(text))
 	if err != nil {
+		what := "the file"
+		if definition {
+			what = "the CI definition"
+		}
 		return []sallyport.Finding{finding(sallyport.FindingUnscanned, "ci-definition", sallyport.High, f.Path, 0,
-			"the CI definition could not be read, and so was not scanned: "+sallyport.Path(err.Error()).String(), f.NewBlob)}, true
+			what+" could not be read, and so was not scanned: "+sallyport.Path(err.Error()).String(), f.NewBlob)}, true
 	}
 	final = true
 	if len(hits) > 0 && hasBlob(f.OldBlob) && f.OldMode != modeSubmodule && f.OldMode != modeSymlink {

@@ -95,7 +95,7 @@ func unguarded(kind Kind, text []byte) []Hit {
 			break
 		}
 		from, to := joinedLines(text, at+n, at)
-		if bytes.IndexByte(text[from:to-1], '\n') >= 0 && switchWords().Contains([]byte(strings.Join(texts(joinLines(string(text[from:to]), "")), "\n"))) {
+		if bytes.IndexByte(text[from:to-1], '\n') >= 0 && switchWords().Contains([]byte(strings.Join(texts(joinLines(string(text[from:to]), "", to-from)), "\n"))) {
 			look(from, to)
 		}
 		at = to
@@ -137,9 +137,9 @@ func joinedLines(text []byte, at, least int) (from, to int) {
 // first, from 0. What a backslash joins is read as one line with a space where it was, as one without,
 // since a shell puts nothing there, and line by line, since no comment goes on.
 func unguardedBlock(out []Hit, kind Kind, block []byte, first int) []Hit {
-	ls := logicalLines(string(block))
+	ls := joinLines(string(block), " ", len(block))
 	if bytes.IndexByte(block, '\\') >= 0 {
-		ls = append(ls, joinLines(string(block), "")...)
+		ls = append(ls, joinLines(string(block), "", len(block))...)
 		for i, l := range strings.Split(string(block), "\n") {
 			ls = append(ls, logicalLine{l, i})
 		}

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -48,5 +49,23 @@ func TestUnguardedSplit(t *testing.T) {
 		if got := unguarded(Script, []byte(text)); len(got) != 0 {
 			t.Errorf("%q: %+v", text, got)
 		}
+	}
+}
+
+// Findings that matter little cannot push out one that matters: a file that gives too many is not
+// taken for read.
+func TestTooMany(t *testing.T) {
+	flag := "--dangerously" + "-skip-permissions"
+	text := strings.Repeat("// "+flag+"\n", maxHits) + "run(\"claude " + flag + "\")\n"
+	if hits, err := Scan(Source, []byte(text)); err == nil {
+		t.Errorf("%d hits and no error", len(hits))
+	}
+	if hits, err := Scan(Source, []byte("// "+flag+"\n")); err != nil || len(hits) != 1 {
+		t.Errorf("the twin: %d hits, %v", len(hits), err)
+	}
+	// However long a line is that backslashes join, what it ends in is read.
+	long := "claude " + strings.Repeat("x \\\n", 1<<15) + "--dangerously" + "-\\\nskip-permissions\n"
+	if hits, err := Scan(Script, []byte(long)); err != nil || len(hits) != 1 {
+		t.Errorf("at the end of a long line: %d hits, %v", len(hits), err)
 	}
 }

@@ -35,10 +35,11 @@ type logicalLine struct {
 	at   int
 }
 
-func logicalLines(script string) []logicalLine { return joinLines(script, " ") }
+func logicalLines(script string) []logicalLine { return joinLines(script, " ", 1<<16) }
 
-// joinLines puts glue where a backslash at the end of a line was.
-func joinLines(script, glue string) []logicalLine {
+// joinLines puts glue where a backslash at the end of a line was. A line that has most bytes already
+// is joined to no more.
+func joinLines(script, glue string, most int) []logicalLine {
 	var out []logicalLine
 	var cur strings.Builder
 	at := 0
@@ -47,7 +48,7 @@ func joinLines(script, glue string) []logicalLine {
 			at = i
 		}
 		t := strings.TrimRight(l, " \t\r")
-		if joined, ok := strings.CutSuffix(t, `\`); ok && cur.Len() < 1<<16 {
+		if joined, ok := strings.CutSuffix(t, `\`); ok && cur.Len() < most {
 			cur.WriteString(joined + glue)
 			continue
 		}

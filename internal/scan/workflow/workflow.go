@@ -106,8 +106,8 @@ type Hit struct {
 	Key      string // tells it from other hits of the rule; the same when it moves to another line
 }
 
-// Scan reads one file of the given kind. The error says why a definition could not be read; it
-// is nil for a [MaybeGitLab] that does not look like one. The rules run over every document of a
+// Scan reads one file of the given kind. The error says why it could not be read whole; it
+// is nil for a [MaybeGitLab] that does not look like a definition. The rules run over every document of a
 // file: which of them a forge takes is its own affair.
 func Scan(kind Kind, text []byte) ([]Hit, error) {
 	var hits []Hit
@@ -140,6 +140,9 @@ func Scan(kind Kind, text []byte) ([]Hit, error) {
 		}
 	}
 	hits = append(hits, unguarded(kind, text)...)
+	if len(hits) >= maxHits {
+		return nil, fmt.Errorf("it gives %d findings or more, behind which others could hide", maxHits)
+	}
 	slices.SortStableFunc(hits, func(a, b Hit) int {
 		return cmp.Or(a.Line-b.Line, strings.Compare(a.Rule, b.Rule))
 	})
