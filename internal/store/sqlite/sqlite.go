@@ -56,7 +56,7 @@ const busyTimeout = 10 * time.Second
 // A DB is an open store.
 type DB struct {
 	sql    *sql.DB
-	writer writer
+	writer *writer
 }
 
 // Open opens the store at path, creates it (mode 0600) if there is none, and brings its schema up
@@ -81,7 +81,7 @@ func open(ctx context.Context, path string) (*DB, error) {
 		h.Close()
 		return nil, err
 	}
-	return &DB{sql: h}, nil
+	return &DB{sql: h, writer: newWriter()}, nil
 }
 
 // Close releases the file.

@@ -6,25 +6,24 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"sync"
 )
 
 // A writer is the one connection on which a DB writes. SQLite has one writer at a time anyway; a
 // connection of its own lets statements be compiled once, which is a third of what a small
 // transaction costs beside its sync.
 //
-// The zero writer is ready. It is safe for concurrent use: writers take turns.
+// It is safe for concurrent use: writers take turns.
 type writer struct {
-	turn  chan struct{} // holds a token while somebody writes
-	once  sync.Once
-	conn  *sql.Conn            // nil until somebody writes, and after a connection was given up
-	stmts map[string]*sql.Stmt // of conn, by text
+	turn   chan struct{}        // holds a token while somebody writes, who alone uses the rest
+	conn   *sql.Conn            // nil until somebody writes, and after a connection was given up
+	stmts  map[string]*sql.Stmt // of conn, by text
+	closed bool                 // the store was, and nobody writes any more
 }
+
+func newWriter() *writer { return &writer{turn: make(chan struct{}, 1)} }
 
 // A tx is an open transaction of the writer. It ends with the function that got it.
 type tx struct{ w *writer }
-
-func (w *writer) begin() { w.once.Do(func() { w.turn = make(chan struct{}, 1) }) }
 
 // write runs f in a transaction that holds the write lock from its beginning, and commits it. If
 // f fails, or the commit does, nothing was written.
@@ -38,14 +37,16 @@ func (db *DB) writeOne(ctx context.Context, f func(tx) error) error {
 }
 
 func (db *DB) inTurn(ctx context.Context, f func(*writer) error) error {
-	w := &db.writer
-	w.begin()
+	w := db.writer
 	select {
 	case w.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { <-w.turn }()
+	if w.closed {
+		return sql.ErrConnDone
+	}
 	if w.conn == nil {
 		conn, err := db.sql.Conn(ctx)
 		if err != nil {
@@ -99,10 +100,10 @@ func (w *writer) rollback() {
 
 // endWriting waits for whoever writes and closes the writer's connection.
 func (db *DB) endWriting() error {
-	w := &db.writer
-	w.begin()
+	w := db.writer
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
+	w.closed = true
 	return w.close()
 }
 

@@ -58,6 +58,23 @@ func TestCancelledWrites(t *testing.T) {
 	t.Logf("%d of 241 were written", len(list))
 }
 
+// Nobody writes after Close, and Close waits for who does.
+func TestWriteAfterClose(t *testing.T) {
+	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
+	if _, err := db.AddEntry(t.Context(), "revocation", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.AddEntry(t.Context(), "revocation", []byte("y")); err == nil {
+		t.Error("it was written after Close")
+	}
+	if err := db.Close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+}
+
 // A transaction whose function panics is rolled back, and the next one has a connection.
 func TestPanicInTransaction(t *testing.T) {
 	db := openAt(t, filepath.Join(t.TempDir(), "state.db"))
