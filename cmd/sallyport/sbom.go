@@ -93,7 +93,7 @@ func textSBOM(w io.Writer, bill *app.SBOM) error {
 	for _, f := range bill.Files {
 		switch {
 		case f.Unread:
-			fmt.Fprintf(w, "incomplete: nothing here reads %s\n", sallyport.Path(f.Path))
+			fmt.Fprintf(w, "incomplete: nothing here reads %s (%s)\n", sallyport.Path(f.Path), sallyport.Path(f.Format))
 		case f.Open > 0:
 			fmt.Fprintf(w, "incomplete: %s asks for %d that no lock file pins\n", sallyport.Path(f.Path), f.Open)
 		case f.Packages > 0:

@@ -68,7 +68,7 @@ func (w *workspace) rootAtHead(ctx context.Context) (sallyport.Digest, int) {
 	if err != nil {
 		return "", 0 // no commit yet
 	}
-	b, err := w.repo.File(ctx, head, policy.RootPath, 1<<20)
+	b, err := w.repo.File(ctx, head, policy.RootPath, policy.MaxRoot)
 	if err != nil {
 		return "", 0
 	}

@@ -96,9 +96,11 @@ func (a *App) sbomOfCommit(ctx context.Context, o Options, rev string, v *sbom.I
 	var paths, oids []string
 	for _, e := range entries {
 		switch {
+		case e.IsSubmodule():
+			v.Omit(e.Path, "submodule")
 		case !sbom.Wants(e.Path):
 		case !e.IsFile():
-			return fmt.Errorf("%s is a link or a submodule, and what it leads to is not followed", sallyport.Path(e.Path))
+			return fmt.Errorf("%s is a link, and what it leads to is not followed", sallyport.Path(e.Path))
 		default:
 			paths, oids = append(paths, e.Path), append(oids, e.OID)
 		}

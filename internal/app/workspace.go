@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/sallyport-dev/sallyport/internal/scan/names"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/policy"
+	"github.com/sallyport-dev/sallyport/internal/scan/names"
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
 	"github.com/sallyport-dev/sallyport/internal/tlog/remote"
 )

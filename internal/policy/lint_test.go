@@ -69,6 +69,7 @@ func TestLint(t *testing.T) {
 		{name: "a set made for each member", rego: deny(seven, "not h", "not g") + "h if t.a\ng if data.sallyport.merge.t[\"b\"]\nt contains f.path if some f in input.change.files\n",
 			twin: deny(seven, "not h", "not g") + "h if \"a\" in t\ng if \"b\" in t\nt contains f.path if some f in input.change.files\n",
 			want: []string{`8 walks-again g asks t for "b", and h (m.rego:7) for another key: input.change.files is walked for each of them; let a complete rule hold the table (all_t := t) and ask that`}},
+		{name: "rules of one name with a key are no questions", rego: deny(seven, "not t.c") + "t[f.path] := f.added if some f in input.change.files\nt.a := 1\nt.b := 1\n", want: nil},
 		{name: "a comment without a why", rego: deny(seven) + "# lint:allow walks-again\n", twin: deny(seven) + "# lint allows\n",
 			want: []string{"5 lint-comment the comment does not say what it allows and why: # lint:allow KIND: why"}},
 		{name: "claims open", rego: deny(seven, `not input.claims.branch == "hotfix"`), twin: deny(seven, `not input.mode == "hotfix"`),

@@ -113,6 +113,9 @@ func (l *linter) lookups() {
 		for _, r := range m.Rules {
 			at := r.Head.Ref().String()
 			ast.WalkRefs(r, func(ref ast.Ref) bool {
+				if ref.Equal(r.Head.Ref()) {
+					return false // it says what the rule is called, and asks nothing
+				}
 				path, key := l.lookup(m, ref)
 				if key == nil || slices.Contains(l.tables[path].rules, r) {
 					return false

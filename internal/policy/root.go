@@ -34,11 +34,13 @@ var (
 	ErrGoverned    = errors.New("governed files are malformed")
 )
 
+// MaxRoot is how large a root.json may be, in bytes.
+const MaxRoot = 1 << 20
+
 // Limits of governed files.
 const (
 	maxGovernedFiles = 2000
 	maxGovernedBytes = 16 << 20
-	maxRootBytes     = 1 << 20
 	maxRootKeys      = 100
 	maxRootVersion   = 1 << 20
 )
@@ -145,7 +147,7 @@ func InitRoot(files map[string][]byte, o RootOptions) ([]byte, error) {
 // ParseRoot decodes and validates root.json.
 func ParseRoot(b []byte) (Root, error) {
 	var r Root
-	if err := strict.JSON(b, maxRootBytes, &r); err != nil {
+	if err := strict.JSON(b, MaxRoot, &r); err != nil {
 		return Root{}, fmt.Errorf("parse %s: %w", RootPath, err)
 	}
 	if err := r.validate(); err != nil {

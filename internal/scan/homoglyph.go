@@ -5,43 +5,15 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/confusable"
 )
 
 // RuleHomoglyph is the rule of names that look like other names.
 const RuleHomoglyph = "homoglyph"
-
-// A lookalike is a letter that looks like one of ASCII.
-type lookalike struct {
-	as     byte
-	script string
-	common bool
-}
-
-var lookalikes = sync.OnceValue(func() map[rune]lookalike {
-	m := map[rune]lookalike{}
-	for _, a := range alphabets {
-		for word := range strings.FieldsSeq(a.looks) {
-			for _, r := range word[1:] {
-				m[r] = lookalike{word[0], a.name, a.common}
-			}
-		}
-	}
-	// Letters of formulas: thirteen alphabets of 52 letters, one after the other.
-	for r := rune(0x1d400); r <= 0x1d6a3; r++ {
-		n := (r - 0x1d400) % 52
-		as := byte('A' + n)
-		if n >= 26 {
-			as = byte('a' + n - 26)
-		}
-		m[r] = lookalike{as, "mathematical", true}
-	}
-	return m
-})
 
 // proseExts are files of text for people, in which scripts mix and letters are mistyped.
 var proseExts = map[string]bool{
@@ -59,7 +31,7 @@ type disguise struct {
 
 // disguised finds names in spans of text that would be read as plain ASCII and are not:
 //
-//   - those that mix ASCII letters with letters of one of the scripts of [alphabets] that have no
+//   - those that mix ASCII letters with letters of one of the scripts of package confusable that have no
 //     business beside them (Cyrillic, Armenian, Cherokee …), if each of these looks like an ASCII
 //     one: a word such as "SQL-запрос" or "GETом" has letters that look like none, and reads as
 //     what it is;
@@ -70,7 +42,7 @@ type disguise struct {
 // formulas stand, and names of the second sort that nothing else in the file resembles.
 func disguised(text []byte, spans []span) []disguise {
 	var out []disguise
-	table := lookalikes()
+	table := confusable.Letters()
 	var names map[string]bool // of ASCII, in the form of skeleton; built when first asked
 	for _, s := range spans {
 		for i := s.start; i < s.end; {
@@ -143,7 +115,7 @@ func look(name []byte) (d disguise, mixed, common, ok bool) {
 	if len(name) > 256 {
 		return disguise{}, false, false, false
 	}
-	table := lookalikes()
+	table := confusable.Letters()
 	var b strings.Builder
 	common = true
 	letters := 0
@@ -160,11 +132,11 @@ func look(name []byte) (d disguise, mixed, common, ok bool) {
 		if !known {
 			return disguise{}, false, false, false
 		}
-		if d.script == "" || common && !l.common {
-			d.script, d.rune = l.script, r
+		if d.script == "" || common && !l.Common {
+			d.script, d.rune = l.Script, r
 		}
-		common = common && l.common
-		b.WriteByte(l.as)
+		common = common && l.Common
+		b.WriteByte(l.As)
 	}
 	d.name = b.String()
 	return d, mixed, common, d.script != "" && letters >= 3

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"github.com/sallyport-dev/sallyport/internal/base/words"
 	"math"
 	"regexp"
 	"regexp/syntax"
@@ -16,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/words"
 )
 
 //go:embed rules/gitleaks.json

@@ -40,7 +40,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/sallyport-dev/sallyport/internal/scan/names"
 	"runtime"
 	"slices"
 	"strings"
@@ -49,6 +48,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/scan/names"
 )
 
 // MaxBlob is the size up to which content is scanned, in bytes.

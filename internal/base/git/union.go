@@ -21,6 +21,9 @@ func (r *Repo) Tree(ctx context.Context, treeish string) ([]Entry, error) {
 // IsFolder reports whether e is a folder; only [Repo.Tree] and [Repo.Entry] return one.
 func (e Entry) IsFolder() bool { return e.Mode == modeTree }
 
+// IsSubmodule reports whether the entry is a commit of another repository.
+func (e Entry) IsSubmodule() bool { return e.Mode == "160000" }
+
 // IsFile reports whether e is a regular file.
 func (e Entry) IsFile() bool { return e.Mode == "100644" || e.Mode == "100755" }
 

@@ -37,6 +37,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/confusable"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
 
@@ -164,7 +165,8 @@ func (l *List) LookAlike(ecosystem, name string) (entry, how string) {
 		return n, Confusable
 	}
 	for _, try := range []struct{ entry, how string }{
-		{x.skeleton[skeleton(n)], Confusable}, {x.skeleton[skeleton(normal(ecosystem, strings.ReplaceAll(seen, "I", "l")))], Confusable}, {x.plain[plain(n)], Separator}, {x.scoped[n], Scope}, {x.near(n), Letter},
+		{x.skeleton[skeleton(ecosystem, seen)], Confusable}, {x.skeleton[skeleton(ecosystem, strings.ReplaceAll(seen, "I", "l"))], Confusable},
+		{x.plain[plain(n)], Separator}, {x.scoped[n], Scope}, {x.near(n), Letter},
 	} {
 		if try.entry != "" && (owner(n) == "" || owner(n) != owner(try.entry)) {
 			return try.entry, try.how
@@ -188,7 +190,7 @@ func (x *index) fill(ecosystem string, list []string) {
 			continue
 		}
 		x.known[n] = true
-		first(x.skeleton, skeleton(n), n)
+		first(x.skeleton, skeleton(ecosystem, name), n)
 		if p := plain(n); len(p) > 3 { // "i-s" and "is" are names of their own
 			first(x.plain, p, n)
 		}
@@ -291,10 +293,17 @@ func plain(n string) string {
 	}, n)
 }
 
-// alike holds characters that are read as others: digits, and letters of other alphabets that most
-// typefaces draw the same (Unicode Technical Standard 39 has them all).
-var alike = strings.NewReplacer("0", "o", "1", "l", "rn", "m", "vv", "w",
-	"\u0430", "a", "\u0435", "e", "\u043e", "o", "\u0440", "p", "\u0441", "c", "\u0445", "x", "\u0443", "y", "\u0456", "i", "\u0455", "s", "\u0458", "j", "\u0501", "d", "\u0578", "n", "\u0261", "g", "\u0131", "i",
-	"\u03b1", "a", "\u03bf", "o", "\u03bd", "v", "\u03c1", "p", "\u03c4", "t", "\u03ba", "k", "\u03b9", "i", "\u217c", "l", "\u2113", "l")
+// alike holds characters of ASCII that are read as others.
+var alike = strings.NewReplacer("0", "o", "1", "l", "rn", "m", "vv", "w")
 
-func skeleton(n string) string { return alike.Replace(n) }
+// skeleton is what a name is read as. Names that are read alike have the same. It goes by the letters as
+// they are written: in lower case some look like nothing else.
+func skeleton(ecosystem, name string) string {
+	read := strings.Map(func(r rune) rune {
+		if l, ok := confusable.Letters()[r]; ok {
+			return rune(l.As)
+		}
+		return r
+	}, name)
+	return alike.Replace(normal(ecosystem, read))
+}

@@ -25,6 +25,9 @@ func TestLookAlike(t *testing.T) {
 		{"npm", "1odash", "lodash", Confusable},
 		{"npm", "comrnander", "commander", Confusable},
 		{"npm", "l\u043edash", "lodash", Confusable}, // a Cyrillic letter
+		{"npm", "l\u0585dash", "lodash", Confusable}, // an Armenian one
+		{"npm", "\uff4codash", "lodash", Confusable},
+		{"npm", "lo\u13a0ash", "lodash", Confusable}, // a Cherokee one, which is small in lower case
 		{"npm", "Iodash", "lodash", Confusable},      // a capital I
 		{"npm", "lo\u200bdash", "lodash", Confusable},
 		{"golang", "gopkg.in/yamll.v3", "gopkg.in/yaml.v3", Letter},

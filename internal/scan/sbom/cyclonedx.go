@@ -1,8 +1,6 @@
 package sbom
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -125,48 +123,10 @@ func cutGroup(name, sep string) (group, rest string) {
 	return "", name
 }
 
-// identity is a digest of all that a bill says, in hex: two bills of one identity are one.
-func (v *Inventory) identity(d Description) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %d %q\n", d.Name, d.Version, d.Digest, d.Created.Unix(), d.Tool)
-	for _, f := range v.Files() {
-		fmt.Fprintf(h, "%q %s\n", f.Path, f.SHA256)
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
 // uuid makes a UUID of version 8 (RFC 9562: what the digits are is its maker's affair) of an
 // identity.
 func uuid(identity string) string {
 	b := []byte(identity[:32])
 	b[12], b[16] = '8', '8'
 	return fmt.Sprintf("%s-%s-%s-%s-%s", b[:8], b[8:12], b[12:16], b[16:20], b[20:])
-}
-
-// comment says what was read, and what is missing.
-func (v *Inventory) comment(d Description) string {
-	var b strings.Builder
-	b.WriteString("What lock files pin")
-	if d.Digest != "" {
-		b.WriteString(" in " + d.Digest)
-	}
-	b.WriteString(".")
-	for _, f := range v.Files() {
-		if f.Open > 0 {
-			fmt.Fprintf(&b, " Incomplete: %s asks for %d that no lock file pins.", f.Path, f.Open)
-		}
-		if f.Unread {
-			fmt.Fprintf(&b, " Incomplete: nothing here reads %s.", f.Path)
-		}
-	}
-	return b.String()
-}
-
-func join(paths []string) string { return strings.Join(paths, ", ") }
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
 }

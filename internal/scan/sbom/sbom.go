@@ -9,8 +9,9 @@
 //
 // A bill is complete if every file was read and every package that a file asks for is pinned. A
 // manifest below a lock file counts as pinned by it only if the lock file, or another one, holds each
-// package that it names; what it names beside that is open, and so is a lock file of a format that
-// nothing here reads ([File.Unread]). Both formats say so of a bill that is not complete.
+// package that it names, and in that version where it names one; what it names beside that is open.
+// Lock files of a format that nothing here reads, and places that could not be looked into
+// ([Inventory.Omit]), are told as [File.Unread]. Both formats say so of a bill that is not complete.
 //
 // Lists of digests that name more than what is used (go.sum) add nothing. The readers are those
 // with which the merge gate tells what a change brings (package dep), so that a bill and a verdict
@@ -29,6 +30,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -64,7 +66,7 @@ type Description struct {
 type File struct {
 	Path     string `json:"path"` // with slashes, from the project's root
 	Format   string `json:"format"`
-	SHA256   string `json:"sha256"` // hex
+	SHA256   string `json:"sha256"` // hex; empty for a place that was not read
 	Lock     bool   `json:"lock"`
 	Packages int    `json:"packages"` // that it adds to the bill, also if other files add them too
 	Open     int    `json:"open"`     // packages that it asks for, and that nothing pins
@@ -119,6 +121,9 @@ func (v *Inventory) Add(p string, content []byte) error {
 	if f == nil || f.Sums {
 		return nil
 	}
+	if len(content) > MaxFileSize {
+		return fmt.Errorf("%s is larger than the %d bytes that are read", p, MaxFileSize)
+	}
 	var ps []dep.Package
 	if f.Readable() {
 		var err error
@@ -137,6 +142,13 @@ func (v *Inventory) Add(p string, content []byte) error {
 	})
 	v.built = false
 	return nil
+}
+
+// Omit notes a place whose files are not read, such as a submodule, and what it is. The bill is not
+// complete then.
+func (v *Inventory) Omit(p, what string) {
+	v.readings = append(v.readings, reading{File: File{Path: p, Format: what, Unread: true}})
+	v.built = false
 }
 
 // Files returns the files, by path.
@@ -183,11 +195,12 @@ func (v *Inventory) build() {
 			}
 		}
 	}
-	held := map[string]bool{} // by package URL without a version: what any lock file pins
+	held := map[string]bool{} // by package URL, with and without a version: what any lock file pins
 	for _, r := range v.readings {
 		if r.Lock {
 			for i := range r.packages {
-				held[unversioned(&r.packages[i])] = true
+				p := &r.packages[i]
+				held[strings.ToLower(p.Purl())], held[unversioned(p)] = true, true
 			}
 		}
 	}
@@ -197,7 +210,7 @@ func (v *Inventory) build() {
 		if !r.Lock && pinned(r) {
 			for i := range r.packages {
 				p := &r.packages[i]
-				if p.Version != dep.RegistryEntry && p.Registry != "file" && !held[unversioned(p)] {
+				if p.Version != dep.RegistryEntry && p.Registry != "file" && !held[strings.ToLower(p.Purl())] {
 					r.Open++
 				}
 			}
@@ -249,4 +262,31 @@ func add(byPurl map[string]*Component, purl, file string, p *dep.Package) {
 		}
 	}
 	slices.SortFunc(c.Hashes, func(a, b Hash) int { return cmp.Or(cmp.Compare(a.Algorithm, b.Algorithm), cmp.Compare(a.Hex, b.Hex)) })
+}
+
+// identity is a digest of all that a bill says, in hex: two bills of one identity are one.
+func (v *Inventory) identity(d Description) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q %d %q\n", d.Name, d.Version, d.Digest, d.Created.Unix(), d.Tool)
+	for _, f := range v.Files() {
+		fmt.Fprintf(h, "%q %s\n", f.Path, f.SHA256)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// encode writes JSON for people to read, with a line feed at its end. Whatever is no UTF-8 in a name
+// becomes U+FFFD, as JSON demands.
+func encode(doc any) ([]byte, error) {
+	b, err := json.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(b, '\n'), nil
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
 }

@@ -100,6 +100,7 @@ func TestIncomplete(t *testing.T) {
 	}{
 		"a manifest that the lock file holds":   {"web/package.json", `{"dependencies":{"left-pad":"1.3.0"}}`, true},
 		"one with a package that it does not":   {"web/package.json", `{"dependencies":{"left-pad":"1.3.0","evil":"1.0.0"}}`, false},
+		"one with another version of one":       {"web/package.json", `{"dependencies":{"left-pad":"9.9.9"}}`, false},
 		"one with a folder for a package":       {"web/package.json", `{"dependencies":{"mine":"file:../mine"}}`, true},
 		"a lock file that nothing reads":        {"ios/Podfile.lock", "PODS:\n", false},
 		"a manifest of another ecosystem, bare": {"tool/requirements.txt", "requests==2.32.3\n", true},
@@ -114,6 +115,18 @@ func TestIncomplete(t *testing.T) {
 		if err != nil || strings.Contains(string(b), "Incomplete") == tt.complete {
 			t.Errorf("%s: the comment says otherwise: %v", name, err)
 		}
+	}
+}
+
+// A place that could not be looked into is told, and a file beyond the limit is no file that is told.
+func TestOmit(t *testing.T) {
+	v := inventory(t, map[string]string{"package-lock.json": project["package-lock.json"]}, nil)
+	v.Omit("vendor/lib", "submodule")
+	if fs := v.Files(); v.Complete() || len(fs) != 2 || fs[1].Path != "vendor/lib" || !fs[1].Unread {
+		t.Errorf("%+v", fs)
+	}
+	if err := v.Add("Podfile.lock", make([]byte, MaxFileSize+1)); err == nil {
+		t.Error("a large file that nothing reads was taken")
 	}
 }
 

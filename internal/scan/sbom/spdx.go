@@ -3,7 +3,8 @@ package sbom
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -85,7 +86,7 @@ func (v *Inventory) SPDX(d Description) ([]byte, error) {
 			ID: id, Name: c.Name, Version: c.Version, Location: noAssertion,
 			Concluded: noAssertion, Declared: noAssertion, Copyright: noAssertion, Purpose: "LIBRARY",
 			Refs:       []spdxRef{{"PACKAGE-MANAGER", "purl", c.Purl}},
-			SourceInfo: "named by " + join(c.Paths),
+			SourceInfo: "named by " + strings.Join(c.Paths, ", "),
 		}
 		for _, h := range c.Hashes {
 			p.Checksums = append(p.Checksums, spdxChecksum{h.Algorithm, h.Hex})
@@ -100,12 +101,21 @@ func (v *Inventory) SPDX(d Description) ([]byte, error) {
 	return encode(doc)
 }
 
-// encode writes JSON for people to read, with a line feed at its end. Whatever is no UTF-8 in a name
-// becomes U+FFFD, as JSON demands.
-func encode(doc any) ([]byte, error) {
-	b, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return nil, err
+// comment says what was read, and what is missing.
+func (v *Inventory) comment(d Description) string {
+	var b strings.Builder
+	b.WriteString("What lock files pin")
+	if d.Digest != "" {
+		b.WriteString(" in " + d.Digest)
 	}
-	return append(b, '\n'), nil
+	b.WriteString(".")
+	for _, f := range v.Files() {
+		if f.Open > 0 {
+			fmt.Fprintf(&b, " Incomplete: %s asks for %d that no lock file pins.", f.Path, f.Open)
+		}
+		if f.Unread {
+			fmt.Fprintf(&b, " Incomplete: nothing here reads %s.", f.Path)
+		}
+	}
+	return b.String()
 }
