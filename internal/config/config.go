@@ -103,9 +103,10 @@ type Config struct {
 	Log Log `yaml:"log"`
 }
 
-// Gates says what each gate guards. In this version there is one.
+// Gates says what each gate guards.
 type Gates struct {
-	Merge MergeGate `yaml:"merge"`
+	Merge   MergeGate   `yaml:"merge"`
+	Release ReleaseGate `yaml:"release"`
 }
 
 // A MergeGate says which refs the merge gate guards.
@@ -310,7 +311,10 @@ func (c Config) validate(raw map[string]any) error {
 	if err := c.validateRefs(); err != nil {
 		return err
 	}
-	if err := checkSets(c.Policy.Sets); err != nil {
+	if err := c.Gates.Release.check(); err != nil {
+		return err
+	}
+	if err := checkSets("policy.sets", c.Policy.Sets); err != nil {
 		return err
 	}
 	if err := c.Data.validate(raw); err != nil {
@@ -334,16 +338,16 @@ func checkRepository(s string) error {
 	return nil
 }
 
-func checkSets(sets []string) error {
+func checkSets(key string, sets []string) error {
 	if len(sets) > maxSets {
-		return bad("policy.sets", "names %d sets, the most is %d", len(sets), maxSets)
+		return bad(key, "names %d sets, the most is %d", len(sets), maxSets)
 	}
 	for i, s := range sets {
 		if !setPattern().MatchString(s) || strings.Contains(s, "..") {
-			return bad("policy.sets", "%q is not the name of a folder: small letters, digits, dot, dash and underscore", clip(s))
+			return bad(key, "%q is not the name of a folder: small letters, digits, dot, dash and underscore", clip(s))
 		}
 		if slices.Contains(sets[:i], s) {
-			return bad("policy.sets", "%q stands twice", s)
+			return bad(key, "%q stands twice", s)
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func TestParse(t *testing.T) {
 		{"mode without value", head + "mode:\n", "line 3: mode: has no value"},
 		{"misspelt key", head + "moode: enforce\n", "unknown field \"moode\""},
 		{"misspelt nested key", head + "gates:\n  merge:\n    reffs: [refs/heads/main]\n", "unknown field \"reffs\""},
-		{"gate that does not exist", head + "gates:\n  release: {}\n", "unknown field \"release\""},
+		{"gate that does not exist", head + "gates:\n  admission: {}\n", "unknown field \"admission\""},
 		{"duplicate key", head + "mode: warn\nmode: observe\n", "already defined"},
 		{"refs empty", head + "gates:\n  merge:\n    refs: []\n", "line 5: gates.merge.refs: is empty"},
 		{"refs without value", head + "gates:\n  merge:\n    refs:\n", "line 5: gates.merge.refs: has no value"},
