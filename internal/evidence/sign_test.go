@@ -22,8 +22,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sallyport-dev/sallyport"
-	"github.com/sallyport-dev/sallyport/predicate"
 	"github.com/sallyport-dev/sallyport/internal/base/dsse"
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // keypair is an Ed25519 key as sigstore-go's signing wants it.
