@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -33,9 +34,14 @@ var whys = map[Kind]string{
 
 func why(k Kind) string { return whys[k] }
 
+// pattern compiles when it is first asked: a program that never compares pays nothing at its start.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
 // Times as people and programs write them. A number alone counts as one only near the present,
 // see epochs.
-var times = regexp.MustCompile(`(?i)` + strings.Join([]string{
+var times = pattern(`(?i)` + strings.Join([]string{
 	`\d{4}-\d\d-\d\d(?:[T _]\d\d[:.]?\d\d(?:[:.]?\d\d(?:[.,]\d+)?)?)?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?(?: m=[+-]\d+\.\d+)?`,
 	`\d{4}/\d\d/\d\d(?: \d\d:\d\d:\d\d(?:\.\d+)?)?`,
 	`(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?(?:\d{1,2}[ -])?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ -]+\d{1,4},?(?: \d{4})?(?:,? \d\d:\d\d(?::\d\d)?)?(?: [ap]m)?(?: (?:[a-z]{3,5}|[+-]\d{4}))?(?: \d{4})?`,
@@ -44,11 +50,11 @@ var times = regexp.MustCompile(`(?i)` + strings.Join([]string{
 }, "|"))
 
 var (
-	numbers = regexp.MustCompile(`\b\d{10}(?:\.\d+|\d{3}|\d{6}|\d{9})?\b`)
-	paths   = regexp.MustCompile(`(?:[A-Za-z]:)?(?:[/\\][\w.@+~%-]+)+[/\\]?`)
-	uuids   = regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
-	goIDs   = regexp.MustCompile(`\b[\w-]{20}/[\w-]{20}(?:/[\w-]{20}/[\w-]{20})?`)
-	digests = regexp.MustCompile(`(?i)\b(?:[0-9a-f]{32,128}|[0-9a-z+/_-]{43}=?|[0-9a-z+/]{27}=|[0-9a-z+/]{86}(?:==)?)`)
+	numbers = pattern(`\b\d{10}(?:\.\d+|\d{3}|\d{6}|\d{9})?\b`)
+	paths   = pattern(`(?:[A-Za-z]:)?(?:[/\\][\w.@+~%-]+)+[/\\]?`)
+	uuids   = pattern(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
+	goIDs   = pattern(`\b[\w-]{20}/[\w-]{20}(?:/[\w-]{20}/[\w-]{20})?`)
+	digests = pattern(`(?i)\b(?:[0-9a-f]{32,128}|[0-9a-z+/_-]{43}=?|[0-9a-z+/]{27}=|[0-9a-z+/]{86}(?:==)?)`)
 )
 
 // classify says of which kinds a difference between two texts is: those kinds of value without
@@ -61,11 +67,11 @@ func (c *comparer) classify(a, b string) []Kind {
 	steps := []step{
 		{Location, c.maskRoots},
 		{Environment, c.maskNames},
-		{Identifier, func(s string) string { return uuids.ReplaceAllString(s, "\x00id") }},
-		{BuildID, func(s string) string { return goIDs.ReplaceAllString(s, "\x00build") }},
-		{Digest, func(s string) string { return digests.ReplaceAllString(s, "\x00digest") }},
+		{Identifier, func(s string) string { return uuids().ReplaceAllString(s, "\x00id") }},
+		{BuildID, func(s string) string { return goIDs().ReplaceAllString(s, "\x00build") }},
+		{Digest, func(s string) string { return digests().ReplaceAllString(s, "\x00digest") }},
 		{Timestamp, c.maskTimes},
-		{Location, func(s string) string { return paths.ReplaceAllString(s, "\x00path") }},
+		{Location, func(s string) string { return paths().ReplaceAllString(s, "\x00path") }},
 	}
 	// One kind alone says more than several, and is tried first.
 	for _, s := range steps {
@@ -130,8 +136,8 @@ func (c *comparer) maskWords(s string, of func(Facts) []string, by string) strin
 }
 
 func (c *comparer) maskTimes(s string) string {
-	s = times.ReplaceAllString(s, "\x00time")
-	return numbers.ReplaceAllStringFunc(s, func(n string) string {
+	s = times().ReplaceAllString(s, "\x00time")
+	return numbers().ReplaceAllStringFunc(s, func(n string) string {
 		if c.isEpoch(n) {
 			return "\x00time"
 		}
@@ -217,7 +223,7 @@ func quoted(b []byte) string {
 	return hex.EncodeToString(b)
 }
 
-var digitsInPlace = regexp.MustCompile(`\d+`)
+var digitsInPlace = pattern(`\d+`)
 
 // general takes the numbers out of a place, so that lines are counted together.
-func general(where string) string { return digitsInPlace.ReplaceAllString(where, "0") }
+func general(where string) string { return digitsInPlace().ReplaceAllString(where, "0") }
