@@ -156,7 +156,7 @@ Exit status of every command that decides:
 		newAttestCommand(a),
 		newVerifyCommand(a),
 		newSBOMCommand(a),
-		newCompareCommand(a),
+		newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),
 		newRootTrustCommand(a),
