@@ -175,23 +175,36 @@ func (r *runner) execute(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrBuild, err)
 	}
 	env := r.environment()
-	var said tail
-	var out io.Writer = &said
-	if r.opts.Log != nil {
-		out = io.MultiWriter(&said, r.opts.Log)
+	// A pipe of our own: what the command leaves in the background keeps it open, and is ended first.
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBuild, err)
 	}
+	defer reader.Close()
+	defer writer.Close()
 	cmd := exec.CommandContext(ctx, program, r.plan.Command[1:]...)
 	cmd.Args[0] = r.plan.Command[0]
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.run.dir, env, out, out
-	cmd.WaitDelay = 5 * time.Second
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.run.dir, env, writer, writer
 	ownGroup(cmd, r.user, r.opts.CutNetwork)
 	cmd.Cancel = func() error { return endGroup(cmd.Process.Pid) }
 	r.run.Started = r.opts.Now()
 	r.passed(r.run.Started)
-	err = r.masked(cmd.Start)
-	if err == nil {
+	var said tail
+	heard := make(chan error, 1)
+	go func() { heard <- r.listen(reader, &said) }()
+	if err = r.masked(cmd.Start); err == nil {
 		err = cmd.Wait()
 		_ = endGroup(cmd.Process.Pid) // what it left in the background
+	}
+	writer.Close()
+	select {
+	case logErr := <-heard:
+		if err == nil && logErr != nil {
+			return fmt.Errorf("write the log: %w", logErr)
+		}
+	case <-time.After(5 * time.Second): // somebody left the group and took the pipe along
+		reader.Close()
+		<-heard
 	}
 	r.run.Finished = r.opts.Now()
 	switch {
@@ -199,6 +212,20 @@ func (r *runner) execute(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrBuild, ctx.Err())
 	case err != nil:
 		return fmt.Errorf("%w: %w%s", ErrBuild, err, said.last())
+	}
+	return nil
+}
+
+// listen reads what the command says to its end.
+func (r *runner) listen(from io.Reader, said *tail) error {
+	var out io.Writer = said
+	if r.opts.Log != nil {
+		out = io.MultiWriter(said, r.opts.Log)
+	}
+	_, err := io.Copy(out, from)
+	if err != nil && !errors.Is(err, os.ErrClosed) {
+		_, _ = io.Copy(io.Discard, from) // so that the command does not wait for a reader
+		return err
 	}
 	return nil
 }

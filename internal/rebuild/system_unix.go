@@ -4,14 +4,26 @@ package rebuild
 
 import (
 	"syscall"
+	"time"
 )
 
 // nonBlocking keeps a named pipe that took an artifact's place from holding us up.
 const nonBlocking = syscall.O_NONBLOCK
 
+// endGroup ends a process group. A killed process may still be inside a write, so it is waited for, if
+// not for ever: one that nobody reaps counts as there.
 func endGroup(pid int) error {
-	if pid > 1 {
-		return syscall.Kill(-pid, syscall.SIGKILL)
+	if pid <= 1 {
+		return nil
+	}
+	if err := syscall.Kill(-pid, syscall.SIGKILL); err != nil {
+		return err
+	}
+	for range 50 {
+		if syscall.Kill(-pid, 0) != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	return nil
 }
