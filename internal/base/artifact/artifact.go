@@ -93,7 +93,7 @@ type Limits struct {
 	Size        int64  // of an artifact; one that is larger is an error. 8 GiB
 	Unpacked    int64  // of all that is unpacked from one side. 2 GiB
 	Ratio       int64  // unpacked to packed, beyond the first 16 MiB. 200
-	Members     int    // of one archive. 200,000
+	Members     int    // of one archive. 100,000
 	Depth       int    // of archives in archives. 6
 	Text        int64  // a text or JSON that is larger is compared as bytes. 32 MiB
 	Differences int    // listed. 500
@@ -104,7 +104,7 @@ type Limits struct {
 func (l Limits) orDefault() Limits {
 	return Limits{
 		Size: cmp.Or(l.Size, 8<<30), Unpacked: cmp.Or(l.Unpacked, 2<<30), Ratio: cmp.Or(l.Ratio, 200),
-		Members: cmp.Or(l.Members, 200_000), Depth: cmp.Or(l.Depth, 6), Text: cmp.Or(l.Text, 32<<20),
+		Members: cmp.Or(l.Members, 100_000), Depth: cmp.Or(l.Depth, 6), Text: cmp.Or(l.Text, 32<<20),
 		Differences: cmp.Or(l.Differences, 500), Each: cmp.Or(l.Each, 20), TempDir: l.TempDir,
 	}
 }
@@ -238,7 +238,9 @@ type comparer struct {
 	each   map[place]int
 	left   [2]int64 // that may still be unpacked
 	temp   []*os.File
-	failed []error
+
+	classified int // differences whose kind was looked for
+	failed     []error
 }
 
 func (c *comparer) add(d Difference) {
@@ -249,7 +251,7 @@ func (c *comparer) add(d Difference) {
 		c.report.Omitted++
 		return
 	}
-	d.Member = visible(d.Member)
+	d.Member = clipTo(d.Member, maxMember)
 	d.A, d.B = clip(d.A), clip(d.B)
 	if d.Why == "" {
 		d.Why = why(d.What)
@@ -258,7 +260,7 @@ func (c *comparer) add(d Difference) {
 }
 
 func (c *comparer) unexamined(member, why string) {
-	u := Unexamined{visible(member), why}
+	u := Unexamined{clipTo(member, maxMember), why}
 	if len(c.report.Unexamined) < c.limits.Differences && !slices.Contains(c.report.Unexamined, u) {
 		c.report.Unexamined = append(c.report.Unexamined, u)
 	}

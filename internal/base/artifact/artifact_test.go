@@ -199,3 +199,24 @@ func TestFacts(t *testing.T) {
 		t.Errorf("the checkout is %s", got)
 	}
 }
+
+// What a hostile file could make of memory is bounded, and told.
+func TestMemoryBounds(t *testing.T) {
+	many := strings.Repeat("\n", maxLines+1)
+	r := compare(t, many+"a", many+"b")
+	if len(r.Unexamined) != 1 || !strings.Contains(r.Unexamined[0].Why, "more than 2000000 lines") || r.Differences[0].What != Content {
+		t.Errorf("lines: %+v", r)
+	}
+	list := "[" + strings.Repeat("0,", maxNodes)
+	if r = compare(t, list+"0]", list+"1]"); len(r.Differences) != 1 || r.Differences[0].Where != "line 1" {
+		t.Errorf("JSON: %q", told(r))
+	}
+	var names []file
+	for i := range 80 {
+		names = append(names, file{name: fmt.Sprint(strings.Repeat("n/", 450_000), i), mtime: noon})
+	}
+	r = compare(t, packTar(t, names...), packTar(t, append(names, file{name: "x"})...))
+	if len(r.Unexamined) != 1 || !strings.Contains(r.Unexamined[0].Why, "bytes of headers") {
+		t.Errorf("tar: %v", r.Unexamined)
+	}
+}

@@ -3,8 +3,6 @@ package artifact
 import (
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 )
 
 // window is how much of a string in a binary is looked at on either side of a difference.
@@ -81,8 +79,9 @@ func printable(c byte) bool { return c >= 0x20 && c < 0x7f || c == '\t' }
 
 // Bounds of strings in binaries.
 const (
-	shortest   = 6
-	mostPaired = 500
+	shortest    = 6
+	mostPaired  = 500
+	mostStrings = 500_000
 )
 
 // strings compares the texts that stand in two binaries, wherever they stand: a path of another
@@ -98,7 +97,7 @@ func (c *comparer) strings(member, where string, a, b blob) ([]Difference, error
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", visible(member), err)
 		}
-		lists[i] = stringsIn(string(raw))
+		lists[i] = stringsIn(raw)
 		for _, s := range lists[i] {
 			count[s] += 1 - 2*i
 		}
@@ -129,8 +128,19 @@ func (c *comparer) strings(member, where string, a, b blob) ([]Difference, error
 	return out, nil
 }
 
-// stringsIn returns the runs of printable characters in a binary that are long enough to be text.
-func stringsIn(s string) []string {
-	all := strings.FieldsFunc(s, func(r rune) bool { return r >= 0x7f || !printable(byte(r)) })
-	return slices.DeleteFunc(all, func(s string) bool { return len(s) < shortest })
+// stringsIn returns the runs of printable characters in a binary that are long enough to be text, up
+// to a number that no cause hides behind.
+func stringsIn(b []byte) []string {
+	var out []string
+	for start := 0; start < len(b) && len(out) < mostStrings; {
+		end := start
+		for end < len(b) && printable(b[end]) {
+			end++
+		}
+		if end-start >= shortest {
+			out = append(out, string(b[start:end]))
+		}
+		start = end + 1
+	}
+	return out
 }

@@ -60,6 +60,11 @@ var (
 // classify says of which kinds a difference between two texts is: those kinds of value without
 // which the rest is the same. It is Content if no kind is enough.
 func (c *comparer) classify(a, b string) []Kind {
+	if c.classified++; c.classified > maxClassified {
+		c.unexamined("", fmt.Sprintf("not examined of which kind: differences after the first %d", maxClassified))
+		return []Kind{Content}
+	}
+	a, b = core(a, b)
 	type step struct {
 		what Kind
 		mask func(s string) string
@@ -90,6 +95,33 @@ func (c *comparer) classify(a, b string) []Kind {
 		}
 	}
 	return []Kind{Content}
+}
+
+// Bounds of what is classified: patterns take time.
+const (
+	maxClassified = 50_000
+	maxCore       = 4 << 10
+	beside        = 256
+)
+
+// core cuts two long texts to what differs and what stands beside it.
+func core(a, b string) (string, string) {
+	if max(len(a), len(b)) <= maxCore {
+		return a, b
+	}
+	i, j := 0, 0
+	shorter := min(len(a), len(b))
+	for i < shorter && a[i] == b[i] {
+		i++
+	}
+	for j < shorter-i && a[len(a)-1-j] == b[len(b)-1-j] {
+		j++
+	}
+	cut := func(s string) string {
+		from, to := max(0, i-beside), min(len(s), len(s)-j+beside)
+		return s[from:min(to, from+maxCore)]
+	}
+	return cut(a), cut(b)
 }
 
 // differing returns what is between the common start and the common end of two texts, both.
@@ -191,16 +223,24 @@ func visible(s string) string {
 // maxShown is how much of a value is shown, in bytes.
 const maxShown = 240
 
-func clip(s string) string {
-	if len(s) <= maxShown {
+func clip(s string) string { return clipTo(s, maxShown) }
+
+func clipTo(s string, most int) string {
+	if len(s) <= most {
 		return visible(s)
 	}
-	cut := s[:maxShown]
-	for len(cut) > 0 && !utf8.ValidString(cut[max(0, len(cut)-4):]) && len(cut) > maxShown-4 {
+	cut := s[:most]
+	for len(cut) > most-utf8.UTFMax {
+		if r, n := utf8.DecodeLastRuneInString(cut); r != utf8.RuneError || n != 1 {
+			break
+		}
 		cut = cut[:len(cut)-1]
 	}
 	return visible(cut) + "…"
 }
+
+// maxMember is how much of a member's name is shown, in bytes.
+const maxMember = 1024
 
 // around cuts two texts to what differs first, with some of what stands before it.
 func around(a, b string) (string, string) {

@@ -12,8 +12,11 @@ import (
 	"strings"
 )
 
-// maxNesting bounds how deep JSON is nested before it is compared by line.
-const maxNesting = 200
+// Bounds beyond which JSON is compared by line: each value costs memory.
+const (
+	maxNesting = 200
+	maxNodes   = 1_000_000
+)
 
 // A node is a JSON value with the order of its keys. value is a digest of what it means, in which
 // the order of keys does not count; spelt is one in which it does.
@@ -59,7 +62,8 @@ func orWhy(d Difference) string {
 func parseJSON(b []byte) (node, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
-	n, err := parseNode(d, 0)
+	left := maxNodes
+	n, err := parseNode(d, 0, &left)
 	if err == nil && n.kind == 0 {
 		err = errors.New("a single value is text")
 	}
@@ -71,7 +75,10 @@ func parseJSON(b []byte) (node, error) {
 	return n, err
 }
 
-func parseNode(d *json.Decoder, depth int) (node, error) {
+func parseNode(d *json.Decoder, depth int, left *int) (node, error) {
+	if *left--; *left < 0 {
+		return node{}, fmt.Errorf("more than %d values", maxNodes)
+	}
 	if depth > maxNesting {
 		return node{}, fmt.Errorf("nested more than %d deep", maxNesting)
 	}
@@ -95,7 +102,7 @@ func parseNode(d *json.Decoder, depth int) (node, error) {
 			}
 			n.keys = append(n.keys, k.(string)) //nolint:forcetypeassert // the decoder's promise
 		}
-		inner, err := parseNode(d, depth+1)
+		inner, err := parseNode(d, depth+1, left)
 		if err != nil {
 			return node{}, err
 		}

@@ -71,12 +71,14 @@ func layoutRoles(m map[memberKey]*entry) map[string]string {
 		alg, hex, _ := strings.Cut(d.Digest, ":")
 		return "blobs/" + alg + "/" + hex
 	}
+	seen := map[string]bool{}
 	var walk func(name, role string, depth int)
 	walk = func(name, role string, depth int) {
 		var mf manifest
-		if depth > 4 || len(roles) > 10_000 || !read(name, &mf) {
+		if depth > 4 || len(roles) > 10_000 || seen[name] || !read(name, &mf) {
 			return
 		}
+		seen[name] = true
 		for i, d := range mf.Manifests {
 			at := strings.TrimPrefix(fmt.Sprintf("%s, manifest %d", role, i+1), ", ")
 			roles[at] = blobName(d)

@@ -37,7 +37,12 @@ func (c *counting) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// maxHeaders bounds what the headers of one archive take, in bytes: they are kept in memory, and may
+// be a mebibyte each.
+const maxHeaders = 64 << 20
+
 func (c *comparer) readTar(b blob) (out archived) {
+	var headers int64
 	in := &counting{r: stopping{c.ctx, b.reader()}}
 	r := tar.NewReader(in)
 	for {
@@ -47,8 +52,13 @@ func (c *comparer) readTar(b blob) (out archived) {
 			out.rest = b.section(min(in.n, b.size), b.size)
 			return out
 		}
-		if err == nil && len(out.members) >= c.limits.Members {
+		headers += in.n - start
+		switch {
+		case err != nil:
+		case len(out.members) >= c.limits.Members:
 			err = fmt.Errorf("more than %d members", c.limits.Members)
+		case headers > maxHeaders+512*int64(len(out.members)):
+			err = fmt.Errorf("more than %d bytes of headers", maxHeaders)
 		}
 		if err != nil {
 			out.cut, out.rest = err.Error(), b.section(b.size, b.size)

@@ -35,8 +35,15 @@ type first struct {
 	more int
 }
 
+// maxLines bounds how many lines are compared: each costs memory.
+const maxLines = 2_000_000
+
 // lines compares line by line, and tells of the first difference of each kind.
 func (c *comparer) lines(member string, ta, tb []byte) {
+	if max(bytes.Count(ta, []byte{'\n'}), bytes.Count(tb, []byte{'\n'})) > maxLines {
+		c.unexamined(member, fmt.Sprintf("not examined by line: more than %d lines", maxLines))
+		return
+	}
 	la, lb := splitLines(ta), splitLines(tb)
 	if i := permuted(la, lb); i >= 0 {
 		c.add(Difference{Member: member, What: Order, Where: fmt.Sprintf("line %d", i+1), A: la[i], B: lb[i],

@@ -35,9 +35,32 @@ func (c *comparer) zip(at string, a, b blob, depth int) error {
 	return nil
 }
 
+// maxDirectory bounds what is read to list a zip, in bytes.
+const maxDirectory = 32 << 20
+
+// metered reads no more than left bytes, until it is open.
+type metered struct {
+	r    io.ReaderAt
+	left int64
+	open bool
+}
+
+func (m *metered) ReadAt(p []byte, at int64) (int, error) {
+	if !m.open {
+		if m.left -= int64(len(p)); m.left < 0 {
+			return 0, fmt.Errorf("its directory is larger than %d bytes", maxDirectory)
+		}
+	}
+	return m.r.ReadAt(p, at)
+}
+
 func (c *comparer) readZip(side int, b blob) (out archived, comment string, err error) {
 	out.rest = b.section(b.size, b.size)
-	z, err := zip.NewReader(b.ReaderAt, b.size)
+	// The reader of the standard library reads as many entries as there are, whatever is said at the
+	// end, and keeps each in memory.
+	in := &metered{r: b.ReaderAt, left: maxDirectory}
+	z, err := zip.NewReader(in, b.size)
+	in.open = true
 	if err != nil && z == nil {
 		out.cut = err.Error()
 		return out, "", nil
