@@ -84,8 +84,12 @@ func confirmRebuild(a *app.App, p app.RebuildPlan, yes, quiet bool) error {
 		return nil
 	}
 	w := a.Stdout
-	fmt.Fprintf(w, "provenance  %s\nsigned by   %s %s\nbuilder     %s\ncommit      %s\nfolder      %s\ncommand     %s\n",
-		p.Provenance, p.Signer.Kind, sallyport.Path(orDash(p.Signer.Name)), sallyport.Path(orDash(p.Builder)), p.Commit, sallyport.Path(p.Directory), sallyport.Path(p.ShellCommand()))
+	signer := "the key that was given"
+	if p.Signer.Name != "" {
+		signer = string(p.Signer.Kind) + " " + p.Signer.Name
+	}
+	fmt.Fprintf(w, "provenance  %s\nsigned by   %s\nbuilder     %s\ncommit      %s\nfolder      %s\ncommand     %s\n",
+		p.Provenance, sallyport.Path(signer), sallyport.Path(orDash(p.Builder)), p.Commit, sallyport.Path(p.Directory), sallyport.Path(p.ShellCommand()))
 	for _, name := range slices.Sorted(maps.Keys(p.Environment)) {
 		fmt.Fprintf(w, "variable    %s\n", sallyport.Path(name+"="+p.Environment[name]))
 	}

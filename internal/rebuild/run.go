@@ -204,7 +204,7 @@ func (r *runner) execute(ctx context.Context) error {
 		}
 	case <-time.After(5 * time.Second): // somebody left the group and took the pipe along
 		reader.Close()
-		<-heard
+		<-heard //nolint:errcheck // that it was closed
 	}
 	r.run.Finished = r.opts.Now()
 	switch {

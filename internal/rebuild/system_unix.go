@@ -19,10 +19,7 @@ func endGroup(pid int) error {
 	if err := syscall.Kill(-pid, syscall.SIGKILL); err != nil {
 		return err
 	}
-	for range 50 {
-		if syscall.Kill(-pid, 0) != nil {
-			break
-		}
+	for n := 0; n < 50 && syscall.Kill(-pid, 0) == nil; n++ {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return nil

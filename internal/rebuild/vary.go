@@ -1,6 +1,7 @@
 package rebuild
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -165,7 +166,7 @@ func installedLocale() string {
 }
 
 // orderMatters reports whether the file system below dir lists files by when they were created: two
-// folders of the same names, made in both orders.
+// folders of the same names, filled in both orders.
 func orderMatters(dir string) (bool, error) {
 	var lists [2][]string
 	for i := range lists {
@@ -179,7 +180,7 @@ func orderMatters(dir string) (bool, error) {
 			slices.Reverse(names)
 		}
 		for _, n := range names {
-			if err := os.WriteFile(filepath.Join(d, n), nil, 0o600); err != nil {
+			if err := os.Mkdir(filepath.Join(d, n), 0o700); err != nil {
 				return false, err
 			}
 		}
@@ -189,7 +190,7 @@ func orderMatters(dir string) (bool, error) {
 		}
 		lists[i], err = f.Readdirnames(-1)
 		f.Close()
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return false, err
 		}
 	}

@@ -115,21 +115,23 @@ func (c *comparer) goBuild(member string, a, b blob) {
 	}
 }
 
+const whyVCS = "Go writes the commit, its tag and its time into a program unless -buildvcs=false is set, in GOFLAGS too: record that variable, and build a clean checkout of one commit with the same tags"
+
 func goFields(info *debug.BuildInfo) []field {
 	out := []field{
 		{Toolchain, "Go version", info.GoVersion, "another Go built it; pin it with the toolchain line of go.mod"},
-		{Content, "Go main module", module(&info.Main), ""},
+		{Content, "Go main module", module(&info.Main), whyVCS},
 	}
 	for _, d := range info.Deps {
 		out = append(out, field{Content, "Go module " + d.Path, module(d), "another version of a module was used; commit go.sum, and build with -mod=readonly"})
 	}
 	for _, s := range info.Settings {
 		f := field{Content, "Go setting " + s.Key, s.Value, "another flag or setting was used; name it in the build"}
-		switch {
-		case s.Key == "vcs.time":
-			f.what, f.why = Timestamp, "the commit's time: another commit was built"
-		case strings.HasPrefix(s.Key, "vcs"):
-			f.why = "the state of the checkout is written into it; build a clean checkout, or with -buildvcs=false"
+		if strings.HasPrefix(s.Key, "vcs") {
+			f.why = whyVCS
+		}
+		if s.Key == "vcs.time" {
+			f.what = Timestamp
 		}
 		out = append(out, f)
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -48,7 +49,7 @@ func (c *comparer) readTar(b blob) (out archived) {
 	for {
 		start := padded(in.n)
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			out.rest = b.section(min(in.n, b.size), b.size)
 			return out
 		}
