@@ -156,6 +156,7 @@ Exit status of every command that decides:
 		newAttestCommand(a),
 		newVerifyCommand(a), newSignCommand(a),
 		newSBOMCommand(a),
+		newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),
 		newRootTrustCommand(a),

@@ -63,6 +63,7 @@ var Parts = []Part{
 	{"internal/tlog", Service},
 	{"internal/store", Service},
 	{"internal/forge", Service},
+	{"internal/rebuild", Service},
 	{"internal/key/*", Backend},
 	{"internal/tlog/*", Backend},
 	{"internal/store/*", Backend},
@@ -146,7 +147,7 @@ var Reaches = []Library{
 	{"C", nobody},
 	{"unsafe", nobody},
 	{"plugin", nobody},
-	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/run", "internal/app"}},
+	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/run", "internal/rebuild", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
 	{"net/http", []string{"internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
 }
