@@ -63,6 +63,7 @@ var Parts = []Part{
 	{"internal/tlog", Service},
 	{"internal/store", Service},
 	{"internal/forge", Service},
+	{"internal/evidence/oci", Backend},
 	{"internal/key/*", Backend},
 	{"internal/tlog/*", Backend},
 	{"internal/store/*", Backend},
@@ -135,6 +136,7 @@ var Libraries = []Library{
 	{"golang.org/x/sys", []string{"internal/base/*", "internal/run"}},
 	{"golang.org/x/sync", anyone},
 	{"golang.org/x/text/unicode/norm", []string{"internal/scan"}},
+	{"github.com/google/go-containerregistry", nobody}, // its registry, in tests
 	{"github.com/rogpeppe/go-internal", nobody},
 	{"github.com/yuin/goldmark", []string{"internal/base/forms"}}, // to read what internal/render writes
 }
@@ -148,7 +150,7 @@ var Reaches = []Library{
 	{"plugin", nobody},
 	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/run", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
-	{"net/http", []string{"internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
+	{"net/http", []string{"internal/evidence/oci", "internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
 }
 
 // openNote finds notes about work to be done; it is spelt so as not to find itself.
