@@ -153,8 +153,11 @@ func (s *session) push(ctx context.Context, b []byte) error {
 		return err
 	}
 	u, err := s.resolve(s.origin+s.url("blobs", "uploads/"), a.header.Get("Location"))
-	if err != nil || a.header.Get("Location") == "" {
-		return errors.Join(errors.New("the registry names no place to upload to"), err)
+	if err != nil {
+		return err
+	}
+	if a.header.Get("Location") == "" {
+		return errors.New("the registry names no place to upload to")
 	}
 	query := u.Query()
 	query.Set("digest", string(d))

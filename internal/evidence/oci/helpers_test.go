@@ -154,7 +154,12 @@ func statement(d sallyport.Digest) sallyport.Statement {
 // bundle signs a statement about d.
 func (f *fixture) bundle(d sallyport.Digest) []byte {
 	f.t.Helper()
-	b, err := evidence.Sign(context.Background(), statement(d), f.key)
+	return f.sign(statement(d))
+}
+
+func (f *fixture) sign(st sallyport.Statement) []byte {
+	f.t.Helper()
+	b, err := evidence.Sign(context.Background(), st, f.key)
 	if err != nil {
 		f.t.Fatal(err)
 	}

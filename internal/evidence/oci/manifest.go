@@ -85,7 +85,7 @@ func parseManifest(raw []byte, contentType string) (manifest, error) {
 	var m manifest
 	var version int
 	contentType = strings.ToLower(strings.TrimSpace(before(contentType, ";")))
-	if err := errors.Join(f.read("mediaType", &m.MediaType), f.read("artifactType", &m.ArtifactType), f.read("schemaVersion", &version)); err != nil {
+	if err := firstOf(f.read("mediaType", &m.MediaType), f.read("artifactType", &m.ArtifactType), f.read("schemaVersion", &version)); err != nil {
 		return manifest{}, err
 	}
 	_, hasMembers := f["manifests"]
@@ -171,7 +171,7 @@ func parseDescriptor(raw json.RawMessage) (descriptor, error) {
 	var digest string
 	var platform fields
 	d.Size = -1
-	if err := errors.Join(f.read("mediaType", &d.MediaType), f.read("digest", &digest), f.read("size", &d.Size),
+	if err := firstOf(f.read("mediaType", &d.MediaType), f.read("digest", &digest), f.read("size", &d.Size),
 		f.read("artifactType", &d.ArtifactType), f.read("annotations", &d.Annotations), f.read("platform", &platform)); err != nil {
 		return descriptor{}, err
 	}
@@ -183,7 +183,7 @@ func parseDescriptor(raw json.RawMessage) (descriptor, error) {
 		return descriptor{}, fmt.Errorf("the descriptor of %s has no size", d.Digest.Short())
 	}
 	var parts [3]string
-	if err := errors.Join(platform.read("os", &parts[0]), platform.read("architecture", &parts[1]), platform.read("variant", &parts[2])); err != nil {
+	if err := firstOf(platform.read("os", &parts[0]), platform.read("architecture", &parts[1]), platform.read("variant", &parts[2])); err != nil {
 		return descriptor{}, err
 	}
 	d.Platform = strings.TrimSuffix(strings.Join(parts[:], "/"), "/")
@@ -220,4 +220,13 @@ func orElse(s, other string) string {
 		return other
 	}
 	return s
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -24,7 +24,7 @@ const maxReference = 1024
 var (
 	repository = regexp.MustCompile(`^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$`)
 	tagName    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	hostName   = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.?)*$`)
+	hostName   = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 )
 
 // ParseReference reads "registry/repository[:tag][@digest]". The registry has to be named: which
@@ -100,7 +100,7 @@ func validHost(s string) bool {
 		a, err := netip.ParseAddr(host)
 		return err == nil && a.Zone() == "" && strings.HasPrefix(s, "[")
 	}
-	return len(host) <= 253 && hostName.MatchString(host) && !strings.HasSuffix(host, ".")
+	return len(host) <= 253 && hostName.MatchString(host)
 }
 
 // hostOnly is host:port without the port and without brackets.
