@@ -31,6 +31,7 @@ func Find(ctx context.Context, ref Reference, o Options) (Result, error) {
 	if len(f.causes) > 0 {
 		return f.res, &Incomplete{f.causes}
 	}
+	f.res.Complete = true
 	return f.res, nil
 }
 

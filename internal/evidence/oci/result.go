@@ -100,6 +100,7 @@ func (p Place) String() string {
 type Result struct {
 	Image    string              `json:"image"` // as asked for
 	Digest   sallyport.Digest    `json:"digest"`
+	Complete bool                `json:"complete"` // every place gave an answer
 	Subjects []Subject           `json:"subjects"` // the image first, then the members of an index
 	Items    []Item              `json:"items"`
 	Odd      []sallyport.Dropped `json:"odd"` // attached, and no evidence
