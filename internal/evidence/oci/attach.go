@@ -31,6 +31,8 @@ const attempts = 8
 // Attach pushes a Sigstore bundle as a referrer of the image. The bundle must be about exactly
 // the manifest that ref leads to.
 func Attach(ctx context.Context, ref Reference, bundle []byte, o Options) (Attached, error) {
+	ctx, cancel := context.WithTimeout(ctx, MaxTime)
+	defer cancel()
 	if len(bundle) > evidence.MaxBundle {
 		return Attached{}, fmt.Errorf("the bundle has %d bytes, the limit is %d", len(bundle), evidence.MaxBundle)
 	}

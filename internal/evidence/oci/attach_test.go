@@ -219,7 +219,7 @@ func TestAttachFails(t *testing.T) {
 		{"an upload elsewhere", func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.RawQuery == "" }, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://registry.example.net/upload")
 			w.WriteHeader(http.StatusAccepted)
-		}, "another host"},
+		}, "not where it is"},
 		{"a write is redirected", put("/manifests/sha256:"), func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://registry.example.net/upload")
 			w.WriteHeader(http.StatusTemporaryRedirect)

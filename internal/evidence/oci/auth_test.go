@@ -207,6 +207,18 @@ func TestPlainOnlyLocal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	link, err := http.NewRequest(http.MethodGet, "https://169.254.169.254/latest", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := transport().(byScheme)
+	direct.secure.(*http.Transport).Proxy = nil
+	if resp, err := direct.RoundTrip(link); err == nil || !strings.Contains(err.Error(), "link-local") {
+		if err == nil {
+			resp.Body.Close()
+		}
+		t.Errorf("error %v", err)
+	}
 	if resp, err := transport().RoundTrip(req); err == nil || !strings.Contains(err.Error(), "without TLS") {
 		if err == nil {
 			resp.Body.Close()

@@ -27,7 +27,7 @@ type Options struct {
 	// Transport carries the requests; nil is one of its own that follows the proxy settings of
 	// the environment.
 	Transport http.RoundTripper
-	// Timeout is for one request with its answer; zero is 30 seconds.
+	// Timeout is for one request with its answer; zero is a minute.
 	Timeout time.Duration
 	// Settle is the pause before an index is read back for the second time; zero is half a second.
 	Settle time.Duration
@@ -44,6 +44,7 @@ type session struct {
 	origin string
 	scope  string
 	read   atomic.Int64 // bytes of all answers
+	asked  atomic.Int64 // requests
 
 	mu    sync.Mutex
 	auth  string // the Authorization header that the registry has accepted or will be offered
@@ -53,7 +54,7 @@ type session struct {
 
 func newSession(ref Reference, o Options, actions string) *session {
 	if o.Timeout <= 0 {
-		o.Timeout = 30 * time.Second
+		o.Timeout = time.Minute
 	}
 	if o.Settle <= 0 {
 		o.Settle = 500 * time.Millisecond
@@ -76,7 +77,12 @@ func transport() http.RoundTripper {
 		}
 		return nil
 	}}
-	remote := &net.Dialer{Timeout: 10 * time.Second}
+	remote := &net.Dialer{Timeout: 10 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		if a, err := netip.ParseAddrPort(address); err != nil || nobodys(a.Addr()) {
+			return errors.New("no registry is at a link-local address") // a name may lead there, too
+		}
+		return nil
+	}}
 	common := http.Transport{
 		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: 20 * time.Second, MaxResponseHeaderBytes: 1 << 16,
 		MaxIdleConnsPerHost: parallel, IdleConnTimeout: 30 * time.Second, DisableCompression: true, // digests are of the bytes as sent
@@ -194,7 +200,7 @@ func (s *session) resolve(base, path string) (*url.URL, error) {
 		return nil, errors.New("the registry gives a malformed address")
 	}
 	if u.Scheme+"://"+u.Host != s.origin || u.User != nil {
-		return nil, fmt.Errorf("the registry sends us to %.100q, another host, for what only it may answer", u.Host)
+		return nil, fmt.Errorf("the registry sends us to %.100q, which is not where it is, for what only it may answer", u.Scheme+"://"+u.Host)
 	}
 	u.Fragment = ""
 	return u, nil
@@ -238,7 +244,7 @@ func (s *session) mayReach(u *url.URL) error {
 		return errors.New("that is no address to follow")
 	}
 	a, err := netip.ParseAddr(hostOnly(u.Host))
-	inside := isLoopback(u.Host) || (err == nil && (a.Unmap().IsLoopback() || a.Unmap().IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast()))
+	inside := isLoopback(u.Host) || err == nil && nobodys(a)
 	switch {
 	case local && isLoopback(u.Host) && (u.Scheme == "http" || u.Scheme == "https"):
 		return nil
@@ -250,8 +256,18 @@ func (s *session) mayReach(u *url.URL) error {
 	return nil
 }
 
+// nobodys reports whether a is an address that no registry has: a cloud's services for its
+// machines are at some.
+func nobodys(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast()
+}
+
 // once sends one request and reads its answer, which may not be longer than the limit.
 func (s *session) once(ctx context.Context, r request, u *url.URL, auth string) (answer, error) {
+	if s.asked.Add(1) > MaxRequests {
+		return answer{}, fmt.Errorf("it would take more than %d requests", MaxRequests)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	var body io.Reader

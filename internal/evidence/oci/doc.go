@@ -28,8 +28,10 @@
 //
 // Each thing found has exactly one subject, the manifest that it is attached to, and must itself
 // name that digest: a subject of its statement, the digest of a message signature, the manifest
-// digest of a simple-signing payload. What names another digest only is odd. So evidence about one
-// platform never counts for another or for the index, nor that of the index for a platform.
+// digest of a simple-signing payload. (A bill of materials that nobody signed names none, and
+// proves nothing.) What names another digest only is odd. So evidence about one platform never
+// counts for another or for the index, nor that of the index for a platform. The same bytes found
+// in two places are one item.
 //
 // # Nothing found, and could not look
 //
@@ -46,7 +48,7 @@
 // index and here is lying. A descriptor whose content the registry no longer has is odd, since
 // deleting leaves such behind. Manifests are limited to [MaxManifest] bytes, attached content to
 // what a bundle may have (evidence.MaxBundle), manifests attached to all subjects to
-// [MaxReferrers], and all that one call reads to [MaxTotal].
+// [MaxReferrers], and all that one call reads to [MaxTotal], in [MaxRequests] and [MaxTime].
 //
 // Registries are spoken to over TLS, and without it only on the loopback interface. Credentials
 // are sent to the registry that the reference names and to the token service that this registry
@@ -64,16 +66,23 @@
 // entry to each other if one of them stops for longer than the pause between reading and writing.
 package oci
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
+
+// MaxTime is how long one call of [Find] or [Attach] takes.
+const MaxTime = 10 * time.Minute
 
 // Limits of what is read.
 const (
 	MaxManifest  = 4 << 20   // bytes of a manifest, an index or a page of referrers
 	MaxMembers   = 200       // of an index, the nested ones included
 	MaxReferrers = 1000      // manifests that are attached to all subjects
-	MaxLayers    = 100       // of an attached manifest
+	MaxLayers    = 1000      // of an attached manifest; older cosign adds one for each signature
 	MaxPages     = 100       // of referrers to one subject
 	MaxTotal     = 256 << 20 // bytes that one call reads
+	MaxRequests  = 10_000    // that one call makes
 	MaxRedirects = 5
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,6 +16,8 @@ import (
 // Find returns what is attached to the image. An error that wraps [ErrIncomplete] comes with what
 // was found all the same; with any other, the result is empty.
 func Find(ctx context.Context, ref Reference, o Options) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, MaxTime)
+	defer cancel()
 	s := newSession(ref, o, "pull")
 	image, err := s.manifest(ctx, ref.target(), ref.Digest)
 	if err != nil {
@@ -29,7 +32,7 @@ func Find(ctx context.Context, ref Reference, o Options) (Result, error) {
 	found = append(found, f.look(ctx)...)
 	f.read(ctx, found)
 	if len(f.causes) > 0 {
-		return f.res, &Incomplete{f.causes}
+		return f.res, &incompleteError{f.causes}
 	}
 	f.res.Complete = true
 	return f.res, nil
@@ -229,8 +232,23 @@ func (f *finder) read(ctx context.Context, found []candidate) {
 		})
 	}
 	_ = g.Wait()
+	// The same bytes in two places are one item: whoever counts must not count them twice.
+	type same struct {
+		subject, digest                   sallyport.Digest
+		kind                              Kind
+		signature, certificate, timestamp string
+	}
+	first := map[same]int{}
 	for _, r := range all {
-		f.res.Items = append(f.res.Items, r.items...)
+		for _, it := range r.items {
+			k := same{it.Subject, it.Digest, it.Kind, string(it.Signature), it.Certificate, it.Timestamp}
+			if i, ok := first[k]; !ok {
+				first[k] = len(f.res.Items)
+				f.res.Items = append(f.res.Items, it)
+			} else if old := &f.res.Items[i]; !strings.Contains(old.Source, it.Source) {
+				old.Source += "; " + it.Source
+			}
+		}
 		f.res.Odd = append(f.res.Odd, r.odd...)
 		for _, err := range r.failed {
 			f.failed(Place{Layout: attachedContent, Subject: r.subject.Digest, Name: string(r.desc.Digest)}, err)
@@ -266,8 +284,7 @@ func (s *session) contents(ctx context.Context, c candidate) (items []Item, odd 
 		drop(m.digest, "it is attached to %s, and found at %s", m.Subject.Digest, c.subject.Digest)
 		return
 	case len(m.Layers) > MaxLayers:
-		drop(m.digest, "it has %d layers, the limit is %d", len(m.Layers), MaxLayers)
-		return
+		return nil, nil, []error{fmt.Errorf("it has %d layers, the limit is %d", len(m.Layers), MaxLayers)}
 	case len(m.Layers) == 0:
 		drop(m.digest, "it is of type %.100q and holds nothing", m.artifactType())
 		return

@@ -35,7 +35,7 @@ type fixture struct {
 
 func newFixture(t testing.TB, referrers bool, wrap func(http.Handler) http.Handler) *fixture {
 	t.Helper()
-	var h http.Handler = registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers))
+	h := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers))
 	if wrap != nil {
 		h = wrap(h)
 	}

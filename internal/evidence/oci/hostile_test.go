@@ -88,8 +88,9 @@ func TestIncomplete(t *testing.T) {
 			w.Header().Set("Link", `<`+r.URL.RequestURI()+`>; rel="next"`)
 			page(empty)(w, r)
 		}, "pages"},
-		{"the next page at another host", getOf("/referrers/"), page(empty, "Link", `<https://registry.example.net/v2/team/app/referrers/x>; rel=next`), "another host"},
+		{"the next page at another host", getOf("/referrers/"), page(empty, "Link", `<https://registry.example.net/v2/team/app/referrers/x>; rel=next`), "not where it is"},
 		{"the next page at another path", getOf("/referrers/"), page(empty, "Link", `</v2/other/app/referrers/x>; rel="next"`), "is said to be at"},
+		{"a Link header that cannot be read", getOf("/referrers/"), page(empty, "Link", `</v2/team/app/referrers/x; rel="next"`), "Link header"},
 		{"an index that cannot be read at the tag", func(r *http.Request) bool {
 			return r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/manifests/sha256-") && !strings.Contains(r.URL.Path, ".")
 		}, page(`{"schemaVersion":2,"manifests":7}`), "no list"},
@@ -253,9 +254,9 @@ func TestPages(t *testing.T) {
 	image := f.image("v1", "content")
 	var list []object
 	for i := range 3 {
-		m := bundleAs(bundleType03, bundleType03)(f, image)
-		m["annotations"] = object{"n": fmt.Sprint(i)}
-		list = append(list, f.put("", m))
+		st := statement(digestOf(image))
+		st.Predicate = fmt.Appendf(nil, `{"n":%d}`, i)
+		list = append(list, f.put("", f.attached(image, bundleType03, f.blob(bundleType03, f.sign(st), nil))))
 	}
 	target, _ := url.Parse("http://" + f.host)
 	proxy := httputil.NewSingleHostReverseProxy(target)
@@ -263,7 +264,7 @@ func TestPages(t *testing.T) {
 		return tamper(getOf("/referrers/"), func(w http.ResponseWriter, r *http.Request) {
 			n := len(r.URL.Query().Get("last"))
 			if n < 2 {
-				w.Header().Set("Link", fmt.Sprintf(`<%s?last=%s>; title="a"; rel="next"`, r.URL.Path, strings.Repeat("x", n+1)))
+				w.Header().Set("Link", fmt.Sprintf(`</first,page>; rel=first, <%s?with=a,b&last=%s>; title="a, b; rel=x"; rel="prev Next"`, r.URL.Path, strings.Repeat("x", n+1)))
 			}
 			w.Header().Set("Content-Type", typeIndex)
 			b, _ := sallyport.EncodeJSON(f.index(list[n]))
@@ -314,6 +315,48 @@ func TestTooMany(t *testing.T) {
 	}
 	g.put("v1", g.index(members...))
 	if _, err := Find(context.Background(), g.ref, quick); !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), "more than 200") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What is attached twice, in two manifests or by two ways, is one item.
+func TestOnce(t *testing.T) {
+	f := newFixture(t, true, nil)
+	image := f.image("v1", "content")
+	b := f.bundle(digestOf(image))
+	layer := f.blob(bundleType03, b, nil)
+	f.put("", f.attached(image, bundleType03, layer, layer))
+	again := f.attached(image, "application/vnd.example", layer)
+	f.put(fallbackTag(digestOf(image)), f.index(f.put("", again)))
+	f.put(cosignTag(digestOf(image), "att"), f.attached(nil, "", layer))
+	p, notes := f.simple(digestOf(image))
+	other := object{"annotations": with(notes["annotations"].(object), object{noteSignature: "b3RoZXI="})}
+	f.put(cosignTag(digestOf(image), "sig"), f.attached(nil, "", f.blob(typeSimple, p, notes), f.blob(typeSimple, p, notes), f.blob(typeSimple, p, other)))
+	r := f.find(f.ref)
+	kinds := map[Kind]int{}
+	for _, it := range r.Items {
+		kinds[it.Kind]++
+	}
+	if kinds[Bundle] != 1 || kinds[SimpleSigning] != 2 || len(r.Items) != 3 {
+		t.Errorf("%+v", kinds)
+	}
+	if s := r.Items[0].Source; !strings.Contains(s, ReferrersAPI) || !strings.Contains(s, AttestationTag) {
+		t.Errorf("source %q", s)
+	}
+}
+
+// An image that was signed more often than is read is no image with fewer signatures.
+func TestTooManyLayers(t *testing.T) {
+	f := newFixture(t, true, nil)
+	image := f.image("v1", "content")
+	p, notes := f.simple(digestOf(image))
+	layer := f.blob(typeSimple, p, notes)
+	layers := make([]object, MaxLayers+1)
+	for i := range layers {
+		layers[i] = layer
+	}
+	f.put(cosignTag(digestOf(image), "sig"), f.attached(nil, "", layers...))
+	if _, err := Find(context.Background(), f.ref, quick); !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), "1001 layers") {
 		t.Errorf("error %v", err)
 	}
 }

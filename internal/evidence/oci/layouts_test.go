@@ -229,3 +229,25 @@ func TestNothingFoundTellsPlaces(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// One image with one bundle, and an index of four platforms with one each, in a registry in this
+// process.
+func BenchmarkFind(b *testing.B) {
+	f := newFixture(b, true, nil)
+	var members []object
+	for i := range 4 {
+		m := f.image("", fmt.Sprint(i))
+		f.put("", bundleAs(bundleType03, bundleType03)(f, m))
+		members = append(members, m)
+	}
+	f.put("many", f.index(members...))
+	for name, ref := range map[string]Reference{"image": f.ref.at(digestOf(members[0])), "index": f.at("many")} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if r := f.find(ref); len(r.Items) == 0 {
+					b.Fatal("nothing is found")
+				}
+			}
+		})
+	}
+}

@@ -162,23 +162,36 @@ func (s *session) referrers(ctx context.Context, d sallyport.Digest) ([]descript
 	return list, http.StatusOK, nil
 }
 
-// nextPage reads the target of the Link header (RFC 8288) whose relation is next.
+// nextPage reads the target of the Link header (RFC 8288) whose relation is next. A header that
+// cannot be read is an error: it may have said that there is more.
 func nextPage(values []string) (string, error) {
-	for _, v := range values {
-		for _, link := range strings.Split(v, ",") {
-			target, params, ok := strings.Cut(strings.TrimSpace(link), ">")
+	bad := errors.New("the registry's Link header, which may lead to more referrers, cannot be read")
+	for _, s := range values {
+		for s = strings.TrimLeft(s, " \t,"); s != ""; s = strings.TrimLeft(s, " \t,") {
+			target, rest, ok := strings.Cut(s, ">")
 			if !ok || !strings.HasPrefix(target, "<") {
-				continue
+				return "", bad
 			}
-			rel := slices.ContainsFunc(strings.Split(params, ";"), func(p string) bool {
-				name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
-				return strings.EqualFold(strings.TrimSpace(name), "rel") && strings.EqualFold(strings.Trim(strings.TrimSpace(value), `"`), "next")
-			})
-			if !rel {
+			next := false
+			for s = strings.TrimLeft(rest, " \t"); strings.HasPrefix(s, ";"); s = strings.TrimLeft(s, " \t") {
+				var name, value string
+				name, s = cutToken(strings.TrimLeft(s[1:], " \t"))
+				s = strings.TrimLeft(s, " \t")
+				if strings.HasPrefix(s, "=") {
+					if value, s, ok = cutValue(strings.TrimLeft(s[1:], " \t")); !ok {
+						return "", bad
+					}
+				}
+				next = next || strings.EqualFold(name, "rel") && slices.ContainsFunc(strings.Fields(value), func(r string) bool { return strings.EqualFold(r, "next") })
+			}
+			if s != "" && s[0] != ',' {
+				return "", bad
+			}
+			if !next {
 				continue
 			}
 			if _, err := url.Parse(target[1:]); err != nil || target == "<" {
-				return "", errors.New("the address of the next page of referrers is malformed")
+				return "", bad
 			}
 			return target[1:], nil
 		}

@@ -118,20 +118,19 @@ func (r Result) About(d sallyport.Digest) []Item {
 	return out
 }
 
-// Incomplete is the error of a result that may lack something. It wraps [ErrIncomplete] and every
-// cause.
-type Incomplete struct{ Causes []error }
+// incompleteError is the error of a result that may lack something.
+type incompleteError struct{ causes []error }
 
-func (e *Incomplete) Error() string {
-	first := e.Causes[0]
-	for _, c := range e.Causes { // a lie is worth more than a timeout
+func (e *incompleteError) Error() string {
+	first := e.causes[0]
+	for _, c := range e.causes { // a lie is worth more than a timeout
 		if errors.Is(c, ErrDigest) {
 			first = c
 			break
 		}
 	}
-	return fmt.Sprintf("%v: %v%s", ErrIncomplete, first, andMore(len(e.Causes)-1))
+	return fmt.Sprintf("%v: %v%s", ErrIncomplete, first, andMore(len(e.causes)-1))
 }
 
 // Unwrap returns what the error is made of.
-func (e *Incomplete) Unwrap() []error { return append([]error{ErrIncomplete}, e.Causes...) }
+func (e *incompleteError) Unwrap() []error { return append([]error{ErrIncomplete}, e.causes...) }
