@@ -45,6 +45,7 @@ func Attach(ctx context.Context, ref Reference, bundle []byte, o Options) (Attac
 		return Attached{}, err
 	}
 	s := newSession(ref, o, "pull,push")
+	defer s.close()
 	image, err := s.manifest(ctx, ref.target(), ref.Digest)
 	if err != nil {
 		return Attached{}, err

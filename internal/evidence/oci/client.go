@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -103,6 +104,20 @@ func (t byScheme) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.plain.RoundTrip(r)
 }
 
+// CloseIdleConnections is called through the client.
+func (t byScheme) CloseIdleConnections() {
+	for _, rt := range []http.RoundTripper{t.plain, t.secure} {
+		(&http.Client{Transport: rt}).CloseIdleConnections()
+	}
+}
+
+// close ends what newSession began; a transport of the caller's is left alone.
+func (s *session) close() {
+	if _, ours := s.opts.Transport.(byScheme); ours {
+		s.http.CloseIdleConnections()
+	}
+}
+
 // A request is one question to the registry. Path is a URL, absolute or relative to the origin.
 type request struct {
 	method, path string
@@ -159,11 +174,18 @@ func (s *session) do(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	for {
+	for again := 0; ; {
 		auth := s.authorization()
 		a, err := s.follow(ctx, r, u, auth)
 		if err != nil {
 			return answer{}, err
+		}
+		if wait, ok := s.later(r, a, again); ok {
+			again++
+			if err := sleep(ctx, wait); err != nil {
+				return answer{}, connection(err)
+			}
+			continue
 		}
 		if a.status == http.StatusUnauthorized {
 			again, err := s.login(ctx, a.header, auth)
@@ -181,6 +203,23 @@ func (s *session) do(ctx context.Context, r request) (answer, error) {
 		}
 		return a, nil
 	}
+}
+
+// later says whether and when to ask again what the registry is too busy for. Only what reads is
+// asked again, and twice at most.
+func (s *session) later(r request, a answer, again int) (time.Duration, bool) {
+	switch a.status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	default:
+		return 0, false
+	}
+	if again >= 2 || r.method != http.MethodGet && r.method != http.MethodHead {
+		return 0, false
+	}
+	if n, err := strconv.Atoi(a.header.Get("Retry-After")); err == nil && n >= 0 {
+		return time.Duration(n) * time.Second, n <= 10
+	}
+	return s.opts.Settle << again, true
 }
 
 func (s *session) authorization() string {

@@ -19,6 +19,7 @@ func Find(ctx context.Context, ref Reference, o Options) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, MaxTime)
 	defer cancel()
 	s := newSession(ref, o, "pull")
+	defer s.close()
 	image, err := s.manifest(ctx, ref.target(), ref.Digest)
 	if err != nil {
 		return Result{}, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -358,5 +359,60 @@ func TestTooManyLayers(t *testing.T) {
 	f.put(cosignTag(digestOf(image), "sig"), f.attached(nil, "", layers...))
 	if _, err := Find(context.Background(), f.ref, quick); !errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), "1001 layers") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A registry that is busy is asked again, twice, when it says; whoever writes is told.
+func TestBusy(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		times int64
+		after string
+		ok    bool
+	}{
+		{"once", 1, "", true}, {"twice", 2, "0", true}, {"three times", 3, "", false}, {"for an hour", 1, "3600", false}, {"until a date", 2, "Fri, 01 Jan 2100 00:00:00 GMT", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var n atomic.Int64
+			f := newFixture(t, true, tamper(func(r *http.Request) bool { return getOf(".att")(r) && n.Add(1) <= c.times }, func(w http.ResponseWriter, _ *http.Request) {
+				if c.after != "" {
+					w.Header().Set("Retry-After", c.after)
+				}
+				w.WriteHeader(http.StatusTooManyRequests)
+			}))
+			f.image("v1", "content")
+			if _, err := Find(context.Background(), f.ref, quick); (err == nil) != c.ok {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// Any other host is spoken to over TLS, and who it is is checked.
+func TestTLS(t *testing.T) {
+	plain := newFixture(t, true, nil)
+	image := plain.image("v1", "content")
+	plain.put("", bundleAs(bundleType03, bundleType03)(plain, image))
+	target, _ := url.Parse("http://" + plain.host)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	front := httptest.NewTLSServer(proxy)
+	defer front.Close()
+	ref := Reference{Registry: "example.com", Repository: "team/app", Tag: "v1"}
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, front.Listener.Addr().String())
+	}
+	known := front.Client().Transport.(*http.Transport).Clone() // its certificate is for example.com
+	known.DialContext = dial
+	o := quick
+	o.Transport = known
+	if r, err := Find(context.Background(), ref, o); err != nil || len(r.Items) != 1 {
+		t.Errorf("%v, %+v", err, r.Items)
+	}
+	stranger := transport().(byScheme)
+	secure := stranger.secure.(*http.Transport)
+	secure.DialContext, secure.Proxy = dial, nil
+	o.Transport = stranger
+	if _, err := Find(context.Background(), ref, o); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a certificate that nobody knows: %v", err)
 	}
 }
