@@ -251,3 +251,48 @@ func FuzzInspect(f *testing.F) {
 		}
 	})
 }
+
+func TestNextPage(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                 "",
+		`</a?n=1>; rel="next"`:             "/a?n=1",
+		`</a,b>;rel=next`:                  "/a,b",
+		`</p>; rel=prev, </a>; rel=next`:   "/a",
+		`</p>; title=">, <"; rel="x NEXT"`: "/p",
+		`</p>; rel=prev`:                   "",
+		`</p>`:                             "",
+		`</p>; nonext; rel=last,`:          "",
+		`/a; rel=next`:                     "error",
+		`</a; rel=next`:                    "error",
+		`</a> rel=next`:                    "error",
+		`</a>; rel="next`:                  "error",
+		`<>; rel=next`:                     "error",
+		"</%zz>; rel=next":                 "error",
+		`</p>; rel=prev </a>; rel="next"`:  "error",
+	} {
+		got, err := nextPage([]string{in})
+		if err != nil {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Where a page is said to follow, the header holds its address; a header without errors that speaks
+// of no next page says so to a reader of words, too.
+func FuzzNextPage(f *testing.F) {
+	for _, s := range []string{`</a?n=1>; rel="next"`, `</p>; rel=prev, </a,b>; rel=next`, `</a; rel=next`, `</p>; title=">, <"; rel="x next"`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := nextPage([]string{s})
+		switch {
+		case err != nil && got != "":
+			t.Errorf("%q: %q, %v", s, got, err)
+		case got != "" && (!strings.Contains(s, "<"+got+">") || !strings.Contains(strings.ToLower(s), "next")):
+			t.Errorf("%q: %q", s, got)
+		}
+	})
+}
