@@ -57,6 +57,13 @@ Exit status: 0 something signed is found, 1 could not look everywhere, 2 nothing
 
 func textImage(w io.Writer, image app.Image, save string) {
 	fmt.Fprintf(w, "image  %s\nis     %s\n", oneLine(image.Image), image.Digest)
+	for _, sub := range image.Subjects[1:] {
+		what := platform(sub.Platform)
+		if sub.Describes != "" {
+			what = " (attestation manifest of " + sub.Describes.Short() + ")"
+		}
+		fmt.Fprintf(w, "member %s%s\n", sub.Digest, what)
+	}
 	for _, it := range image.Items {
 		fmt.Fprintf(w, "%s  %s\n  about   %s%s\n  digest  %s\n  from    %s\n", it.Kind, oneLine(orDash(it.PredicateType)), it.Subject, platform(it.Platform), it.Digest, oneLine(it.Source))
 		if it.Saved != "" {

@@ -52,6 +52,9 @@ func registries(ts *testscript.TestScript, neg bool, args []string) {
 		req, err := http.NewRequest(method, s.URL+"/v2/team/app/"+path, bytes.NewReader(b))
 		ts.Check(err)
 		req.Header.Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+		if strings.HasSuffix(path, "/many") {
+			req.Header.Set("Content-Type", "application/vnd.oci.image.index.v1+json")
+		}
 		resp, err := http.DefaultClient.Do(req)
 		ts.Check(err)
 		resp.Body.Close()
@@ -66,10 +69,19 @@ func registries(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	ts.Check(err)
 	send(http.MethodPost, "blobs/uploads/?digest="+string(sallyport.SHA256(config)), config)
+	many, err := sallyport.EncodeJSON(map[string]any{
+		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []any{map[string]any{
+			"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": sallyport.SHA256(manifest), "size": len(manifest),
+			"platform": map[string]any{"os": "linux", "architecture": "arm64"},
+		}},
+	})
+	ts.Check(err)
 	send(http.MethodPut, "manifests/v1", manifest)
+	send(http.MethodPut, "manifests/many", many)
 	ready = true
 	host := strings.TrimPrefix(s.URL, "http://")
 	ts.Setenv("REGISTRY", host)
 	ts.Setenv("IMAGE", host+"/team/app:v1")
 	ts.Setenv("DIGEST", string(sallyport.SHA256(manifest)))
+	ts.Setenv("MANY", string(sallyport.SHA256(many)))
 }
