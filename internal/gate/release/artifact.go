@@ -16,8 +16,8 @@ const (
 	testType       = "https://in-toto.io/attestation/test-result/v0.1"
 	// BuildType is that of `sallyport build`, whose provenance tells how the run ended.
 	BuildType = "https://sallyport.dev/build/command/v1"
-	// rebuildConfig names, in the configuration of a test result, that it is of a rebuild.
-	rebuildConfig = "https://sallyport.dev/rebuild/v1"
+	// rebuildField is the field of a test result's predicate that says that it is of a rebuild.
+	rebuildField = "https://sallyport.dev/rebuild/v0.1"
 )
 
 // sbomTypes are the predicate types of bills of materials.
@@ -164,22 +164,13 @@ func testInput(ev sallyport.Evidence) sallyport.TestInput {
 	return sallyport.TestInput{Attestation: ev.Attestation, Signer: ev.Signer, Grade: ev.Grade, Result: p.Result}
 }
 
-// rebuild reads a test result of a rebuild: one of its configurations says so by its URI.
+// rebuild reads a test result of a rebuild, which says by a field of ours that it is one.
 func rebuild(ev sallyport.Evidence) (sallyport.TestInput, bool) {
-	var p struct {
-		Configuration []struct {
-			URI string `json:"uri"`
-		} `json:"configuration"`
-	}
-	if err := json.Unmarshal(ev.Statement.Predicate, &p); err != nil {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(ev.Statement.Predicate, &fields); err != nil || fields[rebuildField] == nil {
 		return sallyport.TestInput{}, false
 	}
-	for _, c := range p.Configuration {
-		if c.URI == rebuildConfig {
-			return testInput(ev), true
-		}
-	}
-	return sallyport.TestInput{}, false
+	return testInput(ev), true
 }
 
 // checksums joins what the lists of checksums say. A name that two lists give two digests has none.
