@@ -48,7 +48,7 @@ key may sign which predicate type.`,
 	f := cmd.Flags()
 	f.StringVar(&at.Type, "type", "", "the predicate type `URI`, or agent-run or approval for ours")
 	f.StringVar(&at.PredicateFile, "predicate", "", "the predicate, as JSON in `FILE` (- is standard input)")
-	f.StringVar(&at.Key, "key", "", "the signing key `REF`: a file that sallyport key generate wrote")
+	f.StringVar(&at.Key, "key", "", "the signing key `REF`: a file, awskms://…, hashivault://…, pkcs11:… (docs/keys.md)")
 	f.StringVar(&at.Changes, "changes", "", "add what the commits of this `RANGE` changed to an agent run: commits, hunks and files")
 	f.StringVar(&at.Output, "bundle", "", "write the bundle to `FILE` instead of keeping it (- is standard output)")
 	for _, name := range []string{"type", "predicate", "key"} {

@@ -49,8 +49,8 @@ func newKeyShowCommand(a *app.App) *cobra.Command {
 		Use:   "show REF",
 		Short: "Print a key's public part and fingerprint",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			k, err := a.ShowKey(args[0])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			k, err := a.ShowKey(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -17,7 +17,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
-	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
 
@@ -148,12 +147,9 @@ func (a *App) Attest(ctx context.Context, o Options, at AttestOptions) (_ Attest
 	if err := w.addSubjects(ctx, &st, at.Subjects); err != nil {
 		return Attested{}, err
 	}
-	k, err := key.Load(at.Key, a.passphrase)
-	if errors.Is(err, key.ErrEncrypted) {
-		return Attested{}, withHint(err, "put the passphrase into "+passphraseVariable)
-	}
+	k, err := a.openKey(ctx, at.Key)
 	if err != nil {
-		return Attested{}, withHint(fmt.Errorf("load the key: %w", err), "sallyport key generate FILE")
+		return Attested{}, err
 	}
 	res := Attested{Key: string(k.Fingerprint())}
 	for _, s := range st.Subject {
