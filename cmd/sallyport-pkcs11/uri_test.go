@@ -29,10 +29,10 @@ func TestParseURI(t *testing.T) {
 		t.Errorf("%+v, %v", l, err)
 	}
 	for uri, says := range map[string]string{
-		"file:x":                                       "no pkcs11:",
-		"pkcs11:object=k":                              "names no token",
-		"pkcs11:token=t;slot-id=1;object=k":            "names a token and a slot",
-		"pkcs11:token=t":                               "names no key",
+		"file:x":                            "no pkcs11:",
+		"pkcs11:object=k":                   "names no token",
+		"pkcs11:token=t;slot-id=1;object=k": "names a token and a slot",
+		"pkcs11:token=t":                    "names no key",
 		"pkcs11:token=t;object=k?module-path=m.so":     "relative",
 		"pkcs11:token=t;object=k;serial=1":             "not known",
 		"pkcs11:token=t;object=k;type=cert":            "want private",

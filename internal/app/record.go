@@ -357,7 +357,7 @@ func (r *recorder) advice(trust []evidence.Key) []string {
 	if err == nil {
 		for _, k := range trust {
 			for _, t := range k.Types {
-				if t == evidence.VSAType && k.Hint() == hint {
+				if t == evidence.VSAType && k.Hint() == hint && k.Revoked == nil {
 					return nil
 				}
 			}
