@@ -15,7 +15,8 @@ func newKeyCommand(a *app.App) *cobra.Command {
 		Long: `Keys made here sign attestations of tools. Reviewers approve with their own SSH keys, which
 ssh-keygen makes.`,
 	}
-	cmd.AddCommand(newKeyGenerateCommand(a), newKeyShowCommand(a), newKeyAttestVerifyCommand(a))
+	cmd.AddCommand(newKeyGenerateCommand(a), newKeyShowCommand(a), newKeyAttestVerifyCommand(a),
+		newKeyListCommand(a), newKeyRotateCommand(a), newKeyRevokeCommand(a))
 	return cmd
 }
 
