@@ -189,3 +189,35 @@ func TestParseTrustRevoked(t *testing.T) {
 		t.Errorf("an identity: %v", err)
 	}
 }
+
+// An identity is revoked like a key. Its certificates always prove a time.
+func TestRevokedIdentity(t *testing.T) {
+	a := keylesstest.New(t, now)
+	job := keylesstest.Identity{Subject: gateYML, Issuer: actions, Claims: map[int]string{12: "https://github.com/acme/service"}}
+	payload, err := sallyport.EncodeJSON(statement(commit))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := a.Bundle(payload, keylesstest.Signing{Identity: job, From: now, Stamped: now.Add(time.Minute)})
+	for revoked, want := range map[string]error{
+		"":                                 nil,
+		"2026-05-01T12:02:00Z retired":     nil,
+		"2026-05-01T12:00:30Z retired":     ErrRevoked,
+		"2026-05-01 superseded":            ErrRevoked,
+		"2026-05-02T00:00:00Z compromised": ErrRevoked,
+	} {
+		text := identity
+		if at, reason, ok := strings.Cut(revoked, " "); ok {
+			text += "    revoked: {at: " + at + ", reason: " + reason + "}\n"
+		}
+		trust, err := ParseTrust([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := NewVerifier(trust.Keys, now.Add(time.Hour))
+		v.Keyless = keyless(t, a)
+		if _, err := v.Verify(t.Context(), sallyport.Attestation{Raw: raw}); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", revoked, err, want)
+		}
+	}
+}
