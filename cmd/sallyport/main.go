@@ -154,7 +154,7 @@ Exit status of every command that decides:
 		newAgentCommand(a),
 		newApprovalCommand(a), newExceptionCommand(a),
 		newAttestCommand(a),
-		newVerifyCommand(a),
+		newVerifyCommand(a), newSignCommand(a),
 		newSBOMCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),
@@ -166,6 +166,7 @@ Exit status of every command that decides:
 		newDoctorCommand(a),
 		newDemoCommand(a),
 		newVersionCommand(a),
+		newConformanceCommand(a),
 		newCompletionCommand(),
 	)
 	cmd.SetHelpCommand(newHelpCommand())

@@ -43,6 +43,11 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
+			conformance, err := filepath.Abs("../../internal/evidence/sigstore/testdata/conformance")
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, "CONFORMANCE="+conformance)
 			// Nothing of the machine's git, CI system or terminal.
 			e.Vars = append(e.Vars, "HOME="+e.WorkDir, "LC_ALL=C.UTF-8", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 				"GIT_AUTHOR_NAME=Alice Example", "GIT_AUTHOR_EMAIL=alice@example.com",
