@@ -92,6 +92,9 @@ func attestWith(t *testing.T, s *scene.Scene, c cosign, ref string) attested {
 	shown := s.Must("key", "show", ref)
 	_, public, _ := strings.Cut(shown, "\n") // after the fingerprint
 	write(t, s.Dir, "ref.pub", public)
+	signed := filepath.Join(s.Dir, "signed.json")
+	s.Must("sign", a.artifact, "--key", ref, "--bundle", signed)
+	s.Must("verify", a.artifact, "--key", a.public, "--bundle", signed)
 	s.Must("attest", a.artifact, "--repo", s.Repo, "--type", builtType, "--predicate", predicate, "--key", ref, "--bundle", a.bundle)
 	return a
 }
