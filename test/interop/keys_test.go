@@ -176,6 +176,22 @@ func awsEnv(t *testing.T, aws *service) []string {
 	}
 }
 
+// decisions has the gate sign a decision with the key that ref names, which its public key verifies.
+func decisions(t *testing.T, s *scene.Scene, a attested, ref string) {
+	t.Helper()
+	env := s.Env
+	defer func() { s.Env = env }()
+	s.Env = append(slices.Clone(env), "SALLYPORT_VERIFIER_KEY="+ref)
+	v := s.Check()
+	vsa := write(t, s.Dir, "vsa.json", s.Must("explain", string(v.ID), "--repo", s.Repo, "--vsa"))
+	const typ = "https://slsa.dev/verification_summary/v1"
+	for key, want := range map[string]int{a.public: sallyport.ExitOpen, a.foreign: sallyport.ExitShut} {
+		if r := s.Sallyport("verify", "git:HEAD", "--repo", s.Repo, "--key", key, "--type", typ, "--bundle", vsa); r.Status != want {
+			t.Errorf("the decision under %s: %v", filepath.Base(key), r)
+		}
+	}
+}
+
 // Vault's transit engine through Sigstore's client, and OpenBao's, which is the same API. What
 // cosign signs with the same key verifies here.
 func TestVaultTransit(t *testing.T) {
@@ -202,6 +218,8 @@ func TestVaultTransit(t *testing.T) {
 			c.must("attest-blob", "--yes", "--key", tt.ref, "--signing-config", config, "--predicate", filepath.Join(s.Dir, "predicate.json"), "--type", builtType, "--bundle", theirs, a.artifact)
 			a.bundle = theirs
 			a.holds(t)
+
+			decisions(t, s, a, tt.ref)
 
 			vault.set(func() { vault.signer = newP256(t) })
 			refused(t, s, tt.ref, "not a signature by the key that was named")
