@@ -118,6 +118,8 @@ type AttestOptions struct {
 	Key           string
 	Output        string // a file for the bundle, - for standard output, empty to keep it
 	Changes       string // BASE..HEAD: what an agent run changed, added to its predicate
+	TimestampURL  string // a timestamp authority that is asked about the signature
+	TrustedRoot   string // a file under which its answer has to verify; empty for the work tree's
 }
 
 // Attested is a signed statement.
@@ -160,6 +162,11 @@ func (a *App) Attest(ctx context.Context, o Options, at AttestOptions) (_ Attest
 	if res.Bundle, err = evidence.Sign(ctx, st, k); err != nil {
 		return Attested{}, err
 	}
+	if at.TimestampURL != "" {
+		if res.Bundle, err = w.stamp(ctx, res.Bundle, at); err != nil {
+			return Attested{}, err
+		}
+	}
 	res.Digest = sallyport.SHA256(res.Bundle)
 	switch at.Output {
 	case "":
@@ -169,6 +176,26 @@ func (a *App) Attest(ctx context.Context, o Options, at AttestOptions) (_ Attest
 		err = writeFile(at.Output, res.Bundle)
 	}
 	return res, err
+}
+
+// stamp adds a timestamp to a bundle.
+func (w *workspace) stamp(ctx context.Context, bundle []byte, at AttestOptions) ([]byte, error) {
+	name := at.TrustedRoot
+	if name == "" {
+		if w.repo.WorkTree() == "" {
+			return nil, withHint(errors.New("there is no trusted root to verify a timestamp with"), "--trusted-root FILE")
+		}
+		name = filepath.Join(w.repo.WorkTree(), filepath.FromSlash(trustedRootPath))
+	}
+	b, err := readSmall(name)
+	if err != nil {
+		return nil, withHint(fmt.Errorf("read the trusted root that has to verify the timestamp: %w", err), "--trusted-root FILE")
+	}
+	k, err := evidence.ParseTrustedRoot(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return evidence.Stamp(ctx, bundle, at.TimestampURL, k)
 }
 
 // addSubjects adds what the caller names and, of an agent run, what the predicate names, so that

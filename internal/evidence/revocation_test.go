@@ -221,3 +221,48 @@ func TestRevokedIdentity(t *testing.T) {
 		}
 	}
 }
+
+// A trusted root may name timestamp authorities alone. No certificate counts under it.
+func TestTrustedRootOfTimestamps(t *testing.T) {
+	a := keylesstest.New(t, now)
+	var doc map[string]any
+	if err := json.Unmarshal(a.TrustedRoot(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	delete(doc, "certificateAuthorities")
+	read := func() (*Keyless, error) {
+		b, err := json.Marshal(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ParseTrustedRoot(b)
+	}
+	k, err := read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := sallyport.EncodeJSON(statement(commit))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trust, err := ParseTrust([]byte(identity))
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := keylesstest.Identity{Subject: gateYML, Issuer: actions, Claims: map[int]string{12: "https://github.com/acme/service"}}
+	raw := a.Bundle(payload, keylesstest.Signing{Identity: job, From: now, Stamped: now.Add(time.Minute)})
+	for _, want := range []error{nil, ErrSignature} {
+		v := NewVerifier(trust.Keys, now.Add(time.Hour))
+		v.Keyless = keyless(t, a)
+		if want != nil {
+			v.Keyless = k
+		}
+		if _, err := v.Verify(t.Context(), sallyport.Attestation{Raw: raw}); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	delete(doc, "timestampAuthorities")
+	if _, err := read(); err == nil || !strings.Contains(err.Error(), "no certificate authority and no timestamp authority") {
+		t.Errorf("a root that names neither: %v", err)
+	}
+}

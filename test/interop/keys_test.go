@@ -15,8 +15,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/evidence/keylesstest"
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
@@ -248,6 +250,24 @@ func TestCosignKeyFiles(t *testing.T) {
 	refused(t, s, prefix+".key", "wrong passphrase")
 	s.Env = nil
 	refused(t, s, prefix+".key", "SALLYPORT_KEY_PASSPHRASE")
+}
+
+// A timestamp beside the signature of a key does not disturb cosign.
+func TestCosignVerifiesStamped(t *testing.T) {
+	c := newCosign(t)
+	s := scene.New(t, scene.Options{})
+	authority := keylesstest.New(t, time.Now())
+	tsa := timestampServer(t, authority)
+	artifact, predicate := write(t, s.Dir, "artifact", "what is attested\n"), write(t, s.Dir, "predicate.json", `{"built":true}`)
+	key, bundle := filepath.Join(s.Dir, "k"), filepath.Join(s.Dir, "bundle.json")
+	root := write(t, s.Dir, "root.json", string(authority.TrustedRoot()))
+	s.Must("key", "generate", key)
+	s.Must("attest", artifact, "--repo", s.Repo, "--type", builtType, "--predicate", predicate, "--key", key, "--bundle", bundle, "--timestamp-server-url", tsa.URL, "--trusted-root", root)
+	for _, more := range [][]string{{"--insecure-ignore-tlog"}, {"--insecure-ignore-tlog", "--use-signed-timestamps", "--trusted-root", root}} {
+		if status, out := c.run(append([]string{"verify-blob-attestation", "--key", key + ".pub", "--bundle", bundle, "--type", builtType, artifact}, more...)...); status != 0 {
+			t.Errorf("cosign %v: status %d\n%s", more, status, out)
+		}
+	}
 }
 
 // A token of SoftHSM's, through its real module.

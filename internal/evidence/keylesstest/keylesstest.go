@@ -231,7 +231,20 @@ func (a *Authority) Stamp(sig []byte, at time.Time) []byte { return a.response(s
 // response returns what a timestamp authority answers.
 func (a *Authority) response(sig []byte, at time.Time) []byte {
 	sum := sha256.Sum256(sig)
-	t := timestamp.Timestamp{HashAlgorithm: crypto.SHA256, HashedMessage: sum[:], Time: at, Policy: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2},
+	return a.responseFor(sum[:], at)
+}
+
+// Answer returns what the timestamp authority answers to a query (RFC 3161).
+func (a *Authority) Answer(query []byte, at time.Time) ([]byte, error) {
+	q, err := timestamp.ParseRequest(query)
+	if err != nil {
+		return nil, err
+	}
+	return a.responseFor(q.HashedMessage, at), nil
+}
+
+func (a *Authority) responseFor(sum []byte, at time.Time) []byte {
+	t := timestamp.Timestamp{HashAlgorithm: crypto.SHA256, HashedMessage: sum, Time: at, Policy: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2},
 		AddTSACertificate: true}
 	resp, err := t.CreateResponseWithOpts(a.stamp, a.stampKey, crypto.SHA256)
 	a.check(err)

@@ -271,6 +271,9 @@ func (s *signer) suits(digest []byte, opts crypto.SignerOpts) error {
 	default:
 		return fmt.Errorf("%w: it is a %T", ErrRefused, pub)
 	}
+	if want == 0 && h != 0 {
+		return fmt.Errorf("%w: an Ed25519 key in a service or token signs statements, and no digests of files; take an ECDSA key", ErrRefused)
+	}
 	if h != want || (h != 0 && len(digest) != h.Size()) {
 		return fmt.Errorf("%w: it signs digests made with %v", ErrRefused, want)
 	}
