@@ -7,10 +7,15 @@ TOOLS := $(GO) tool -modfile=test/tools/go.mod
 FUZZTIME   ?= 30s
 BENCH_REPO ?=
 
-.PHONY: build test race lint fuzz demo e2e peers bench vuln ci
+.PHONY: build helpers test race lint fuzz demo e2e peers bench vuln ci
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport ./cmd/sallyport
+
+# What keys in services and tokens need beside sallyport; the second one loads C libraries.
+helpers:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-kms ./cmd/sallyport-kms
+	CGO_ENABLED=1 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-pkcs11 ./cmd/sallyport-pkcs11
 
 test:
 	$(GO) test ./...

@@ -48,8 +48,10 @@ key may sign which predicate type.`,
 	f := cmd.Flags()
 	f.StringVar(&at.Type, "type", "", "the predicate type `URI`, or agent-run or approval for ours")
 	f.StringVar(&at.PredicateFile, "predicate", "", "the predicate, as JSON in `FILE` (- is standard input)")
-	f.StringVar(&at.Key, "key", "", "the signing key `REF`: a file that sallyport key generate wrote")
+	f.StringVar(&at.Key, "key", "", "the signing key `REF`: a file, awskms://…, hashivault://…, pkcs11:… (docs/keys.md)")
 	f.StringVar(&at.Changes, "changes", "", "add what the commits of this `RANGE` changed to an agent run: commits, hunks and files")
+	f.StringVar(&at.TimestampURL, "timestamp-server-url", "", "have the timestamp authority at `URL` prove when it was signed (RFC 3161)")
+	f.StringVar(&at.TrustedRoot, "trusted-root", "", "the trusted root `FILE` that has to verify the timestamp (default: .sallyport/trusted_root.json)")
 	f.StringVar(&at.Output, "bundle", "", "write the bundle to `FILE` instead of keeping it (- is standard output)")
 	for _, name := range []string{"type", "predicate", "key"} {
 		_ = cmd.MarkFlagRequired(name)

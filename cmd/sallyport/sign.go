@@ -52,7 +52,7 @@ Nothing is written before everything is signed.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Key, "key", "", "the signing key `REF`")
+	f.StringVar(&o.Key, "key", "", "the signing key `REF` (docs/keys.md)")
 	f.StringVar(&o.Checksums, "checksums", "", "write the files' SHA-256 checksums to `FILE` and sign it instead of them")
 	f.StringVar(&o.Bundle, "bundle", "", "write the bundle to `FILE`")
 	f.StringVar(&o.OpenPGP, "openpgp", "", "sign with this gpg key as well: its whole `FINGERPRINT`")

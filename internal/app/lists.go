@@ -13,7 +13,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/data"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
-	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/internal/scan"
 	"github.com/sallyport-dev/sallyport/internal/scan/names"
 )
@@ -212,9 +211,9 @@ func (a *App) DataSign(ctx context.Context, so DataSignOptions) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	k, err := key.Load(so.Key, a.passphrase)
+	k, err := a.openKey(ctx, so.Key)
 	if err != nil {
-		return nil, withHint(fmt.Errorf("load the key: %w", err), "sallyport key generate FILE")
+		return nil, err
 	}
 	return evidence.Sign(ctx, st, k)
 }

@@ -329,7 +329,7 @@ func (w *workspace) recorder(ctx context.Context) (*recorder, error) {
 		s.Close()
 		return nil, err
 	}
-	signer, err := verifierKey(w.path("verifier.key"))
+	signer, err := w.verifierKey(ctx)
 	if err != nil {
 		s.Close()
 		return nil, err
@@ -344,8 +344,22 @@ func (w *workspace) recorder(ctx context.Context) (*recorder, error) {
 	return r, nil
 }
 
-// verifierKey loads the key that signs decisions, and makes it at the first use.
-func verifierKey(path string) (*key.Key, error) {
+// verifierVariable names the key that signs decisions, where it is not the one in the state folder:
+// in a service or a token, out of reach of whoever can read that folder. Who sets it to a key of
+// their own gains nothing, since later gates ask the trust roots.
+const verifierVariable = "SALLYPORT_VERIFIER_KEY"
+
+// verifierKey opens the key that signs decisions. The one in the state folder is made at the first
+// use.
+func (w *workspace) verifierKey(ctx context.Context) (*key.Key, error) {
+	if ref := w.app.Getenv(verifierVariable); ref != "" {
+		k, err := w.app.openKey(ctx, ref)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", verifierVariable, err)
+		}
+		return k, nil
+	}
+	path := w.path("verifier.key")
 	k, err := key.Load("file:"+path, nil)
 	if errors.Is(err, key.ErrMissing) {
 		if _, err := key.Generate(path, key.LocalLabel); err != nil && !errors.Is(err, key.ErrExists) {
@@ -366,7 +380,7 @@ func (r *recorder) advice(trust []evidence.Key) []string {
 	if err == nil {
 		for _, k := range trust {
 			for _, t := range k.Types {
-				if t == evidence.VSAType && k.Hint() == hint {
+				if t == evidence.VSAType && k.Hint() == hint && k.Revoked == nil {
 					return nil
 				}
 			}

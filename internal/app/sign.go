@@ -59,7 +59,7 @@ func (a *App) Sign(ctx context.Context, o SignOptions) ([]Signed, error) {
 		s.write(o.Checksums, list)
 		files = []string{o.Checksums}
 	}
-	if err := s.open(); err != nil {
+	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
 	var signed []Signed
@@ -112,9 +112,9 @@ func (s *signing) write(name string, b []byte) {
 }
 
 // open reads the key, or whom to ask for one.
-func (s *signing) open() (err error) {
+func (s *signing) open(ctx context.Context) (err error) {
 	if s.o.Key != "" {
-		s.key, err = key.Load(s.o.Key, s.app.passphrase)
+		s.key, err = s.app.openKey(ctx, s.o.Key)
 		return err
 	}
 	if s.o.IdentityToken == "" {

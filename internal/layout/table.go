@@ -86,6 +86,8 @@ var Parts = []Part{
 
 	{"internal/app", Wiring},
 	{"cmd/sallyport", Command},
+	{"cmd/sallyport-kms", Command},    // helper programs beside it: what they link would cost
+	{"cmd/sallyport-pkcs11", Command}, // every start, or needs cgo
 
 	{"test", Whole},
 	{"internal/layout", Whole},
@@ -116,7 +118,12 @@ var Libraries = []Library{
 	{"github.com/digitorus/timestamp", []string{"internal/evidence/keylesstest"}},
 	{"github.com/sigstore/protobuf-specs", []string{"internal/evidence"}},
 	{"github.com/sigstore/sigstore", []string{"internal/evidence"}},
+	{"github.com/sigstore/sigstore/pkg/signature", []string{"internal/evidence", "cmd/sallyport-pkcs11"}},
+	{"github.com/sigstore/sigstore/pkg/signature/kms", []string{"cmd/sallyport-kms"}},
+	{"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin", []string{"cmd/sallyport-kms", "cmd/sallyport-pkcs11"}},
+	{"github.com/ThalesGroup/crypto11", []string{"cmd/sallyport-pkcs11"}},
 	{"github.com/secure-systems-lab/go-securesystemslib", []string{"internal/evidence"}},
+	{"github.com/secure-systems-lab/go-securesystemslib/encrypted", []string{"internal/key"}}, // cosign's key files
 	{"github.com/in-toto/attestation", []string{"internal/evidence"}},
 	{"google.golang.org/protobuf", []string{"internal/evidence"}},
 	{"github.com/transparency-dev/tessera", []string{"internal/tlog/tessera"}},
@@ -149,7 +156,7 @@ var Reaches = []Library{
 	{"C", nobody},
 	{"unsafe", nobody},
 	{"plugin", nobody},
-	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/run", "internal/rebuild", "internal/app"}},
+	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/key/kms", "internal/run", "internal/rebuild", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
 	{"net/http", []string{"internal/evidence/oci", "internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
 }
