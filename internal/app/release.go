@@ -263,7 +263,7 @@ func rejection(err error) string {
 		is   error
 		code string
 	}{
-		{evidence.ErrExpired, "expired"}, {evidence.ErrUnknownKey, "unknown-key"},
+		{evidence.ErrRevoked, "revoked"}, {evidence.ErrExpired, "expired"}, {evidence.ErrUnknownKey, "unknown-key"},
 		{evidence.ErrNotAllowed, "not-allowed"}, {evidence.ErrSignature, "signature"},
 	} {
 		if errors.Is(err, c.is) {

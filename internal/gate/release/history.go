@@ -67,6 +67,7 @@ func (g *Gate) here(p Params, s predicate.Summary, subject sallyport.StatementSu
 type history struct {
 	commits []Commit // each after its children
 	at      map[string]int
+	below   func(commit string) bool // of one that is not in it: does the release hold it, below all of these?
 }
 
 func newHistory(commits []Commit) history {
@@ -154,17 +155,17 @@ func (h history) source(p Params, onRef bool, decisions []decision) sallyport.Re
 }
 
 // covered returns the commits that a merge decision is about; see the package comment. Without a base
-// (a branch that was made) it is about its head alone.
+// (a branch that was made), or with one that is not known here, it is about its head alone.
 func (h history) covered(d decision) map[int]bool {
 	head := d.Head.Hex()
-	if d.Base.Zero() {
+	base := d.Base.Hex()
+	if _, known := h.at[base]; !known && (d.Base.Zero() || !h.below(base)) {
 		i, known := h.at[head]
 		if !known {
 			return nil
 		}
 		return map[int]bool{i: true}
 	}
-	base := d.Base.Hex()
 	out := h.reach(head, h.reach(base, nil))
 	if d.tree == "" {
 		return out

@@ -18,7 +18,9 @@
 // signed by a verifier whom the trust roots let sign decisions, at a grade that counts: a check on a
 // developer's machine is advice. One that is open covers
 //
-//   - the commits that its head has and its base has not, which is what it judged;
+//   - the commits that its head has and its base has not, which is what it judged. Of a base that the
+//     release does not hold (its branch was moved since) nobody here knows what it had, and then only the
+//     head is covered;
 //   - a commit whose tree is the merge result that it judged, and whose first parent is its base: a
 //     squash, or the merge itself.
 //
@@ -125,9 +127,9 @@ func (g *Gate) Check(ctx context.Context, p Params) (engine.Result, sallyport.Re
 		Gate: sallyport.GateRelease, Subject: sallyport.Subject{Digest: sallyport.GitCommit(p.Commit), Name: p.Name},
 		Resource: g.Repository + "@" + p.Ref, Mode: p.Mode, Root: p.Root, Solo: p.Trust.Solo, Policies: p.Policies, Advice: p.Advice,
 		Subjects: subjects(p, commits), Presented: p.Presented,
-		Input: func(_ context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
+		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
 			g.step("weighing evidence")
-			in = g.input(p, commits, onRef, at, evidence)
+			in = g.input(ctx, p, commits, onRef, at, evidence)
 			return in, nil
 		},
 	})
@@ -153,12 +155,17 @@ func subjects(p Params, commits []Commit) []sallyport.Digest {
 }
 
 // input builds the document that policy sees.
-func (g *Gate) input(p Params, commits []Commit, onRef bool, at time.Time, evidence []sallyport.Evidence) sallyport.ReleaseInput {
+func (g *Gate) input(ctx context.Context, p Params, commits []Commit, onRef bool, at time.Time, evidence []sallyport.Evidence) sallyport.ReleaseInput {
+	h := newHistory(commits)
+	h.below = func(commit string) bool {
+		ok, err := g.Historian.Reaches(ctx, p.Commit, commit)
+		return ok && err == nil
+	}
 	decisions := g.decisions(p, evidence)
 	in := sallyport.ReleaseInput{
 		Version: "v1", Gate: sallyport.GateRelease, Time: at.Format(time.RFC3339), Mode: p.Mode,
 		Subject: sallyport.Subject{Digest: sallyport.GitCommit(p.Commit), Name: p.Name}, Repository: g.Repository, Trust: p.Trust,
-		Settings: p.Settings, Release: newHistory(commits).source(p, onRef, decisions),
+		Settings: p.Settings, Release: h.source(p, onRef, decisions),
 		Artifacts: []sallyport.ArtifactInput{}, Rejected: append([]sallyport.RejectedInput{}, p.Rejected...),
 		Findings: []sallyport.Finding{}, Evidence: []sallyport.EvidenceInput{}, Exceptions: []sallyport.Exception{}, Lists: p.Lists,
 	}
