@@ -200,7 +200,7 @@ func (r *Repo) workFile(root *os.Root, p string) (WorkFile, string, error) {
 }
 
 // maxPointer is what a pointer of Git LFS weighs at most
-// (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md).
+// (https://git-lfs.com).
 const maxPointer = 1024
 
 // lfs marks as the same what is what the commit's pointer names.
