@@ -1,13 +1,9 @@
 package build
 
 import (
-	"encoding/base64"
 	"slices"
 	"strings"
 )
-
-// decodeBase64 reads an h1 digest's value.
-func decodeBase64(s string) ([]byte, error) { return base64.StdEncoding.DecodeString(s) }
 
 // secretWords are parts of the names of variables that hold secrets, between underscores or alone.
 var secretWords = []string{

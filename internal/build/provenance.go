@@ -1,7 +1,6 @@
 package build
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -170,13 +169,4 @@ func (l *Link) Statement(commit sallyport.Digest, artifacts []Artifact) (sallypo
 		subs = []sallyport.StatementSubject{{Name: "source", Digest: map[string]string{commit.Algorithm(): commit.Hex()}}}
 	}
 	return statement(LinkType, l, subs)
-}
-
-// dirHash turns the "h1:" digest of go.sum into in-toto's dirHash.
-func dirHash(h1 string) (string, bool) {
-	raw, err := decodeBase64(h1)
-	if err != nil || len(raw) != 32 {
-		return "", false
-	}
-	return hex.EncodeToString(raw), true
 }
