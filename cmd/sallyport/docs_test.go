@@ -140,6 +140,8 @@ func TestParses(t *testing.T) {
 		{"sallyport explain", false}, // it needs an argument
 		{"sallyport log tail -n 3", true},
 		{"sallyport log tail -x 3", false},
+		{"sallyport build --key REF -- make -j4 --always", true},
+		{"sallyport build --kye REF -- make", false},
 	} {
 		var err error
 		for _, words := range commandsIn(c.line) {
@@ -199,6 +201,10 @@ func parses(words []string, whole bool) error {
 	var args []string
 	for i := 0; i < len(rest); i++ {
 		word := rest[i]
+		if word == "--" { // the rest is another program's
+			args = append(args, rest[i+1:]...)
+			break
+		}
 		name, _, assigned := strings.Cut(strings.TrimLeft(word, "-"), "=")
 		if !strings.HasPrefix(word, "-") || word == "-" {
 			args = append(args, word)
