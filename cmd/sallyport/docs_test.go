@@ -221,10 +221,12 @@ func parses(words []string, whole bool) error {
 			i++ // its value
 		}
 	}
-	if c.HasSubCommands() && len(args) > 0 {
+	// What does something without a subcommand, as attest does, asks for arguments of its own.
+	group := c.HasSubCommands() && c.Args(c, nil) == nil
+	if group && len(args) > 0 {
 		return fmt.Errorf("%s has no command %q", c.CommandPath(), args[0])
 	}
-	if whole && c.Args != nil && !c.HasSubCommands() && c.Name() != "completion" {
+	if whole && c.Args != nil && !group && c.Name() != "completion" {
 		return c.Args(c, args)
 	}
 	return nil
