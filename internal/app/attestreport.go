@@ -208,4 +208,3 @@ func reportStatements(f report.File, raw []byte, subjects []sallyport.Digest, wh
 	}
 	return out, sum, nil
 }
-
