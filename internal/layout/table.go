@@ -147,7 +147,7 @@ var Reaches = []Library{
 	{"C", nobody},
 	{"unsafe", nobody},
 	{"plugin", nobody},
-	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/run", "internal/build", "internal/app"}},
+	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/run", "internal/build", "internal/scan/tool", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
 	{"net/http", []string{"internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
 }
