@@ -156,6 +156,7 @@ Exit status of every command that decides:
 		newAttestCommand(a),
 		newVerifyCommand(a),
 		newBuildCommand(a),
+		newScanCommand(a),
 		newSBOMCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),

@@ -207,3 +207,6 @@ func findingID(parts ...string) string {
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
+
+// Line makes what a tool wrote one short line that holds no secret, for people to read.
+func Line(s string) string { return said(s) }
