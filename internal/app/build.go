@@ -85,7 +85,7 @@ func (a *App) Build(ctx context.Context, o Options, bo BuildOptions) (Built, err
 	}
 	step := build.Step{
 		Args: bo.Args, Dir: b.dir, Env: build.Without(bo.Environ, passphraseVariable),
-		Stdin: bo.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, Signals: bo.Signals, Timeout: bo.Timeout,
+		Stdin: bo.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, Signals: bo.Signals, Timeout: bo.Timeout, Now: time.Now,
 	}
 	if bo.Logs != "" {
 		step.Keep = maxLog

@@ -166,7 +166,7 @@ func goSums(b []byte) map[string]string {
 func goVersion(ctx context.Context, bo BuildOptions, dir string) string {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, bo.Args[0], "env", "GOVERSION") //nolint:gosec // the program that the caller asks for
+	cmd := exec.CommandContext(ctx, bo.Args[0], "env", "GOVERSION")
 	cmd.Dir, cmd.Env = dir, build.Without(bo.Environ, passphraseVariable)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()

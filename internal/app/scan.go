@@ -338,7 +338,7 @@ func scanResults(r report.Report) []ScanResult {
 func (s *scanning) write(ctx context.Context, t *ScannedTool, f report.File, raw []byte) error {
 	if s.so.Reports != "" {
 		t.Report = filepath.Join(s.so.Reports, f.Source)
-		if err := os.WriteFile(t.Report, raw, 0o644); err != nil { //nolint:gosec // a report, for whoever checks
+		if err := os.WriteFile(t.Report, raw, 0o644); err != nil {
 			return fmt.Errorf("write the report: %w", err)
 		}
 	}

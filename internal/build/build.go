@@ -77,6 +77,7 @@ type Step struct {
 	Signals        <-chan os.Signal // what to pass on; may be nil
 	Timeout        time.Duration    // 0 means none
 	Keep           int              // how many bytes of each stream to keep, from its start
+	Now            func() time.Time // required
 }
 
 // A Log is what a command wrote to one stream.
@@ -105,7 +106,8 @@ func (r Result) Failed() bool { return r.Ended != Exited || r.ExitStatus != 0 }
 // Run runs the step. The error is about what is needed to run anything at all; how the command fared
 // is in the result. Cancelling ctx kills the group.
 func Run(ctx context.Context, s Step) (Result, error) {
-	cmd := exec.Command(s.Args[0], s.Args[1:]...) //nolint:gosec // what the caller asks for
+	// Not ended by ctx: wait ends the whole group.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), s.Args[0], s.Args[1:]...)
 	cmd.Dir, cmd.Env = s.Dir, s.Env
 	ownGroup(cmd)
 	stdin, err := newInput(s.Stdin)
@@ -115,7 +117,7 @@ func Run(ctx context.Context, s Step) (Result, error) {
 	defer stdin.close()
 	cmd.Stdin = stdin.file()
 	var ended atomic.Bool
-	outs := [2]*stream{{to: s.Stdout, keep: s.Keep, ended: &ended}, {to: s.Stderr, keep: s.Keep, ended: &ended}}
+	outs := [2]*stream{{to: s.Stdout, keep: s.Keep, now: s.Now, ended: &ended}, {to: s.Stderr, keep: s.Keep, now: s.Now, ended: &ended}}
 	var writers [2]*os.File
 	for i, o := range outs {
 		if o.r, writers[i], err = os.Pipe(); err != nil {
@@ -127,7 +129,7 @@ func Run(ctx context.Context, s Step) (Result, error) {
 	}
 	cmd.Stdout, cmd.Stderr = writers[0], writers[1]
 
-	r := Result{Started: time.Now()}
+	r := Result{Started: s.Now()}
 	if sum, err := programDigest(cmd); err == nil {
 		r.Program, r.ProgramSHA256 = cmd.Path, sum
 	}
@@ -145,7 +147,7 @@ func Run(ctx context.Context, s Step) (Result, error) {
 			r.ExitStatus = statusNotFound
 		}
 	}
-	r.Finished = time.Now()
+	r.Finished = s.Now()
 	ended.Store(true)
 	r.Stdout, r.Stderr = outs[0].finish(), outs[1].finish()
 	return r, nil
@@ -154,7 +156,7 @@ func Run(ctx context.Context, s Step) (Result, error) {
 // wait waits for the command, and ends it when it is told to.
 func wait(ctx context.Context, cmd *exec.Cmd, s Step) (ended string, status int) {
 	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	go func() { done <- cmd.Wait() }() // what it says is in cmd.ProcessState
 	var timeout, kill <-chan time.Time
 	if s.Timeout > 0 {
 		t := time.NewTimer(s.Timeout)
@@ -173,7 +175,7 @@ func wait(ctx context.Context, cmd *exec.Cmd, s Step) (ended string, status int)
 	}
 	for {
 		select {
-		case <-done:
+		case <-done: //nolint:errcheck // see above
 			if ended != "" {
 				return ended, status
 			}
@@ -223,6 +225,7 @@ type stream struct {
 	r     *os.File
 	to    io.Writer
 	keep  int
+	now   func() time.Time
 	ended *atomic.Bool
 	done  chan struct{}
 	sum   hash.Hash
@@ -240,7 +243,7 @@ func (s *stream) start() {
 				if late > afterwards {
 					return
 				}
-				_ = s.r.SetReadDeadline(time.Now().Add(trailer))
+				_ = s.r.SetReadDeadline(s.now().Add(trailer))
 			}
 			n, err := s.r.Read(buf)
 			if s.ended.Load() {
@@ -269,7 +272,7 @@ func (s *stream) take(b []byte) {
 }
 
 func (s *stream) finish() Log {
-	_ = s.r.SetReadDeadline(time.Now().Add(trailer))
+	_ = s.r.SetReadDeadline(s.now().Add(trailer))
 	<-s.done
 	s.log.SHA256 = hex.EncodeToString(s.sum.Sum(nil))
 	return s.log

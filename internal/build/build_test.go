@@ -23,6 +23,7 @@ func run(t *testing.T, s Step) Result {
 	if s.Dir == "" {
 		s.Dir = t.TempDir()
 	}
+	s.Now = time.Now
 	r, err := Run(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +154,7 @@ func TestRunCancelled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	s := shell("sleep 60")
-	s.Dir = t.TempDir()
+	s.Dir, s.Now = t.TempDir(), time.Now
 	r, err := Run(ctx, s)
 	if err != nil || r.Ended != Interrupted || r.ExitStatus != 137 {
 		t.Errorf("%+v, %v", r, err)

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -163,11 +162,10 @@ func (r *Repo) workFile(root *os.Root, p string) (WorkFile, string, error) {
 	if err != nil {
 		return f, "", err
 	}
-	var h hash.Hash = sha1.New() //nolint:gosec // git's object ids
-	if r.format == SHA256 {
-		h = sha256.New()
+	sum, h := sha256.New(), sha256.New()
+	if r.format != SHA256 {
+		h = sha1.New() //nolint:gosec // git's object ids
 	}
-	sum := sha256.New()
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
 		target, err := root.Readlink(p)

@@ -22,7 +22,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"debug/buildinfo"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -114,11 +113,15 @@ func At(name, path, outside string) (Program, error) {
 		return Program{}, fmt.Errorf("%s: %w: %s is no program", name, ErrNotInstalled, path)
 	}
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	version, err := builtVersion(io.TeeReader(f, h))
+	if err == nil {
+		_, err = io.Copy(h, f)
+	}
+	if err != nil {
 		return Program{}, fmt.Errorf("%s: %w", name, err)
 	}
 	// By its own path: a launcher may look at the name that it is started by.
-	return Program{Name: name, Path: path, SHA256: hex.EncodeToString(h.Sum(nil)), Version: builtVersion(real)}, nil
+	return Program{Name: name, Path: path, SHA256: hex.EncodeToString(h.Sum(nil)), Version: version}, nil
 }
 
 func below(path, dir string) bool {
@@ -130,20 +133,6 @@ func below(path, dir string) bool {
 	}
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
-}
-
-// builtVersion reads the version of a Go program from the program itself.
-func builtVersion(path string) string {
-	info, err := buildinfo.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	for _, m := range append(info.Deps, &info.Main) {
-		if (info.Path == m.Path || strings.HasPrefix(info.Path, m.Path+"/")) && m.Version != "(devel)" {
-			return m.Version
-		}
-	}
-	return ""
 }
 
 // A Scan is what to scan, and with what.
@@ -270,8 +259,13 @@ func (p *Program) semgrep(ctx context.Context, s Scan, tmp string) (Result, erro
 	if len(s.Rules) == 0 {
 		return Result{}, fmt.Errorf("%w: it needs rules", ErrFailed)
 	}
-	rules := filepath.Join(tmp, "rules.yaml")
-	if err := os.WriteFile(rules, s.Rules, 0o600); err != nil {
+	f, err := os.Create(filepath.Join(tmp, "rules.yaml")) // the folder is ours alone
+	if err != nil {
+		return Result{}, err
+	}
+	rules := f.Name()
+	_, err = f.Write(s.Rules)
+	if err := errors.Join(err, f.Close()); err != nil {
 		return Result{}, err
 	}
 	s.Env = append(slices.Clone(s.Env), "SEMGREP_SEND_METRICS=off", "SEMGREP_ENABLE_VERSION_CHECK=0", "SEMGREP_SETTINGS_FILE="+filepath.Join(tmp, "settings.yml"))
@@ -298,7 +292,7 @@ func goModule(dir string) error {
 
 // start runs the program and returns its output. A status other than 0 is an error.
 func (p *Program) start(ctx context.Context, s Scan, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, p.Path, args...) //nolint:gosec // found by Find, or named by the caller
+	cmd := exec.CommandContext(ctx, p.Path, args...)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = s.Dir, s.Env, 5*time.Second
 	out, errs := &limited{limit: MaxOutput}, &limited{limit: 64 << 10}
 	cmd.Stdout, cmd.Stderr = out, errs
