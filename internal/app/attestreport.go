@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/build"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
+	"github.com/sallyport-dev/sallyport/internal/scan"
 	"github.com/sallyport-dev/sallyport/internal/scan/report"
 )
 
@@ -81,6 +82,9 @@ func (a *App) AttestReports(ctx context.Context, o Options, ro AttestReportOptio
 				return nil, withHint(fmt.Errorf("the report %s is about commit %s, and not about %s", name, r.Revisions[0], subjects[0]), "name the commit that it is about with --subject")
 			}
 		}
+		if ro.Embed && holdsSecret(raw) {
+			return nil, withHint(fmt.Errorf("the report %s holds what looks like a secret, and is not put into a statement", name), "leave --embed out, and bring the file to the check")
+		}
 		sts, sum, err := reportStatements(f, raw, subjects, who, ro.Embed)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -105,6 +109,9 @@ func (a *App) AttestReports(ctx context.Context, o Options, ro AttestReportOptio
 	}
 	return out, nil
 }
+
+// holdsSecret reports whether a report quotes what the scan for secrets would find: statements travel.
+func holdsSecret(raw []byte) bool { return len(scan.Secrets().Find("", raw, nil)) > 0 }
 
 // putReport keeps a bundle, or writes it beside others.
 func (w *workspace) putReport(ctx context.Context, dir, name, typ string, bundle []byte) error {

@@ -76,10 +76,7 @@ func (a *App) Build(ctx context.Context, o Options, bo BuildOptions) (Built, err
 	if err := b.check(); err != nil {
 		return Built{}, err
 	}
-	if err := b.before(ctx); err != nil {
-		return Built{}, err
-	}
-	w, err := build.NewWatch(ctx, b.dir, bo.Artifacts)
+	w, err := b.prepare(ctx)
 	if err != nil {
 		return Built{}, err
 	}
@@ -95,10 +92,34 @@ func (a *App) Build(ctx context.Context, o Options, bo BuildOptions) (Built, err
 		return Built{}, fmt.Errorf("run %s: %w", bo.Args[0], err)
 	}
 	b.built.Result = r
-	if err := b.after(ctx, w); err != nil {
-		return b.built, err
+	ctx, stop := until(ctx, bo.Signals)
+	defer stop()
+	return b.built, b.after(ctx, w)
+}
+
+// prepare notes what there is before the run.
+func (b *builder) prepare(ctx context.Context) (*build.Watch, error) {
+	ctx, stop := until(ctx, b.bo.Signals)
+	defer stop()
+	if err := b.before(ctx); err != nil {
+		return nil, err
 	}
-	return b.built, nil
+	return build.NewWatch(ctx, b.dir, b.bo.Artifacts)
+}
+
+// until returns a context that a signal cancels: one that comes before or after the command runs is ours.
+func until(ctx context.Context, signals <-chan os.Signal) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(); <-ended }
 }
 
 // check refuses what cannot be meant, and what must not be in a statement.
@@ -306,6 +327,9 @@ func sourceURI(ctx context.Context, repo *git.Repo, ci *build.CIFacts, oid, ref 
 
 // webAddress turns a remote's address into a URI without a user or password; empty for a folder.
 func webAddress(remote string) string {
+	if strings.ContainsFunc(remote, func(r rune) bool { return r <= ' ' || r == 0x7f }) || strings.Contains(remote, "::") {
+		return ""
+	}
 	if u, err := url.Parse(remote); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" || u.Scheme == "ssh") {
 		return "https://" + u.Hostname() + strings.TrimSuffix(u.EscapedPath(), ".git")
 	}

@@ -267,7 +267,7 @@ func (s *scanning) one(ctx context.Context, want string) (ScannedTool, error) {
 	if named {
 		p, err = tool.At(name, path, s.repo.WorkTree())
 	} else {
-		p, err = tool.Find(name, filepath.SplitList(s.app.Getenv("PATH")), s.repo.WorkTree())
+		p, err = tool.Find(name, tool.Folders(s.app.Getenv("PATH"), s.repo.WorkTree()), s.repo.WorkTree())
 	}
 	if errors.Is(err, tool.ErrNotInstalled) {
 		t.State, t.Why = ScanMissing, err.Error()
@@ -280,7 +280,7 @@ func (s *scanning) one(ctx context.Context, want string) (ScannedTool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.so.Timeout)
 	defer cancel()
 	s.opts.step("run " + name)
-	res, err := p.Run(ctx, tool.Scan{Dir: s.repo.WorkTree(), Env: scannerEnv(s.so.Environ), Rules: s.rules, Database: s.so.Database})
+	res, err := p.Run(ctx, tool.Scan{Dir: s.repo.WorkTree(), Env: scannerEnv(s.so.Environ, s.repo.WorkTree()), Rules: s.rules, Database: s.so.Database})
 	t.Program = &p
 	if err != nil {
 		t.Why = err.Error()
@@ -307,12 +307,15 @@ func (s *scanning) one(ctx context.Context, want string) (ScannedTool, error) {
 }
 
 // scannerEnv is what a scanner may know of the environment: no secrets, and for the go command, which two
-// of them start, no toolchain of the repository's choice and no git in its folder.
-func scannerEnv(environ []string) []string {
+// of them start, no toolchain of the repository's choice, no git in its folder, and no program from the work
+// tree.
+func scannerEnv(environ []string, top string) []string {
 	env := slices.DeleteFunc(build.Without(environ, passphraseVariable), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return build.SecretName(name)
 	})
+	folders, _ := lookup(env, "PATH")
+	env = append(env, "PATH="+strings.Join(tool.Folders(folders, top), string(filepath.ListSeparator)))
 	if _, ok := lookup(env, "GOTOOLCHAIN"); !ok {
 		env = append(env, "GOTOOLCHAIN=local")
 	}
@@ -353,7 +356,12 @@ func (s *scanning) write(ctx context.Context, t *ScannedTool, f report.File, raw
 		who["databaseModified"] = t.Database
 	}
 	// Nobody could bring a report along that was not written.
-	sts, sum, err := reportStatements(f, raw, s.subjects, who, s.so.Reports == "")
+	embed := s.so.Reports == "" && s.key != nil
+	if embed && holdsSecret(raw) {
+		embed = false
+		t.Notes = append(t.Notes, "the report quotes what looks like a secret, and is not in the statement: keep it with --reports")
+	}
+	sts, sum, err := reportStatements(f, raw, s.subjects, who, embed)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func NewWatch(ctx context.Context, dir string, patterns []string) (*Watch, error
 		}
 		w.patterns, w.said = append(w.patterns, g), append(w.said, p)
 	}
-	err := w.walk(ctx, func(_ *os.Root, p string, e fs.DirEntry, _ int) error {
+	err := w.walk(ctx, func(_ *os.Root, p string, e fs.DirEntry) error {
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -74,8 +74,9 @@ func NewWatch(ctx context.Context, dir string, patterns []string) (*Watch, error
 	return w, err
 }
 
-// walk calls fn for what matches a pattern, with the pattern's number.
-func (w *Watch) walk(ctx context.Context, fn func(root *os.Root, p string, e fs.DirEntry, pattern int) error) error {
+// walk calls fn for what matches a pattern. It goes into no folder that is a link: what lies there is
+// not attested.
+func (w *Watch) walk(ctx context.Context, fn func(root *os.Root, p string, e fs.DirEntry) error) error {
 	if len(w.patterns) == 0 {
 		return nil
 	}
@@ -104,10 +105,8 @@ func (w *Watch) walk(ctx context.Context, fn func(root *os.Root, p string, e fs.
 		if n++; n > maxWalk {
 			return fmt.Errorf("look for artifacts: more than %d files lie where patterns lead: name narrower ones", maxWalk)
 		}
-		for i, g := range w.patterns {
-			if g.Match(p) || (e.Type()&fs.ModeSymlink != 0 && g.Below(p)) {
-				return fn(root, p, e, i)
-			}
+		if slices.ContainsFunc(w.patterns, func(g glob.Glob) bool { return g.Match(p) }) {
+			return fn(root, p, e)
 		}
 		return nil
 	})
@@ -119,7 +118,7 @@ func (w *Watch) walk(ctx context.Context, fn func(root *os.Root, p string, e fs.
 func (w *Watch) Artifacts(ctx context.Context, allowUnchanged bool) ([]Artifact, error) {
 	var out []Artifact
 	matched := make([]bool, len(w.patterns))
-	err := w.walk(ctx, func(root *os.Root, p string, e fs.DirEntry, _ int) error {
+	err := w.walk(ctx, func(root *os.Root, p string, e fs.DirEntry) error {
 		for i, g := range w.patterns {
 			matched[i] = matched[i] || g.Match(p)
 		}

@@ -83,6 +83,15 @@ func Find(name string, folders []string, outside string) (Program, error) {
 	return Program{}, fmt.Errorf("%s: %w", name, ErrNotInstalled)
 }
 
+// Folders returns those of a PATH from which a program may be taken: the absolute ones outside the work
+// tree.
+func Folders(path, outside string) []string {
+	return slices.DeleteFunc(filepath.SplitList(path), func(dir string) bool {
+		real, err := filepath.EvalSymlinks(dir)
+		return !filepath.IsAbs(dir) || below(dir, outside) || (err == nil && below(real, outside))
+	})
+}
+
 // At is the scanner at a path.
 func At(name, path, outside string) (Program, error) {
 	switch {

@@ -61,6 +61,18 @@ func TestFind(t *testing.T) {
 	}
 }
 
+func TestFolders(t *testing.T) {
+	tree, bin := t.TempDir(), t.TempDir()
+	link := filepath.Join(bin, "link")
+	if err := os.Symlink(tree, link); err != nil {
+		t.Fatal(err)
+	}
+	path := strings.Join([]string{".", "", tree, filepath.Join(tree, "node_modules", ".bin"), link, bin, "bin"}, string(filepath.ListSeparator))
+	if got := Folders(path, tree); len(got) != 1 || got[0] != bin {
+		t.Errorf("%q", got)
+	}
+}
+
 const clean = `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x","properties":{"db":"d","db_last_modified":"2026-08-21T00:00:00Z"}}},"results":[]}]}`
 
 func TestRun(t *testing.T) {
