@@ -29,7 +29,8 @@ started it as the environment has it, digests of the output, the exit status. Th
 
 The command's output passes through, and a signal ends it and its children. A run that fails, is
 interrupted, takes too long or cannot start is attested as failed, about the commit alone. What
-it says of CI is declared: each step of a job can set these variables.
+it says of CI is declared, since each step of a job can set these variables, unless a token in
+SALLYPORT_CI_TOKEN states it and verifies under the keys that the pinned configuration names.
 
 Exit status: that of COMMAND if it fails (126 and 127 if it cannot be run, 128 and the signal if one
 ended it, 124 after --timeout); else 0 attested, 1 it could not be, 64 wrong usage.`,
@@ -45,6 +46,7 @@ ended it, 124 after --timeout); else 0 attested, 1 it could not be, 64 wrong usa
 	f.StringArrayVar(&bo.Artifacts, "artifact", nil, "files that the run makes: a `GLOB` from its folder, such as dist/** (repeatable)")
 	f.StringArrayVar(&bo.Env, "env", nil, "record the value of the variable `NAME`; refused for names of secrets (repeatable)")
 	f.StringVar(&bo.Key, "key", "", "the signing key `REF`: a file that sallyport key generate wrote")
+	f.StringVar(&opts.opts.Target.Ref, "target", "", "the `REF` whose pinned configuration says which CI tokens are believed (default: the remote's default branch)")
 	f.StringVar(&bo.Bundle, "bundle", "", "write the signed provenance to `FILE` instead of keeping it")
 	f.StringVar(&bo.Output, "output", "", "write provenance.sigstore.json and link.sigstore.json to `DIR` instead of keeping them")
 	f.StringVar(&bo.Link, "link", "", "also write signed in-toto link metadata to `FILE`")

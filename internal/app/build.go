@@ -81,7 +81,7 @@ func (a *App) Build(ctx context.Context, o Options, bo BuildOptions) (Built, err
 		return Built{}, err
 	}
 	step := build.Step{
-		Args: bo.Args, Dir: b.dir, Env: build.Without(bo.Environ, passphraseVariable),
+		Args: bo.Args, Dir: b.dir, Env: build.Without(bo.Environ, passphraseVariable, ciTokenVariable),
 		Stdin: bo.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, Signals: bo.Signals, Timeout: bo.Timeout, Now: time.Now,
 	}
 	if bo.Logs != "" {
@@ -240,8 +240,15 @@ func (b *builder) before(ctx context.Context) (err error) {
 	d := &b.prov.BuildDefinition
 	d.BuildType = build.BuildType
 	ci := build.ReadCI(b.app.Getenv)
-	d.InternalParameters.CI, d.InternalParameters.Grade = ci, sallyport.Declared
+	d.InternalParameters.Grade = sallyport.Declared
 	d.InternalParameters.Initiator = initiator(ci, b.bo.Environ)
+	if token := b.app.Getenv(ciTokenVariable); token != "" {
+		if ci, err = w.confirmCI(ctx, ci, token, oid); err != nil {
+			return err
+		}
+		d.InternalParameters.Grade = sallyport.Observed
+	}
+	d.InternalParameters.CI = ci
 	d.InternalParameters.Source = build.Source{
 		Dirty: b.built.Dirty, Modified: b.tree.Count(git.FileModified), Deleted: b.tree.Count(git.FileDeleted),
 		Untracked: b.tree.Count(git.FileUntracked), Submodules: len(b.tree.Submodules),

@@ -167,7 +167,7 @@ func goVersion(ctx context.Context, bo BuildOptions, dir string) string {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bo.Args[0], "env", "GOVERSION")
-	cmd.Dir, cmd.Env = dir, build.Without(bo.Environ, passphraseVariable)
+	cmd.Dir, cmd.Env = dir, build.Without(bo.Environ, passphraseVariable, ciTokenVariable)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	v := strings.TrimSpace(string(out))

@@ -310,7 +310,7 @@ func (s *scanning) one(ctx context.Context, want string) (ScannedTool, error) {
 // of them start, no toolchain of the repository's choice, no git in its folder, and no program from the work
 // tree.
 func scannerEnv(environ []string, top string) []string {
-	env := slices.DeleteFunc(build.Without(environ, passphraseVariable), func(kv string) bool {
+	env := slices.DeleteFunc(build.Without(environ, passphraseVariable, ciTokenVariable), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return build.SecretName(name)
 	})

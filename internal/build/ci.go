@@ -78,6 +78,31 @@ func ReadCI(getenv func(string) string) *CIFacts {
 	return nil
 }
 
+// Confirmed returns the facts that a verified token of the system states, at the grade observed. What the
+// token does not state is left out, and what it states otherwise is an error: one of the two is a lie.
+func (c *CIFacts) Confirmed(system, repository, ref, commit, workflow, run, event, runner string) (*CIFacts, error) {
+	i := strings.Index(strings.TrimPrefix(repository, "https://"), "/")
+	if i < 0 {
+		return nil, fmt.Errorf("the token's repository %.200q is no address", repository)
+	}
+	i += len(repository) - len(strings.TrimPrefix(repository, "https://"))
+	out := &CIFacts{
+		System: system, Grade: sallyport.Observed, Server: repository[:i], Path: repository[i+1:],
+		Ref: ref, Commit: commit, Workflow: workflow, Run: run, Event: event, Runner: runner,
+	}
+	if c == nil {
+		return out, nil
+	}
+	for _, f := range []struct{ what, env, token string }{
+		{"system", c.System, out.System}, {"server", c.Server, out.Server}, {"repository", c.Path, out.Path}, {"commit", c.Commit, out.Commit},
+	} {
+		if f.env != "" && !strings.EqualFold(f.env, f.token) {
+			return nil, fmt.Errorf("the job's environment names the %s %.200q, and its token %.200q", f.what, f.env, f.token)
+		}
+	}
+	return out, nil
+}
+
 // Builder is the URI of what built: the workflow, where CI names one.
 func (c *CIFacts) Builder() string {
 	if c == nil || c.Workflow == "" {
@@ -110,5 +135,5 @@ func (c *CIFacts) Initiator() Initiator {
 	if c == nil || c.Actor == "" {
 		return Initiator{Kind: "unattributed", Grade: sallyport.Declared}
 	}
-	return Initiator{Kind: "account", Name: fmt.Sprintf("%s:%s", c.System, c.Actor), Grade: c.Grade}
+	return Initiator{Kind: "account", Name: fmt.Sprintf("%s:%s", c.System, c.Actor), Grade: sallyport.Declared}
 }
