@@ -344,9 +344,7 @@ func webAddress(remote string) string {
 	if !ok || strings.Contains(remote, "://") || strings.ContainsAny(host, `/\`) || len(host) < 2 {
 		return ""
 	}
-	if _, h, ok := strings.Cut(host, "@"); ok {
-		host = h
-	}
+	host = host[strings.LastIndex(host, "@")+1:]
 	return "https://" + host + "/" + strings.TrimSuffix(strings.TrimPrefix(path, "/"), ".git")
 }
 
