@@ -38,7 +38,7 @@ e2e:
 	$(GO) test -tags e2e ./test/...
 
 # What we make against other programs, and theirs against ours: bundles, images and cosign, in the
-# CNCF's registry too; package URLs and Syft. The programs are built from the versions that
+# CNCF's registry too; package URLs and Syft; scanners run through us. The programs are built from the versions that
 # test/peers/ pins, which takes minutes the first time. PEER_REPOS=a:b names clones to compare
 # package URLs in, beside our own fixtures.
 peers:

@@ -155,6 +155,8 @@ Exit status of every command that decides:
 		newApprovalCommand(a), newExceptionCommand(a),
 		newAttestCommand(a),
 		newVerifyCommand(a), newSignCommand(a),
+		newBuildCommand(a),
+		newScanCommand(a),
 		newSBOMCommand(a),
 		newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),

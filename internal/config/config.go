@@ -101,6 +101,8 @@ type Config struct {
 	// Log says which transparency log holds the decisions: the word "local" (the default) for
 	// the one in this machine's state folder, or a mapping with an origin and a key.
 	Log Log `yaml:"log"`
+	// CI says whose identity tokens confirm what a build's job says of itself.
+	CI CI `yaml:"ci"`
 }
 
 // Gates says what each gate guards.
@@ -321,6 +323,9 @@ func (c Config) validate(raw map[string]any) error {
 		return err
 	}
 	if err := c.validateTeam(raw); err != nil {
+		return err
+	}
+	if err := c.CI.validate(raw); err != nil {
 		return err
 	}
 	return c.Log.validate()

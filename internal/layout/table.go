@@ -52,6 +52,7 @@ var Parts = []Part{
 	{"internal/run", Service},
 	{"internal/evidence", Service},
 	{"internal/approval", Service},
+	{"internal/build", Service},
 	{"internal/policy", Service},
 	{"internal/mask", Service},
 	{"internal/model", Service},
@@ -156,7 +157,7 @@ var Reaches = []Library{
 	{"C", nobody},
 	{"unsafe", nobody},
 	{"plugin", nobody},
-	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/key/kms", "internal/run", "internal/rebuild", "internal/app"}},
+	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/key/kms", "internal/run", "internal/build", "internal/rebuild", "internal/scan/tool", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
 	{"net/http", []string{"internal/evidence/oci", "internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
 }
