@@ -155,6 +155,7 @@ Exit status of every command that decides:
 		newApprovalCommand(a), newExceptionCommand(a),
 		newAttestCommand(a),
 		newVerifyCommand(a),
+		newAdvisoryCommand(a),
 		newSBOMCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),

@@ -36,7 +36,11 @@
 // record does not say which versions it is about.
 package advisory
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Ecosystems are OSV's names of the ecosystems that are kept, by type of package URL.
 var ecosystems = map[string]string{
@@ -59,6 +63,12 @@ var known = func() map[string]string {
 	}
 	return m
 }()
+
+// Names are OSV's names of the ecosystems that are kept.
+func Names() []string { return slices.Sorted(maps.Values(ecosystems)) }
+
+// Keeps reports whether records of an ecosystem of that name, as OSV writes it, are kept.
+func Keeps(name string) bool { return known[strings.ToLower(name)] == name && name != "" }
 
 // canonical returns the name under which a record's ecosystem is kept. What follows a colon is a
 // registry or a release of it; the name of a package means the same there.

@@ -18,6 +18,7 @@ import (
 // An Origin is a path to import from.
 type Origin struct {
 	Path string
+	Name string    // what to call it; empty: its path
 	AsOf time.Time // when it was made, if its bringer knows; else what it says itself
 }
 
@@ -26,8 +27,12 @@ type Origin struct {
 func Import(ctx context.Context, path string, origins []Origin, now time.Time) (*Meta, error) {
 	b := &builder{now: now, ids: map[string]*kept{}}
 	for _, o := range origins {
+		at := len(b.sources)
 		if err := b.source(ctx, o.Path, o.AsOf); err != nil {
 			return nil, err
+		}
+		if o.Name != "" {
+			b.sources[at].Path = o.Name
 		}
 	}
 	file, meta, err := b.build()

@@ -220,8 +220,7 @@ func sortKinds(es []Event) {
 }
 
 // listed reports whether v is among versions: as it is written, or the same by the ecosystem's own
-// rules, as 1.0 and 1.0.0 are for Python. Comparing is slow, so only those are compared that begin
-// with the same number.
+// rules, as 1.0 and 1.0.0 are for Python. Comparing is slow, so only those are compared that could be.
 func listed(ecosystem string, versions []string, v string) (bool, error) {
 	if len(versions) == 0 {
 		return false, nil
@@ -233,9 +232,12 @@ func listed(ecosystem string, versions []string, v string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	first := lead(v)
+	plain := v
+	if ecosystem == "RubyGems" {
+		plain = withoutPlatform(v)
+	}
 	for _, other := range versions {
-		if lead(other) != first {
+		if !sameDigits(plain, other) {
 			continue
 		}
 		// One that cannot be read is none that v, which can be, is another spelling of.
@@ -248,13 +250,29 @@ func listed(ecosystem string, versions []string, v string) (bool, error) {
 	return false, nil
 }
 
-// lead is the number that a version begins with.
-func lead(v string) string {
-	v = strings.TrimLeft(strings.TrimLeft(v, "vV"), "0")
-	if i := strings.IndexFunc(v, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
-		return v[:i]
+// sameDigits reports whether two versions have the same digits but for zeros, up to a plus sign. All spellings of a
+// version do.
+func sameDigits(a, b string) bool {
+	for {
+		var x, y byte
+		x, a = nextDigit(a)
+		y, b = nextDigit(b)
+		if x != y || x == 0 {
+			return x == y
+		}
 	}
-	return v
+}
+
+func nextDigit(s string) (digit byte, rest string) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '+':
+			return 0, ""
+		case c >= '1' && c <= '9':
+			return c, s[i+1:]
+		}
+	}
+	return 0, ""
 }
 
 // grouped joins hits whose records name each other, or the same third one, as aliases.
