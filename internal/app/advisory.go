@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/durable"
+	"github.com/sallyport-dev/sallyport/internal/scan"
 	"github.com/sallyport-dev/sallyport/internal/scan/advisory"
 	"github.com/sallyport-dev/sallyport/internal/scan/dep"
 	"github.com/sallyport-dev/sallyport/internal/scan/sbom"
@@ -325,4 +326,31 @@ func (a *App) lockFiles(ctx context.Context, o Options, subject string) ([]sbom.
 		components[i].Paths = []string{subject}
 	}
 	return files, components, nil
+}
+
+// advisoryList names the database among the lists of data that judged.
+const advisoryList = "advisories"
+
+// advise opens the database that the configuration names, once, and notes for the input which judges.
+func (w *workspace) advise() *scan.Advice {
+	if w.known != nil {
+		return w.known
+	}
+	c := w.cfg.Advisories
+	w.known = &scan.Advice{Required: c.Required, MaxAge: c.Age(), Now: w.app.now()}
+	db, err := advisory.Open(w.path(c.File()))
+	if err != nil {
+		// The finding that tells of it is part of a decision, and names no path of this machine.
+		w.known.Missing = errors.Is(err, advisory.ErrMissing)
+		w.known.Why = errors.New("the advisory database cannot be opened")
+		for _, known := range []error{advisory.ErrDamaged, advisory.ErrForeign} {
+			if errors.Is(err, known) {
+				w.known.Why = known
+			}
+		}
+		return w.known
+	}
+	w.known.DB = db
+	w.lists = append(w.lists, sallyport.ListInput{Name: advisoryList, Version: advisory.Format, Digest: db.Meta().Digest})
+	return w.known
 }
