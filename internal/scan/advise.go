@@ -194,7 +194,9 @@ func (a *adviser) seen(parts ...string) bool {
 }
 
 // hours writes an age as the configuration does.
-func hours(d time.Duration) string { return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m") }
+func hours(d time.Duration) string {
+	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+}
 
 // few joins the first of a list.
 func few(list []string) string {
