@@ -169,6 +169,9 @@ func TestEvaluate(t *testing.T) {
 		{"golang", "example.com/Mod/v2", "v2.3.0-0.20260101000000-0123456789ab", "V-8"},
 		{"golang", "example.com/Mod/v2", "v2.3.0+incompatible", ""},
 		{"golang", "example.com/Mod/v2", "main", "unknown:version"},
+		{"golang", "example.com/Mod/v2", "v2.2-rc.1", "unknown:version"}, // only a full version has a pre-release
+		{"golang", "example.com/Mod/v2", "v2.2.0.1", "unknown:version"},
+		{"golang", "example.com/Mod/v2", "v2.2", "V-8"},
 		{"pypi", "zope-interface", "3.9", "V-9"},
 		{"pypi", "ZOPE_interface", "4.0.0", ""},
 		{"pypi", "zope.interface", "4.0rc1", "V-9"},

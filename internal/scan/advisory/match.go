@@ -168,7 +168,7 @@ func (g Range) holds(ecosystem, v string) (in bool, fixed string, err error) {
 			continue
 		}
 		if e.Kind != Introduced || e.Version != "0" {
-			if p.at, err = parseVersion(ecosystem, e.Version, g.Semver); err != nil {
+			if p.at, err = parseEvent(ecosystem, e.Version, g.Semver); err != nil {
 				return false, "", err
 			}
 		}
@@ -241,7 +241,7 @@ func listed(ecosystem string, versions []string, v string) (bool, error) {
 			continue
 		}
 		// One that cannot be read is none that v, which can be, is another spelling of.
-		if w, err := parseVersion(ecosystem, other, false); err == nil {
+		if w, err := parseEvent(ecosystem, other, false); err == nil {
 			if c, err := at.compare(w); err == nil && c == 0 {
 				return true, nil
 			}

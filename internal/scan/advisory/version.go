@@ -21,7 +21,9 @@ const longestVersion = 256
 var shapes = sync.OnceValue(func() map[string]*regexp.Regexp {
 	const tail = `(?:[-+][0-9A-Za-z.+~_-]*)?`
 	return map[string]*regexp.Regexp{
-		"":          regexp.MustCompile(`^[vV]?[0-9]+(?:\.[0-9]+){0,3}` + tail + `$`),
+		// A version may be short, 1 or 1.2, and only a full one has a pre-release or a build, as Go has it.
+		"":          regexp.MustCompile(`^[vV]?[0-9]+(?:\.[0-9]+(?:\.[0-9]+` + tail + `)?)?$`),
+		lenient:     regexp.MustCompile(`^[vV]?[0-9]+(?:\.[0-9]+){0,3}` + tail + `$`),
 		"PyPI":      regexp.MustCompile(`(?i)^v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*(?:[-_.]?(?:a|b|c|rc|alpha|beta|pre|preview)[-_.]?[0-9]*)?(?:-[0-9]+|[-_.]?(?:post|rev|r)[-_.]?[0-9]*)?(?:[-_.]?dev[-_.]?[0-9]*)?(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?$`),
 		"Maven":     regexp.MustCompile(`^[0-9A-Za-z._+-]*[0-9][0-9A-Za-z._+-]*$`),
 		"NuGet":     regexp.MustCompile(`^[vV]?[0-9]+(?:\.[0-9]+){0,3}` + tail + `$`),
@@ -32,20 +34,33 @@ var shapes = sync.OnceValue(func() map[string]*regexp.Regexp {
 	}
 })
 
-// kinds of versions that are spelt as SemVer
+// lenient is what advisories write where SemVer is meant.
+const lenient = "lenient"
+
+// semverLike are the ecosystems whose versions are spelt as SemVer.
 var semverLike = map[string]bool{"Go": true, "npm": true, "crates.io": true, "Hex": true, "Pub": true, "SwiftURL": true}
 
 // A version is one that can be compared with others of its ecosystem. The zero version is older than all.
 type version struct{ semantic.Version }
 
-// parseVersion reads v by the ecosystem's rules, or by SemVer's.
+// parseVersion reads the version of a package by the ecosystem's rules, or by SemVer's.
 func parseVersion(ecosystem, v string, semver bool) (version, error) {
+	return parseShape(ecosystem, v, semver, "")
+}
+
+// parseEvent reads a version that an advisory names, as parseVersion does. Advisories are written by people, and
+// one that writes 1.5-rc1 is understood.
+func parseEvent(ecosystem, v string, semver bool) (version, error) {
+	return parseShape(ecosystem, v, semver, lenient)
+}
+
+func parseShape(ecosystem, v string, semver bool, like string) (version, error) {
 	shape, rules := ecosystem, ecosystem
 	if semverLike[ecosystem] {
-		shape = ""
+		shape = like
 	}
 	if semver && ecosystem != "Go" {
-		shape, rules = "", "npm"
+		shape, rules = like, "npm"
 	}
 	re := shapes()[shape]
 	if re == nil || len(v) > longestVersion || !re.MatchString(v) {
