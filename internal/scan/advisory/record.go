@@ -125,17 +125,20 @@ type specific struct {
 
 // parse reads a record. It returns errNoRecord for JSON that is not meant to be one.
 func parse(b []byte) (*record, error) {
-	var shape map[string]json.RawMessage
+	var shape struct {
+		ID        json.RawMessage `json:"id"`
+		Modified  json.RawMessage `json:"modified"`
+		Affected  json.RawMessage `json:"affected"`
+		Withdrawn json.RawMessage `json:"withdrawn"`
+		Schema    json.RawMessage `json:"schema_version"`
+	}
 	if err := strict.CheckJSON(b, MaxRecord); err != nil {
 		return nil, fmt.Errorf("not JSON that can be trusted to be read alike by all: %w", err)
 	}
 	if json.Unmarshal(b, &shape) != nil {
 		return nil, errNoRecord // a list, or a word
 	}
-	if shape["id"] == nil || shape["modified"] == nil {
-		return nil, errNoRecord
-	}
-	if shape["affected"] == nil && shape["withdrawn"] == nil && shape["schema_version"] == nil {
+	if shape.ID == nil || shape.Modified == nil || shape.Affected == nil && shape.Withdrawn == nil && shape.Schema == nil {
 		return nil, errNoRecord
 	}
 	var r raw
