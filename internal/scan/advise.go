@@ -30,6 +30,15 @@ type Advice struct {
 	Required bool          // what is not known keeps the gate shut
 	MaxAge   time.Duration // how old records may be; 0: any
 	Now      time.Time
+
+	// About says of each vulnerability that was found, by the finding's id, what it is about, for whoever triages it.
+	About map[string]AdviceAbout
+}
+
+// AdviceAbout is an advisory about a package.
+type AdviceAbout struct {
+	Purl string
+	IDs  []string
 }
 
 // Advised has the scanner look up the packages that a change brings. It must be called before the first Change,
@@ -154,7 +163,14 @@ func (a *adviser) match(d *sallyport.Dependency, m advisory.Match) {
 	if m.Severity == "" && !m.Malicious {
 		text += "; nobody rated its severity, which counts as high"
 	}
-	a.out = append(a.out, finding(kind, m.ID, severity, d.Path, 0, text, d.Purl+"\x00"+m.ID))
+	f := finding(kind, m.ID, severity, d.Path, 0, text, d.Purl+"\x00"+m.ID)
+	if kind == sallyport.FindingVulnerability {
+		if a.About == nil {
+			a.About = map[string]AdviceAbout{}
+		}
+		a.About[f.ID] = AdviceAbout{d.Purl, append([]string{m.ID}, m.Aliases...)}
+	}
+	a.out = append(a.out, f)
 }
 
 // age tells if the records of the package's ecosystem are too old to say that nothing else is known.
