@@ -144,9 +144,10 @@ func pushImage(t *testing.T, host, tag, arch string) map[string]any {
 type foundImage struct {
 	Complete bool
 	Items    []struct {
-		Kind, Subject, Layout, Source, Saved string
-		PredicateType                        string `json:"predicate_type"`
-		Signature                            []byte
+		Kind, Subject, Layout, Source string
+		Saved                         []string
+		PredicateType                 string `json:"predicate_type"`
+		Signature                     []byte
 	}
 	Odd    []sallyport.Dropped
 	Places []struct{ Layout, Outcome string }
@@ -204,7 +205,7 @@ func TestRegistries(t *testing.T) {
 					key, other = other, key
 				}
 				verify := func(subject, key string) scene.Result {
-					return s.Sallyport("verify", subject, "--repo", s.Repo, "--bundle", it.Saved, "--key", key, "--type", it.PredicateType)
+					return s.Sallyport("verify", subject, "--repo", s.Repo, "--bundle", it.Saved[0], "--key", key, "--type", it.PredicateType)
 				}
 				if r := verify(it.Subject, key); it.Kind != "bundle" || it.Subject != digest || r.Status != 0 {
 					t.Errorf("%+v: %v", it, r)
@@ -249,7 +250,7 @@ func testOlderCosign(t *testing.T, c cosign, s *scene.Scene, host, key string) {
 	}
 	pub := publicKey(t, key+".pub")
 	for _, it := range f.Items {
-		raw, err := os.ReadFile(it.Saved)
+		raw, err := os.ReadFile(it.Saved[1])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,8 +262,20 @@ func testOlderCosign(t *testing.T, c cosign, s *scene.Scene, host, key string) {
 				t.Fatal(err)
 			}
 			message, sig = e.PAE(), e.Signature
-		} else if b, err := os.ReadFile(strings.TrimSuffix(it.Saved, ".payload") + ".sig"); err != nil || string(b) != base64.StdEncoding.EncodeToString(sig) {
-			t.Errorf("the saved signature: %q, %v", b, err)
+			verify := func(key string) scene.Result {
+				return s.Sallyport("verify", digest, "--repo", s.Repo, "--bundle", it.Saved[0], "--key", key, "--type", it.PredicateType)
+			}
+			if r := verify(key + ".pub"); r.Status != 0 {
+				t.Errorf("the envelope, as a bundle: %v", r)
+			}
+			if r := verify(filepath.Join(s.Dir, "ours.pub")); r.Status != sallyport.ExitShut {
+				t.Errorf("the envelope, as a bundle, under another key: %v", r)
+			}
+		} else {
+			if b, err := os.ReadFile(it.Saved[2]); err != nil || string(b) != base64.StdEncoding.EncodeToString(sig) {
+				t.Errorf("the saved signature: %q, %v", b, err)
+			}
+			c.must("verify-blob", "--key", key+".pub", "--insecure-ignore-tlog", "--signature", it.Saved[2], it.Saved[1])
 		}
 		sum := sha256.Sum256(message)
 		if it.Layout != want || it.Subject != digest || !ecdsa.VerifyASN1(pub, sum[:], sig) {
