@@ -37,9 +37,10 @@ demo:
 e2e:
 	$(GO) test -tags e2e ./test/...
 
-# What we make against other programs, and theirs against ours: bundles and cosign, package URLs and
-# Syft. The programs are built from the versions that test/peers/ pins, which takes minutes the first
-# time. PEER_REPOS=a:b names clones to compare package URLs in, beside our own fixtures.
+# What we make against other programs, and theirs against ours: bundles, images and cosign, in the
+# CNCF's registry too; package URLs and Syft; scanners run through us. The programs are built from the versions that
+# test/peers/ pins, which takes minutes the first time. PEER_REPOS=a:b names clones to compare
+# package URLs in, beside our own fixtures.
 peers:
 	$(GO) test -tags peers -timeout 60m ./test/interop ./test/peers/dependencies
 

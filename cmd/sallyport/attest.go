@@ -56,5 +56,6 @@ key may sign which predicate type.`,
 	for _, name := range []string{"type", "predicate", "key"} {
 		_ = cmd.MarkFlagRequired(name)
 	}
+	cmd.AddCommand(newAttestReportCommand(a))
 	return cmd
 }

@@ -314,6 +314,8 @@ type recorder struct {
 	*state
 	heard    *[]negative // logged before the decision that they went into
 	signer   *key.Key
+	vsa      []byte                              // of the last decision
+	keep     func(context.Context, []byte) error // makes a summary findable; nil if nobody may rely on it
 	sets     []policy.Set
 	settings []byte
 }
@@ -332,7 +334,14 @@ func (w *workspace) recorder(ctx context.Context) (*recorder, error) {
 		s.Close()
 		return nil, err
 	}
-	return &recorder{state: s, heard: &w.heard, signer: signer, sets: w.sets, settings: w.data.Encode()}, nil
+	r := &recorder{state: s, heard: &w.heard, signer: signer, sets: w.sets, settings: w.data.Encode()}
+	if len(r.advice(w.trust)) == 0 {
+		r.keep = func(ctx context.Context, vsa []byte) error {
+			_, err := w.evidenceDir().Put(ctx, vsa)
+			return err
+		}
+	}
+	return r, nil
 }
 
 // verifierVariable names the key that signs decisions, where it is not the one in the state folder:
@@ -385,7 +394,7 @@ func (r *recorder) advice(trust []evidence.Key) []string {
 func (r *recorder) Record(ctx context.Context, rec engine.Record) (engine.Receipt, error) {
 	st, err := evidence.VSA(rec.Decision, rec.ID, evidence.VerifierID{
 		ID: "https://sallyport.dev/verifier/" + r.signer.Fingerprint().Hex(), Version: map[string]string{"sallyport": Version()},
-	}, mergeTree(rec.Input)...)
+	}, aboutDecision(rec))
 	if err != nil {
 		return engine.Receipt{}, err
 	}
@@ -416,21 +425,42 @@ func (r *recorder) Record(ctx context.Context, rec engine.Record) (engine.Receip
 	if !e.Logged {
 		return engine.Receipt{}, fmt.Errorf("decision %s is not in the log", rec.ID.Short())
 	}
+	// Later gates look for what this one decided where all evidence lies. A decision that is durable
+	// already is none the worse if that fails, and yet its caller has to know.
+	if r.keep != nil {
+		if err := r.keep(ctx, vsa); err != nil {
+			return engine.Receipt{}, fmt.Errorf("keep the verification summary: %w", err)
+		}
+	}
+	r.vsa = vsa
 	return engine.Receipt{ID: rec.ID, Origin: r.marker.Origin, Index: e.Index}, nil
 }
 
-// mergeTree returns the tree that the decision is about beside its commit, so that the summary of
-// a squash that lands the same tree is found by it.
-func mergeTree(input []byte) []sallyport.Digest {
+// aboutDecision returns what the decision is about beside its subject. Of a merge: the tree, so that the
+// summary of a squash that lands the same tree is found by it, and the target's tip that it was judged
+// against. Of a release: its artifacts.
+func aboutDecision(rec engine.Record) evidence.About {
 	var in struct {
 		Change struct {
+			Base      sallyport.Digest `json:"base"`
 			MergeTree sallyport.Digest `json:"merge_tree"`
 		} `json:"change"`
+		Artifacts []sallyport.Subject `json:"artifacts"`
 	}
-	if err := json.Unmarshal(input, &in); err != nil || in.Change.MergeTree.Zero() {
-		return nil
+	var about evidence.About
+	if err := json.Unmarshal(rec.Input, &in); err != nil {
+		return about
 	}
-	return []sallyport.Digest{in.Change.MergeTree}
+	switch rec.Decision.Gate {
+	case sallyport.GateMerge:
+		about.Base = in.Change.Base
+		if !in.Change.MergeTree.Zero() {
+			about.Also = append(about.Also, sallyport.Subject{Digest: in.Change.MergeTree})
+		}
+	case sallyport.GateRelease:
+		about.Also = in.Artifacts
+	}
+	return about
 }
 
 // blobs are what the decision names by digest and a later reader needs to derive it again: the

@@ -222,7 +222,7 @@ func (s *signing) content(name string) ([]byte, sigstore.Content, error) {
 	b, ours := s.out[name]
 	switch {
 	case ours:
-		c.Artifact, err = sigstore.Read(strings.NewReader(string(b)))
+		c.Artifact = sigstore.Bytes(b)
 	case s.o.InToto:
 		if b, err = readLimit(name, sigstore.MaxBundle/2); err != nil {
 			return nil, c, err

@@ -32,6 +32,9 @@ func policyData(c config.Config) policy.Data {
 		d.RequiredReports = append(d.RequiredReports, policy.RequiredReport(r))
 	}
 	for code, r := range c.Rules {
+		if releaseCode(code) {
+			continue // of the release gate, which is asked with modes of its own
+		}
 		if d.Modes == nil {
 			d.Modes = map[string]policy.RuleMode{}
 		}

@@ -52,6 +52,7 @@ var Parts = []Part{
 	{"internal/run", Service},
 	{"internal/evidence", Service},
 	{"internal/approval", Service},
+	{"internal/build", Service},
 	{"internal/policy", Service},
 	{"internal/mask", Service},
 	{"internal/model", Service},
@@ -63,6 +64,8 @@ var Parts = []Part{
 	{"internal/tlog", Service},
 	{"internal/store", Service},
 	{"internal/forge", Service},
+	{"internal/rebuild", Service},
+	{"internal/evidence/oci", Backend},
 	{"internal/key/*", Backend},
 	{"internal/tlog/*", Backend},
 	{"internal/store/*", Backend},
@@ -142,6 +145,7 @@ var Libraries = []Library{
 	{"golang.org/x/sys", []string{"internal/base/*", "internal/run"}},
 	{"golang.org/x/sync", anyone},
 	{"golang.org/x/text/unicode/norm", []string{"internal/scan"}},
+	{"github.com/google/go-containerregistry", nobody}, // its registry, in tests
 	{"github.com/rogpeppe/go-internal", nobody},
 	{"github.com/yuin/goldmark", []string{"internal/base/forms"}}, // to read what internal/render writes
 }
@@ -153,9 +157,9 @@ var Reaches = []Library{
 	{"C", nobody},
 	{"unsafe", nobody},
 	{"plugin", nobody},
-	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/key/kms", "internal/run", "internal/app"}},
+	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/key/kms", "internal/run", "internal/build", "internal/rebuild", "internal/scan/tool", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
-	{"net/http", []string{"internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
+	{"net/http", []string{"internal/evidence/oci", "internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
 }
 
 // openNote finds notes about work to be done; it is spelt so as not to find itself.

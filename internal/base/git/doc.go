@@ -23,6 +23,8 @@
 //   - [Repo.Fetch] and [Repo.Push] alone speak to a remote. They run in the private folder too, and
 //     for them the caller's own git configuration, ssh and credential helpers count, since nothing
 //     else can log in; see there. What they bring and make stays in the private folder.
+//   - [Repo.Checkout] writes a commit's files into an empty folder of the caller's, as a repository
+//     of its own with our configuration, that reads r's objects.
 //
 // What may be read from the repository's own configuration are data: the object format, the ref
 // storage, and where a branch's upstream is. Included files are not followed.

@@ -37,7 +37,7 @@ func File(path string) (Artifact, error) {
 	} else if !info.Mode().IsRegular() {
 		return Artifact{}, fmt.Errorf("%s is no regular file", path)
 	}
-	a, err := Read(f)
+	a, err := digest(f)
 	if err != nil {
 		return Artifact{}, fmt.Errorf("read %s: %w", path, err)
 	}
@@ -45,8 +45,14 @@ func File(path string) (Artifact, error) {
 	return a, nil
 }
 
-// Read digests what r gives.
-func Read(r io.Reader) (Artifact, error) {
+// Bytes is an artifact that is at hand.
+func Bytes(b []byte) Artifact {
+	a, _ := digest(bytes.NewReader(b)) // which does not fail
+	a.open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+	return a
+}
+
+func digest(r io.Reader) (Artifact, error) {
 	h256, h384, h512 := sha256.New(), sha512.New384(), sha512.New()
 	n, err := io.Copy(io.MultiWriter(h256, h384, h512), r)
 	if err != nil {
@@ -84,9 +90,9 @@ func (a Artifact) Known() bool { return len(a.sums) > 0 }
 func (a Artifact) whole() ([]byte, error) {
 	switch {
 	case a.open == nil:
-		return nil, errors.New("its Ed25519 signature is over all bytes of the file, and only a digest is known")
+		return nil, errors.New("an Ed25519 signature is over all bytes of the file, and only a digest is known")
 	case a.size > maxWhole:
-		return nil, fmt.Errorf("its Ed25519 signature is over all bytes of the file, which is larger than %d MiB", maxWhole>>20)
+		return nil, fmt.Errorf("an Ed25519 signature is over all bytes of the file, which is larger than %d MiB: sign its checksums, or with an ECDSA key", maxWhole>>20)
 	}
 	f, err := a.open()
 	if err != nil {

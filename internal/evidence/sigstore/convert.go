@@ -82,6 +82,47 @@ func Convert(raw []byte) ([]Piece, error) {
 	return pieces, nil
 }
 
+// Statements returns the bundles of a file, or of what [Convert] reads lists in, that hold a statement,
+// as bytes. Bundles that sign a file, and bare envelopes, are passed over: they are none of ours.
+func Statements(raw []byte) ([][]byte, error) {
+	docs, err := split(raw)
+	if err != nil {
+		return nil, err
+	}
+	var out [][]byte
+	add := func(doc []byte) error {
+		var b struct {
+			MediaType string          `json:"mediaType"`
+			Envelope  json.RawMessage `json:"dsseEnvelope"`
+		}
+		if err := json.Unmarshal(doc, &b); err == nil && b.MediaType != "" && len(b.Envelope) > 0 {
+			out = append(out, doc)
+		}
+		if len(out) > maxPieces {
+			return fmt.Errorf("%w: it holds more than %d statements", ErrBundle, maxPieces)
+		}
+		return nil
+	}
+	for _, doc := range docs {
+		var f foreign
+		if err := json.Unmarshal(doc, &f); err != nil {
+			return nil, fmt.Errorf("%w: %s", ErrBundle, oneLine(err))
+		}
+		for _, entry := range f.Attestations {
+			var in foreign
+			if err := json.Unmarshal(entry, &in); err == nil {
+				if err := add(in.Bundle); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if err := add(doc); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // split returns the JSON values of a file, one after another.
 func split(raw []byte) ([][]byte, error) {
 	var docs [][]byte

@@ -36,8 +36,9 @@ type Content struct {
 // and has been verified under the key before it is returned.
 //
 // ECDSA keys sign a SHA-256 digest (P-384: SHA-384), RSA keys SHA-256 with PKCS #1 v1.5, and Ed25519
-// keys SHA-512 for a file (Ed25519ph, which needs no whole file) and the bytes themselves for a
-// statement, as Sigstore's registry of algorithms has it.
+// keys the bytes themselves. Sigstore's registry of algorithms has Ed25519ph for files as well, and
+// [Root.Verify] takes it; cosign does not for keys, so that it is not what is made. A file that is signed
+// with Ed25519 is read into memory, and is at most 256 MiB.
 func Sign(ctx context.Context, key crypto.Signer, c Content) ([]byte, error) {
 	k, err := newKeypair(key, c)
 	if err != nil {
@@ -116,6 +117,7 @@ type keypair struct {
 	algorithm protocommon.PublicKeyDetails
 	hash      protocommon.HashAlgorithm
 	digest    []byte // of the file; nil for a statement
+	whole     []byte // the file, for keys that sign no digest
 	options   crypto.SignerOpts
 }
 
@@ -130,8 +132,9 @@ func newKeypair(key crypto.Signer, c Content) (*keypair, error) {
 	case ed25519.PublicKey:
 		k.algorithm, k.options = protocommon.PublicKeyDetails_PKIX_ED25519, crypto.Hash(0)
 		if c.Statement == nil {
-			name, k.hash = "sha512", protocommon.HashAlgorithm_SHA2_512
-			k.algorithm, k.options = protocommon.PublicKeyDetails_PKIX_ED25519_PH, &ed25519.Options{Hash: crypto.SHA512}
+			if k.whole, err = c.Artifact.whole(); err != nil {
+				return nil, err
+			}
 		}
 	case *ecdsa.PublicKey:
 		k.algorithm = protocommon.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256
@@ -193,6 +196,8 @@ func (k *keypair) SignData(ctx context.Context, data []byte) (signature, digest 
 		protocommon.HashAlgorithm_SHA2_384: crypto.SHA384, protocommon.HashAlgorithm_SHA2_512: crypto.SHA512}[k.hash].New()
 	message := data
 	switch {
+	case data == nil && k.whole != nil:
+		digest, message = k.digest, k.whole
 	case data == nil && k.digest != nil:
 		digest, message = k.digest, k.digest
 	default:

@@ -334,10 +334,7 @@ func FuzzConvert(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	a, err := Read(strings.NewReader("hello"))
-	if err != nil {
-		f.Fatal(err)
-	}
+	a := Bytes([]byte("hello"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		pieces, err := Convert(b)
 		if (err == nil) != (len(pieces) > 0) {
