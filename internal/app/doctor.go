@@ -126,7 +126,7 @@ func (w *workspace) checkTrust() []Check {
 	} else {
 		checks = append(checks, Check{Name: "trust", State: OK, Text: fmt.Sprintf("%d key(s)", len(w.trust))})
 	}
-	return checks
+	return append(checks, endingKeys(w.keys(), w.app.now())...)
 }
 
 func (w *workspace) checkLog(ctx context.Context) []Check {

@@ -104,6 +104,33 @@ func listedKey(k evidence.Key, source string, now time.Time) ListedKey {
 	return l
 }
 
+// endsSoon is how long before its end doctor speaks of a key.
+const endsSoon = 30 * 24 * time.Hour
+
+// endingKeys tells which keys have ended, or will within a month, but for those that were revoked:
+// that somebody knows.
+func endingKeys(keys []evidence.Key, now time.Time) []Check {
+	var checks []Check
+	for _, k := range keys {
+		l := listedKey(k, "", now)
+		text := ""
+		switch {
+		case l.State == keyExpired:
+			text = "has expired: what it signed counts no more"
+		case l.State == keyActive && l.NotAfter != nil && l.NotAfter.Sub(now) < endsSoon:
+			text = "ends on " + l.NotAfter.Format(time.DateOnly)
+		default:
+			continue
+		}
+		c := Check{Name: "keys", State: Advice, Text: fmt.Sprintf("%s %s", k.Name, text), Next: "a new key, and the old one's entry changed, in " + rosterPath}
+		if k.Principal.Kind != sallyport.Person {
+			c.Next = "sallyport key rotate " + k.Name + ", or take it out of " + trustPath
+		}
+		checks = append(checks, c)
+	}
+	return checks
+}
+
 // A KeyChange is what was changed in the work tree's trust.yaml. It is in force once it is signed as
 // the root asks and stands on the target branch.
 type KeyChange struct {
