@@ -123,7 +123,7 @@ func (r *rebuilder) prepare(ctx context.Context) error {
 		return err
 	}
 	for _, file := range []string{r.ro.Log, r.ro.Output, filepath.Join(orDefault(r.ro.Keep, "."), ".")} {
-		if info, err := os.Stat(filepath.Dir(file)); file != "-" && (err != nil || !info.IsDir()) {
+		if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
 			return fmt.Errorf("write %s: there is no folder %s", file, filepath.Dir(file))
 		}
 	}
@@ -252,7 +252,7 @@ func (r *rebuilder) explain(ctx context.Context, run *rebuild.Rebuilt) error {
 		if a.Outcome != rebuild.Different || file == "" {
 			continue
 		}
-		r.w.opts.step("comparing " + a.Name)
+		r.w.opts.step("comparing " + sallyport.Path(a.Name).String())
 		c, err := compareFiles(ctx, file, run.Path(a.Name), facts)
 		if err != nil {
 			return fmt.Errorf("look into %s: %w", sallyport.Path(a.Name), err)
