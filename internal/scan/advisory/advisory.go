@@ -28,12 +28,12 @@
 // # Matching
 //
 // A version is affected as the schema's evaluation says: it is among the versions that the record lists, or in one of
-// its SEMVER or ECOSYSTEM ranges. Ranges of git commits say nothing about packages. [DB.Match] gives one [Answer] for
+// its SEMVER or ECOSYSTEM ranges. Ranges of git commits say nothing about a package's versions. [DB.Match] gives one [Answer] for
 // a package, with one [Match] for all records that are aliases of each other.
 //
 // An answer is that nothing is known to affect the version only if its Unknown is empty. Otherwise nobody
 // can tell: the database has no records of the ecosystem, the version is not one that can be compared, or a
-// record does not say which versions it is about.
+// record does not say which versions it is about, or names commits alone.
 package advisory
 
 import (

@@ -182,7 +182,7 @@ func TestEvaluate(t *testing.T) {
 		{"pypi", "listed", "2.0.rc1", "V-11"},
 		{"pypi", "listed", "2004d", "V-11"}, // no version by its rules, and listed all the same
 		{"pypi", "listed", "2.0", ""},
-		{"pypi", "git-only", "1.0", ""},
+		{"pypi", "git-only", "1.0", "unknown:version"},
 		{"pypi", "bare", "1.0", "unknown:version"},
 		{"maven", "org.acme:lib", "1.9", "V-15"},
 		{"maven", "org.acme:lib", "1.10", ""},

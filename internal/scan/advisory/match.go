@@ -98,7 +98,7 @@ func judge(ecosystem string, e *Entry, v string) (h hit, affected bool, why stri
 	h.Entry = e
 	switch {
 	case e.GitOnly:
-		return h, false, ""
+		return h, false, e.ID + " names commits and no versions"
 	case len(e.Ranges) == 0 && len(e.Versions) == 0:
 		return h, false, e.ID + " does not say which versions are affected"
 	case v == "":
