@@ -57,7 +57,7 @@ func (a *App) AttestReports(ctx context.Context, o Options, ro AttestReportOptio
 			return nil, fmt.Errorf("make the folder for what is written: %w", err)
 		}
 	}
-	k, err := a.loadKey(ro.Key)
+	k, err := a.loadKey(ctx, ro.Key)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ type builder struct {
 // command runs: a build of an hour must not end in a misspelt file name.
 func (a *App) Build(ctx context.Context, o Options, bo BuildOptions) (Built, error) {
 	b := &builder{app: a, opts: o, bo: bo}
-	if err := b.check(); err != nil {
+	if err := b.check(ctx); err != nil {
 		return Built{}, err
 	}
 	w, err := b.prepare(ctx)
@@ -81,7 +81,7 @@ func (a *App) Build(ctx context.Context, o Options, bo BuildOptions) (Built, err
 		return Built{}, err
 	}
 	step := build.Step{
-		Args: bo.Args, Dir: b.dir, Env: build.Without(bo.Environ, passphraseVariable, ciTokenVariable),
+		Args: bo.Args, Dir: b.dir, Env: build.Without(bo.Environ, append(keyVariables(bo.Key), ciTokenVariable)...),
 		Stdin: bo.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, Signals: bo.Signals, Timeout: bo.Timeout, Now: time.Now,
 	}
 	if bo.Logs != "" {
@@ -123,7 +123,7 @@ func until(ctx context.Context, signals <-chan os.Signal) (context.Context, func
 }
 
 // check refuses what cannot be meant, and what must not be in a statement.
-func (b *builder) check() error {
+func (b *builder) check(ctx context.Context) error {
 	bo := &b.bo
 	switch {
 	case len(bo.Args) == 0 || bo.Args[0] == "":
@@ -165,11 +165,11 @@ func (b *builder) check() error {
 		env[name] = value
 	}
 	b.prov.BuildDefinition.ExternalParameters = build.External{Command: bo.Args, Artifacts: append([]string{}, bo.Artifacts...), Environment: env}
-	return b.places()
+	return b.places(ctx)
 }
 
 // places looks whether what is to be written can be, and loads the key.
-func (b *builder) places() error {
+func (b *builder) places(ctx context.Context) error {
 	for _, dir := range []string{b.bo.Output, b.bo.Logs} {
 		if dir != "" {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -185,21 +185,9 @@ func (b *builder) places() error {
 	if b.bo.Key == "" {
 		return nil
 	}
-	k, err := b.app.loadKey(b.bo.Key)
+	k, err := b.app.loadKey(ctx, b.bo.Key)
 	b.key = k
 	return err
-}
-
-// loadKey loads a key to sign with, and says what to do if that fails.
-func (a *App) loadKey(ref string) (*key.Key, error) {
-	k, err := key.Load(ref, a.passphrase)
-	if errors.Is(err, key.ErrEncrypted) {
-		return nil, withHint(err, "put the passphrase into "+passphraseVariable)
-	}
-	if err != nil {
-		return nil, withHint(fmt.Errorf("load the key: %w", err), "sallyport key generate FILE")
-	}
-	return k, nil
 }
 
 func lookup(environ []string, name string) (string, bool) {

@@ -63,3 +63,23 @@ func (a *App) openKey(ctx context.Context, ref string) (*key.Key, error) {
 	}
 	return nil, err
 }
+
+// loadKey is openKey for what is signed after something that may be interrupted: the key stays
+// usable then, so that a run that failed is attested as well. A helper has its own time limit.
+func (a *App) loadKey(ctx context.Context, ref string) (*key.Key, error) {
+	return a.openKey(context.WithoutCancel(ctx), ref)
+}
+
+// keyVariables names the variables by which a key is reached. A command whose doings are signed
+// with it must not have them, or it could sign what it likes.
+func keyVariables(ref string) []string {
+	names := []string{passphraseVariable, cosignPassphraseVariable}
+	r, err := key.ParseRef(ref)
+	if err != nil {
+		return names
+	}
+	if r.Kind == key.Env {
+		names = append(names, r.Rest)
+	}
+	return append(names, kms.Secrets(r)...)
+}

@@ -119,7 +119,7 @@ func (r *rebuilder) prepare(ctx context.Context) error {
 	if err := r.findOrigins(); err != nil {
 		return err
 	}
-	if err := r.openKey(keys); err != nil {
+	if err := r.openKey(ctx, keys); err != nil {
 		return err
 	}
 	for _, file := range []string{r.ro.Log, r.ro.Output, filepath.Join(orDefault(r.ro.Keep, "."), ".")} {
@@ -168,17 +168,14 @@ func (r *rebuilder) findOrigins() error {
 }
 
 // openKey loads the key that signs the outcome, and settles the level that it can speak for.
-func (r *rebuilder) openKey(keys []evidence.Key) error {
+func (r *rebuilder) openKey(ctx context.Context, keys []evidence.Key) error {
 	r.res.Level = rebuild.SameMachine
 	if r.ro.Key == "" {
 		return nil
 	}
-	k, err := key.Load(r.ro.Key, r.w.app.passphrase)
-	if errors.Is(err, key.ErrEncrypted) {
-		return withHint(err, "put the passphrase into "+passphraseVariable)
-	}
+	k, err := r.w.app.loadKey(ctx, r.ro.Key)
 	if err != nil {
-		return withHint(fmt.Errorf("load the key: %w", err), "sallyport key generate FILE")
+		return err
 	}
 	r.key = k
 	if r.ro.BuilderID == "" {

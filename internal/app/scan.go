@@ -127,7 +127,7 @@ func (a *App) Scan(ctx context.Context, o Options, so ScanOptions) (_ ScanReport
 	}
 	defer done(&err, w.Close)
 	s := &scanning{workspace: w, so: so}
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		return ScanReport{}, err
 	}
 	if s.subjects, _, err = w.subject(ctx, "git:HEAD"); err != nil {
@@ -150,7 +150,7 @@ func (a *App) Scan(ctx context.Context, o Options, so ScanOptions) (_ ScanReport
 }
 
 // prepare refuses what cannot be meant, before anything runs.
-func (s *scanning) prepare() error {
+func (s *scanning) prepare(ctx context.Context) error {
 	top := s.repo.WorkTree()
 	if top == "" {
 		return errors.New("a bare repository has nothing to scan: run it in a checkout")
@@ -186,7 +186,7 @@ func (s *scanning) prepare() error {
 		return nil
 	}
 	var err error
-	s.key, err = s.app.loadKey(s.so.Key)
+	s.key, err = s.app.loadKey(ctx, s.so.Key)
 	return err
 }
 
@@ -280,7 +280,7 @@ func (s *scanning) one(ctx context.Context, want string) (ScannedTool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.so.Timeout)
 	defer cancel()
 	s.opts.step("run " + name)
-	res, err := p.Run(ctx, tool.Scan{Dir: s.repo.WorkTree(), Env: scannerEnv(s.so.Environ, s.repo.WorkTree()), Rules: s.rules, Database: s.so.Database})
+	res, err := p.Run(ctx, tool.Scan{Dir: s.repo.WorkTree(), Env: scannerEnv(s.so.Environ, s.so.Key, s.repo.WorkTree()), Rules: s.rules, Database: s.so.Database})
 	t.Program = &p
 	if err != nil {
 		t.Why = err.Error()
@@ -309,8 +309,8 @@ func (s *scanning) one(ctx context.Context, want string) (ScannedTool, error) {
 // scannerEnv is what a scanner may know of the environment: no secrets, and for the go command, which two
 // of them start, no toolchain of the repository's choice, no git in its folder, and no program from the work
 // tree.
-func scannerEnv(environ []string, top string) []string {
-	env := slices.DeleteFunc(build.Without(environ, passphraseVariable, ciTokenVariable), func(kv string) bool {
+func scannerEnv(environ []string, keyRef, top string) []string {
+	env := slices.DeleteFunc(build.Without(environ, append(keyVariables(keyRef), ciTokenVariable)...), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return build.SecretName(name)
 	})

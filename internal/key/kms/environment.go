@@ -69,6 +69,25 @@ func Variables(r key.Ref) []string {
 	return names
 }
 
+// secret are those of the variables that give access, and not only tell where.
+var secret = []string{
+	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+	"GOOGLE_APPLICATION_CREDENTIALS",
+	"AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_FEDERATED_TOKEN_FILE", "IDENTITY_HEADER", "MSI_SECRET",
+	"VAULT_TOKEN", "VAULT_CLIENT_KEY", "BAO_TOKEN", "BAO_CLIENT_KEY", pinVariable,
+}
+
+// Secrets returns the names of the variables that give access to the key that a reference names.
+// What signs with it keeps them from programs that it starts and does not trust. Files in the
+// user's home folder and what a machine's metadata server gives are not covered.
+func Secrets(r key.Ref) []string {
+	plugin := strings.ToUpper(strings.ReplaceAll(r.Scheme, "-", "_")) + "_"
+	return slices.DeleteFunc(Variables(r), func(name string) bool {
+		return !slices.Contains(secret, name) && (r.Kind != key.Plugin || !strings.HasPrefix(name, plugin))
+	})
+}
+
 // environment returns what the helper for r is given.
 func environment(r key.Ref, getenv func(string) string) []string {
 	// Credential helpers that a vendor's configuration names are found here and nowhere that an

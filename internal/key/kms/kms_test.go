@@ -358,6 +358,24 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// What gives access is named, and nothing else: a build still finds its region and its home.
+func TestSecrets(t *testing.T) {
+	for text, want := range map[string][]string{
+		"hashivault://k": {"VAULT_TOKEN", "VAULT_CLIENT_KEY"},
+		"openbao://k":    {"BAO_TOKEN", "BAO_CLIENT_KEY", "VAULT_CLIENT_KEY"},
+		"pkcs11:token=t": {"COSIGN_PKCS11_PIN"},
+		"some-hsm://k":   {"SOME_HSM_ADDR", "SOME_HSM_TOKEN", "SOME_HSM_CONFIG", "SOME_HSM_CA_CERT", "SOME_HSM_CLIENT_CERT", "SOME_HSM_CLIENT_KEY", "SOME_HSM_PROFILE"},
+		"my.key":         {},
+	} {
+		if got := Secrets(ref(t, text)); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	if got := Secrets(ref(t, "awskms:///alias/x")); !slices.Contains(got, "AWS_SECRET_ACCESS_KEY") || slices.Contains(got, "AWS_REGION") || slices.Contains(got, "HOME") {
+		t.Errorf("awskms: %v", got)
+	}
+}
+
 // Our documents are Sigstore's.
 func TestProtocol(t *testing.T) {
 	if version != common.ProtocolVersion {
