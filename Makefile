@@ -7,10 +7,15 @@ TOOLS := $(GO) tool -modfile=test/tools/go.mod
 FUZZTIME   ?= 30s
 BENCH_REPO ?=
 
-.PHONY: build test race lint fuzz demo e2e peers bench vuln ci
+.PHONY: build helpers test race lint fuzz demo e2e peers bench vuln ci
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport ./cmd/sallyport
+
+# What keys in services and tokens need beside sallyport; the second one loads C libraries.
+helpers:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-kms ./cmd/sallyport-kms
+	CGO_ENABLED=1 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-pkcs11 ./cmd/sallyport-pkcs11
 
 test:
 	$(GO) test ./...
@@ -32,11 +37,13 @@ demo:
 e2e:
 	$(GO) test -tags e2e ./test/...
 
-# What we make against other programs, and theirs against ours: bundles and cosign, package URLs and
-# Syft. The programs are built from the versions that test/peers/ pins, which takes minutes the first
-# time. PEER_REPOS=a:b names clones to compare package URLs in, beside our own fixtures.
+# What we make against other programs, and theirs against ours: bundles, images and cosign, in the
+# CNCF's registry too, and without keys on a Sigstore of this machine; package URLs and Syft; scanners
+# run through us; advisories and grype and govulncheck (ADVISORIES=FOLDER: whole databases). The
+# programs are built from the versions that test/peers/ pins, which takes minutes the first time.
+# PEER_REPOS=a:b names clones to compare package URLs in, beside our own fixtures.
 peers:
-	$(GO) test -tags peers -timeout 60m ./test/interop ./test/peers/dependencies
+	$(GO) test -tags peers -timeout 60m ./test/interop ./test/peers/dependencies ./test/peers/advisories
 
 # The built program beside git, over BENCH_REPO=/path/to/a/clone or a repository that it makes;
 # beside gitleaks, syft and opa, built from test/peers; then the benchmarks of single packages.

@@ -2,8 +2,9 @@
 //
 // The folder is written for people who read Rego and not Go. The baseline set judges the merge
 // gate: its rules are in baseline/merge.rego, the table that explains them and the default
-// settings in baseline/data.json, and the cases that prove them in baseline/*_test.yaml. The
-// document that rules see is described by input.schema.json (JSON Schema 2020-12).
+// settings in baseline/data.json, and the cases that prove them in baseline/*_test.yaml. The release
+// set judges the release gate in the same way. What rules see is described by input.schema.json and
+// release.schema.json (JSON Schema 2020-12).
 //
 // What the files mean, and how they are evaluated, is the business of internal/policy.
 package policy
@@ -13,7 +14,7 @@ import (
 	"io/fs"
 )
 
-//go:embed baseline
+//go:embed baseline release
 var files embed.FS
 
 // InputSchema is the JSON Schema of the policy input.
@@ -29,3 +30,17 @@ func Baseline() fs.FS {
 	}
 	return sub
 }
+
+// Release returns the files of the set that judges the release gate.
+func Release() fs.FS {
+	sub, err := fs.Sub(files, "release")
+	if err != nil {
+		panic(err) // the name is valid, and that is all that Sub checks
+	}
+	return sub
+}
+
+// ReleaseSchema is the JSON Schema of the release gate's input.
+//
+//go:embed release.schema.json
+var ReleaseSchema []byte

@@ -48,63 +48,14 @@ key may sign which predicate type.`,
 	f := cmd.Flags()
 	f.StringVar(&at.Type, "type", "", "the predicate type `URI`, or agent-run or approval for ours")
 	f.StringVar(&at.PredicateFile, "predicate", "", "the predicate, as JSON in `FILE` (- is standard input)")
-	f.StringVar(&at.Key, "key", "", "the signing key `REF`: a file that sallyport key generate wrote")
+	f.StringVar(&at.Key, "key", "", "the signing key `REF`: a file, awskms://…, hashivault://…, pkcs11:… (docs/keys.md)")
 	f.StringVar(&at.Changes, "changes", "", "add what the commits of this `RANGE` changed to an agent run: commits, hunks and files")
+	f.StringVar(&at.TimestampURL, "timestamp-server-url", "", "have the timestamp authority at `URL` prove when it was signed (RFC 3161)")
+	f.StringVar(&at.TrustedRoot, "trusted-root", "", "the trusted root `FILE` that has to verify the timestamp (default: .sallyport/trusted_root.json)")
 	f.StringVar(&at.Output, "bundle", "", "write the bundle to `FILE` instead of keeping it (- is standard output)")
 	for _, name := range []string{"type", "predicate", "key"} {
 		_ = cmd.MarkFlagRequired(name)
 	}
-	return cmd
-}
-
-func newVerifyCommand(a *app.App) *cobra.Command {
-	var opts repoFlags
-	var vo app.VerifyOptions
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "verify SUBJECT",
-		Short: "Verify the evidence about a subject",
-		Long: `Verify looks for attestations about SUBJECT (as attest takes it) and verifies each under the
-trust roots of the target ref, or under one public key given with --key. When nothing is found it
-lists where it looked.
-
-Exit status: 0 at least one attestation verifies and none that was named with --bundle fails,
-1 could not verify, 2 nothing verifies, 64 wrong usage.`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if vo.Key != "" && vo.Type == "" {
-				return usagef("--key needs --type: a key is trusted for a predicate type, not for anything it signs")
-			}
-			vo.Subject = args[0]
-			res, err := a.Verify(cmd.Context(), opts.opts, vo)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				if err := printJSON(a.Stdout, res); err != nil {
-					return err
-				}
-				return exit(res.ExitStatus())
-			}
-			for _, e := range res.Verified {
-				fmt.Fprintf(a.Stdout, "verified  %s\n  type   %s\n  signer %s %s (%s)\n  grade  %s\n  from   %s\n", e.Attestation, e.PredicateType, e.Signer.Kind, orDash(e.Signer.Name), e.Key, orDash(string(e.Grade)), e.Source)
-			}
-			for _, d := range res.Dropped {
-				fmt.Fprintf(a.Stdout, "refused   %s\n  %s\n  from   %s\n", d.Attestation, oneLine(d.Why), d.Source)
-			}
-			if len(res.Verified) == 0 {
-				fmt.Fprintf(a.Stdout, "nothing verifies about %s\n", args[0])
-				for _, l := range res.Looked {
-					fmt.Fprintf(a.Stdout, "  looked in %s\n", l)
-				}
-			}
-			return exit(res.ExitStatus())
-		},
-	}
-	opts.addRepoFlags(cmd.Flags())
-	opts.addTargetFlags(cmd.Flags())
-	cmd.Flags().StringVar(&vo.Key, "key", "", "verify under this public key `FILE` instead of the trust roots")
-	cmd.Flags().StringVar(&vo.Type, "type", "", "only attestations of this predicate type `URI`")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.AddCommand(newAttestReportCommand(a))
 	return cmd
 }

@@ -16,7 +16,7 @@ import (
 
 func newCheckCommand(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "check", Short: "Ask a gate for its decision"}
-	cmd.AddCommand(newCheckMergeCommand(a))
+	cmd.AddCommand(newCheckMergeCommand(a), newCheckReleaseCommand(a))
 	return cmd
 }
 

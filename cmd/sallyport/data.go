@@ -107,7 +107,7 @@ func newDataSignCommand(a *app.App) *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&so.Version, "version", 0, "the `NUMBER` of this version; it must be higher than the last one's")
 	f.StringVar(&so.Expires, "expires", "", "the last `DAY`, in UTC, on which it counts")
-	f.StringVar(&so.Key, "key", "", "the signing key `REF`: a file that sallyport key generate wrote")
+	f.StringVar(&so.Key, "key", "", "the signing key `REF`: a file, awskms://…, hashivault://…, pkcs11:… (docs/keys.md)")
 	f.StringVar(&out, "bundle", "", "write the signed file to `OUT` (- is standard output)")
 	for _, name := range []string{"version", "expires", "key", "bundle"} {
 		_ = cmd.MarkFlagRequired(name)

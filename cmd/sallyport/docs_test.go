@@ -140,6 +140,8 @@ func TestParses(t *testing.T) {
 		{"sallyport explain", false}, // it needs an argument
 		{"sallyport log tail -n 3", true},
 		{"sallyport log tail -x 3", false},
+		{"sallyport build --key REF -- make -j4 --always", true},
+		{"sallyport build --kye REF -- make", false},
 	} {
 		var err error
 		for _, words := range commandsIn(c.line) {
@@ -199,6 +201,10 @@ func parses(words []string, whole bool) error {
 	var args []string
 	for i := 0; i < len(rest); i++ {
 		word := rest[i]
+		if word == "--" { // the rest is another program's
+			args = append(args, rest[i+1:]...)
+			break
+		}
 		name, _, assigned := strings.Cut(strings.TrimLeft(word, "-"), "=")
 		if !strings.HasPrefix(word, "-") || word == "-" {
 			args = append(args, word)
@@ -215,10 +221,12 @@ func parses(words []string, whole bool) error {
 			i++ // its value
 		}
 	}
-	if c.HasSubCommands() && len(args) > 0 {
+	// What does something without a subcommand, as attest does, asks for arguments of its own.
+	group := c.HasSubCommands() && c.Args(c, nil) == nil
+	if group && len(args) > 0 {
 		return fmt.Errorf("%s has no command %q", c.CommandPath(), args[0])
 	}
-	if whole && c.Args != nil && !c.HasSubCommands() && c.Name() != "completion" {
+	if whole && c.Args != nil && !group && c.Name() != "completion" {
 		return c.Args(c, args)
 	}
 	return nil

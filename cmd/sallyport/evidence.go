@@ -16,11 +16,12 @@ func newEvidenceCommand(a *app.App) *cobra.Command {
 		Short: "The attestations that are kept here, and how they travel",
 		Long: `Attestations are kept in the state folder and travel on ` + app.EvidenceRef + `.
 The ref is transport: nothing on it is believed before it verifies, and what is missing from it
-is only missing.`,
+is only missing. Find and attach do so for images in registries.`,
 	}
 	cmd.AddCommand(
 		newEvidencePushCommand(a), newEvidenceFetchCommand(a), newEvidenceListCommand(a), newEvidenceShowCommand(a),
 		newEvidenceVerifyCommand(a), newEvidencePruneCommand(a), newEvidencePublishCommand(a),
+		newEvidenceFindCommand(a), newEvidenceAttachCommand(a),
 	)
 	return cmd
 }

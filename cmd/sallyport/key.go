@@ -15,7 +15,8 @@ func newKeyCommand(a *app.App) *cobra.Command {
 		Long: `Keys made here sign attestations of tools. Reviewers approve with their own SSH keys, which
 ssh-keygen makes.`,
 	}
-	cmd.AddCommand(newKeyGenerateCommand(a), newKeyShowCommand(a), newKeyAttestVerifyCommand(a))
+	cmd.AddCommand(newKeyGenerateCommand(a), newKeyShowCommand(a), newKeyAttestVerifyCommand(a),
+		newKeyListCommand(a), newKeyRotateCommand(a), newKeyRevokeCommand(a))
 	return cmd
 }
 
@@ -49,8 +50,8 @@ func newKeyShowCommand(a *app.App) *cobra.Command {
 		Use:   "show REF",
 		Short: "Print a key's public part and fingerprint",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			k, err := a.ShowKey(args[0])
+		RunE: func(cmd *cobra.Command, args []string) error {
+			k, err := a.ShowKey(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

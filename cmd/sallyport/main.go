@@ -154,7 +154,10 @@ Exit status of every command that decides:
 		newAgentCommand(a),
 		newApprovalCommand(a), newExceptionCommand(a),
 		newAttestCommand(a),
-		newVerifyCommand(a),
+		newVerifyCommand(a), newSignCommand(a),
+		newBuildCommand(a),
+		newScanCommand(a),
+		newAdvisoryCommand(a),
 		newSBOMCommand(a),
 		newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),
@@ -167,6 +170,7 @@ Exit status of every command that decides:
 		newDoctorCommand(a),
 		newDemoCommand(a),
 		newVersionCommand(a),
+		newConformanceCommand(a),
 		newCompletionCommand(),
 	)
 	cmd.SetHelpCommand(newHelpCommand())

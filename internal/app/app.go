@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/git"
 )
 
 // An App is the program's surroundings. Its methods are safe for concurrent use if the writers
@@ -56,6 +57,9 @@ type Options struct {
 
 // ErrRefused is wrapped when something was checked and found wrong, as opposed to not checkable.
 var ErrRefused = errors.New("refused")
+
+// ErrNoRepository is wrapped when there is no repository where one was looked for.
+var ErrNoRepository = git.ErrNotRepository
 
 // hintError carries the next step for the reader.
 type hintError struct {

@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
 	"github.com/sallyport-dev/sallyport/internal/gate/merge"
 	"github.com/sallyport-dev/sallyport/internal/identity"
+	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
 
@@ -123,15 +124,19 @@ func (w *workspace) reviewer(s sshsig.Signer) (string, error) {
 
 // openSSH opens a reviewer's key.
 func openSSH(ctx context.Context, ref string) (sshsig.Signer, error) {
-	switch scheme, rest, _ := strings.Cut(ref, ":"); scheme {
-	case "ssh-agent":
-		return sshsig.OpenAgent(ctx, rest)
-	case "simulated-sk":
-		return sshsig.LoadSimulatedSK(rest)
-	case "ssh":
-		ref = rest
+	r, err := key.ParseRef(ref)
+	if err != nil {
+		return nil, fmt.Errorf("open key: %w", err)
 	}
-	s, err := sshsig.OpenKeyFile(ref, nil)
+	switch {
+	case r.Scheme == "ssh-agent":
+		return sshsig.OpenAgent(ctx, r.Rest)
+	case r.Scheme == "simulated-sk":
+		return sshsig.LoadSimulatedSK(r.Rest)
+	case r.Kind != key.File && r.Scheme != "ssh":
+		return nil, fmt.Errorf("open key: %w %q: a person signs with an SSH key of their own: PATH, ssh:PATH, ssh-agent:FINGERPRINT or, to approve, openpgp:FINGERPRINT", key.ErrScheme, r.Scheme+":")
+	}
+	s, err := sshsig.OpenKeyFile(r.Rest, nil)
 	if errors.Is(err, sshsig.ErrPassphrase) {
 		return nil, withHint(err, "load it into ssh-agent (ssh-add) and use --key ssh-agent:FINGERPRINT")
 	}

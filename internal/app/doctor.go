@@ -126,7 +126,7 @@ func (w *workspace) checkTrust() []Check {
 	} else {
 		checks = append(checks, Check{Name: "trust", State: OK, Text: fmt.Sprintf("%d key(s)", len(w.trust))})
 	}
-	return checks
+	return append(checks, endingKeys(w.keys(), w.app.now())...)
 }
 
 func (w *workspace) checkLog(ctx context.Context) []Check {
@@ -151,9 +151,17 @@ func (w *workspace) checkLog(ctx context.Context) []Check {
 	}
 	defer rec.Close()
 	for _, text := range rec.advice(w.trust) {
-		checks = append(checks, Check{Name: "verifier key", State: Advice, Text: text, Next: "list " + w.path("verifier.key.pub") + " in trust.yaml if this machine is out of the agents' reach"})
+		checks = append(checks, Check{Name: "verifier key", State: Advice, Text: text, Next: "list " + w.verifierPublic() + " in trust.yaml if this machine is out of the agents' reach"})
 	}
 	return checks
+}
+
+// verifierPublic says where the public half of the verifier's key is found.
+func (w *workspace) verifierPublic() string {
+	if w.app.Getenv(verifierVariable) != "" {
+		return "what sallyport key show prints of $" + verifierVariable
+	}
+	return w.path("verifier.key.pub")
 }
 
 // originURL returns the address of the remote origin, or "".

@@ -17,7 +17,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
-	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
 
@@ -119,6 +118,8 @@ type AttestOptions struct {
 	Key           string
 	Output        string // a file for the bundle, - for standard output, empty to keep it
 	Changes       string // BASE..HEAD: what an agent run changed, added to its predicate
+	TimestampURL  string // a timestamp authority that is asked about the signature
+	TrustedRoot   string // a file under which its answer has to verify; empty for the work tree's
 }
 
 // Attested is a signed statement.
@@ -148,12 +149,9 @@ func (a *App) Attest(ctx context.Context, o Options, at AttestOptions) (_ Attest
 	if err := w.addSubjects(ctx, &st, at.Subjects); err != nil {
 		return Attested{}, err
 	}
-	k, err := key.Load(at.Key, a.passphrase)
-	if errors.Is(err, key.ErrEncrypted) {
-		return Attested{}, withHint(err, "put the passphrase into "+passphraseVariable)
-	}
+	k, err := a.openKey(ctx, at.Key)
 	if err != nil {
-		return Attested{}, withHint(fmt.Errorf("load the key: %w", err), "sallyport key generate FILE")
+		return Attested{}, err
 	}
 	res := Attested{Key: string(k.Fingerprint())}
 	for _, s := range st.Subject {
@@ -164,6 +162,11 @@ func (a *App) Attest(ctx context.Context, o Options, at AttestOptions) (_ Attest
 	if res.Bundle, err = evidence.Sign(ctx, st, k); err != nil {
 		return Attested{}, err
 	}
+	if at.TimestampURL != "" {
+		if res.Bundle, err = w.stamp(ctx, res.Bundle, at); err != nil {
+			return Attested{}, err
+		}
+	}
 	res.Digest = sallyport.SHA256(res.Bundle)
 	switch at.Output {
 	case "":
@@ -173,6 +176,26 @@ func (a *App) Attest(ctx context.Context, o Options, at AttestOptions) (_ Attest
 		err = writeFile(at.Output, res.Bundle)
 	}
 	return res, err
+}
+
+// stamp adds a timestamp to a bundle.
+func (w *workspace) stamp(ctx context.Context, bundle []byte, at AttestOptions) ([]byte, error) {
+	name := at.TrustedRoot
+	if name == "" {
+		if w.repo.WorkTree() == "" {
+			return nil, withHint(errors.New("there is no trusted root to verify a timestamp with"), "--trusted-root FILE")
+		}
+		name = filepath.Join(w.repo.WorkTree(), filepath.FromSlash(trustedRootPath))
+	}
+	b, err := readSmall(name)
+	if err != nil {
+		return nil, withHint(fmt.Errorf("read the trusted root that has to verify the timestamp: %w", err), "--trusted-root FILE")
+	}
+	k, err := evidence.ParseTrustedRoot(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return evidence.Stamp(ctx, bundle, at.TimestampURL, k)
 }
 
 // addSubjects adds what the caller names and, of an agent run, what the predicate names, so that

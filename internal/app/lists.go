@@ -13,7 +13,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/data"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
-	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/internal/scan"
 	"github.com/sallyport-dev/sallyport/internal/scan/names"
 )
@@ -110,7 +109,7 @@ func (w *workspace) useLists(ctx context.Context) {
 // newScanner returns a scanner that goes by the lists in force.
 func (w *workspace) newScanner(ctx context.Context) *scan.Scanner {
 	w.useLists(ctx)
-	return scan.New(blobs{w.repo}, w.scanCache()).Popular(w.popular)
+	return scan.New(blobs{w.repo}, w.scanCache()).Popular(w.popular).Advised(w.advise())
 }
 
 // marked has an identifier go by the list of markers in force.
@@ -212,9 +211,9 @@ func (a *App) DataSign(ctx context.Context, so DataSignOptions) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	k, err := key.Load(so.Key, a.passphrase)
+	k, err := a.openKey(ctx, so.Key)
 	if err != nil {
-		return nil, withHint(fmt.Errorf("load the key: %w", err), "sallyport key generate FILE")
+		return nil, err
 	}
 	return evidence.Sign(ctx, st, k)
 }

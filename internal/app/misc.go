@@ -112,28 +112,16 @@ func (a *App) GenerateKey(path string, simulated, encrypted bool) (KeyInfo, erro
 	return KeyInfo{sk.Fingerprint(), sk.PublicKey() + "\n"}, nil
 }
 
-// passphraseVariable names the environment variable that holds the passphrase of a key file, as
-// CI systems hand secrets to jobs.
-const passphraseVariable = "SALLYPORT_KEY_PASSPHRASE" //nolint:gosec // the name of the variable, not what it holds
-
-// passphrase is what key.Load asks.
-func (a *App) passphrase() ([]byte, error) {
-	if p := a.Getenv(passphraseVariable); p != "" {
-		return []byte(p), nil
-	}
-	return nil, key.ErrEncrypted
-}
-
 // ShowKey returns the public side of the key that ref names.
-func (a *App) ShowKey(ref string) (KeyInfo, error) {
+func (a *App) ShowKey(ctx context.Context, ref string) (KeyInfo, error) {
 	if scheme, _, ok := strings.Cut(ref, ":"); ok && slices.Contains([]string{"ssh", "ssh-agent", "simulated-sk"}, scheme) {
-		s, err := openSSH(context.Background(), ref)
+		s, err := openSSH(ctx, ref)
 		if err != nil {
 			return KeyInfo{}, err
 		}
 		return KeyInfo{s.Fingerprint(), s.PublicKey() + "\n"}, nil
 	}
-	k, err := key.Load(ref, a.passphrase)
+	k, err := a.openKey(ctx, ref)
 	if err != nil {
 		return KeyInfo{}, err
 	}

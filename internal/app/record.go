@@ -314,6 +314,8 @@ type recorder struct {
 	*state
 	heard    *[]negative // logged before the decision that they went into
 	signer   *key.Key
+	vsa      []byte                              // of the last decision
+	keep     func(context.Context, []byte) error // makes a summary findable; nil if nobody may rely on it
 	sets     []policy.Set
 	settings []byte
 }
@@ -327,16 +329,37 @@ func (w *workspace) recorder(ctx context.Context) (*recorder, error) {
 		s.Close()
 		return nil, err
 	}
-	signer, err := verifierKey(w.path("verifier.key"))
+	signer, err := w.verifierKey(ctx)
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
-	return &recorder{state: s, heard: &w.heard, signer: signer, sets: w.sets, settings: w.data.Encode()}, nil
+	r := &recorder{state: s, heard: &w.heard, signer: signer, sets: w.sets, settings: w.data.Encode()}
+	if len(r.advice(w.trust)) == 0 {
+		r.keep = func(ctx context.Context, vsa []byte) error {
+			_, err := w.evidenceDir().Put(ctx, vsa)
+			return err
+		}
+	}
+	return r, nil
 }
 
-// verifierKey loads the key that signs decisions, and makes it at the first use.
-func verifierKey(path string) (*key.Key, error) {
+// verifierVariable names the key that signs decisions, where it is not the one in the state folder:
+// in a service or a token, out of reach of whoever can read that folder. Who sets it to a key of
+// their own gains nothing, since later gates ask the trust roots.
+const verifierVariable = "SALLYPORT_VERIFIER_KEY"
+
+// verifierKey opens the key that signs decisions. The one in the state folder is made at the first
+// use.
+func (w *workspace) verifierKey(ctx context.Context) (*key.Key, error) {
+	if ref := w.app.Getenv(verifierVariable); ref != "" {
+		k, err := w.app.openKey(ctx, ref)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", verifierVariable, err)
+		}
+		return k, nil
+	}
+	path := w.path("verifier.key")
 	k, err := key.Load("file:"+path, nil)
 	if errors.Is(err, key.ErrMissing) {
 		if _, err := key.Generate(path, key.LocalLabel); err != nil && !errors.Is(err, key.ErrExists) {
@@ -357,7 +380,7 @@ func (r *recorder) advice(trust []evidence.Key) []string {
 	if err == nil {
 		for _, k := range trust {
 			for _, t := range k.Types {
-				if t == evidence.VSAType && k.Hint() == hint {
+				if t == evidence.VSAType && k.Hint() == hint && k.Revoked == nil {
 					return nil
 				}
 			}
@@ -371,7 +394,7 @@ func (r *recorder) advice(trust []evidence.Key) []string {
 func (r *recorder) Record(ctx context.Context, rec engine.Record) (engine.Receipt, error) {
 	st, err := evidence.VSA(rec.Decision, rec.ID, evidence.VerifierID{
 		ID: "https://sallyport.dev/verifier/" + r.signer.Fingerprint().Hex(), Version: map[string]string{"sallyport": Version()},
-	}, mergeTree(rec.Input)...)
+	}, aboutDecision(rec))
 	if err != nil {
 		return engine.Receipt{}, err
 	}
@@ -402,21 +425,42 @@ func (r *recorder) Record(ctx context.Context, rec engine.Record) (engine.Receip
 	if !e.Logged {
 		return engine.Receipt{}, fmt.Errorf("decision %s is not in the log", rec.ID.Short())
 	}
+	// Later gates look for what this one decided where all evidence lies. A decision that is durable
+	// already is none the worse if that fails, and yet its caller has to know.
+	if r.keep != nil {
+		if err := r.keep(ctx, vsa); err != nil {
+			return engine.Receipt{}, fmt.Errorf("keep the verification summary: %w", err)
+		}
+	}
+	r.vsa = vsa
 	return engine.Receipt{ID: rec.ID, Origin: r.marker.Origin, Index: e.Index}, nil
 }
 
-// mergeTree returns the tree that the decision is about beside its commit, so that the summary of
-// a squash that lands the same tree is found by it.
-func mergeTree(input []byte) []sallyport.Digest {
+// aboutDecision returns what the decision is about beside its subject. Of a merge: the tree, so that the
+// summary of a squash that lands the same tree is found by it, and the target's tip that it was judged
+// against. Of a release: its artifacts.
+func aboutDecision(rec engine.Record) evidence.About {
 	var in struct {
 		Change struct {
+			Base      sallyport.Digest `json:"base"`
 			MergeTree sallyport.Digest `json:"merge_tree"`
 		} `json:"change"`
+		Artifacts []sallyport.Subject `json:"artifacts"`
 	}
-	if err := json.Unmarshal(input, &in); err != nil || in.Change.MergeTree.Zero() {
-		return nil
+	var about evidence.About
+	if err := json.Unmarshal(rec.Input, &in); err != nil {
+		return about
 	}
-	return []sallyport.Digest{in.Change.MergeTree}
+	switch rec.Decision.Gate {
+	case sallyport.GateMerge:
+		about.Base = in.Change.Base
+		if !in.Change.MergeTree.Zero() {
+			about.Also = append(about.Also, sallyport.Subject{Digest: in.Change.MergeTree})
+		}
+	case sallyport.GateRelease:
+		about.Also = in.Artifacts
+	}
+	return about
 }
 
 // blobs are what the decision names by digest and a later reader needs to derive it again: the

@@ -32,6 +32,9 @@ func policyData(c config.Config) policy.Data {
 		d.RequiredReports = append(d.RequiredReports, policy.RequiredReport(r))
 	}
 	for code, r := range c.Rules {
+		if releaseCode(code) {
+			continue // of the release gate, which is asked with modes of its own
+		}
 		if d.Modes == nil {
 			d.Modes = map[string]policy.RuleMode{}
 		}
@@ -87,6 +90,7 @@ func approvalsRequired(c config.Config) int {
 type excepter struct{ w *workspace }
 
 func (e excepter) Except(evidence []sallyport.Evidence, targetRef string, findings []sallyport.Finding, ineligible map[string]string, at time.Time) ([]sallyport.Exception, []sallyport.Finding) {
+	findings = e.w.triaged(evidence, findings, ineligible, at)
 	found := exception.Judge(evidence, e.w.exceptionContext(targetRef, ineligible, at))
 	return found, exception.Accept(findings, found)
 }

@@ -96,16 +96,22 @@ type Config struct {
 	// Disclosure says whether commits by agents carry a trailer that names the agent: required,
 	// forbidden or allowed. Default: allowed.
 	Disclosure string `yaml:"disclosure"`
+	// Advisories say whether it has to be known of packages that a change brings whether they are
+	// vulnerable or malicious, and how fresh that knowledge has to be.
+	Advisories Advisories `yaml:"advisories"`
 	// Exceptions bound how long an exception may last.
 	Exceptions Exceptions `yaml:"exceptions"`
 	// Log says which transparency log holds the decisions: the word "local" (the default) for
 	// the one in this machine's state folder, or a mapping with an origin and a key.
 	Log Log `yaml:"log"`
+	// CI says whose identity tokens confirm what a build's job says of itself.
+	CI CI `yaml:"ci"`
 }
 
-// Gates says what each gate guards. In this version there is one.
+// Gates says what each gate guards.
 type Gates struct {
-	Merge MergeGate `yaml:"merge"`
+	Merge   MergeGate   `yaml:"merge"`
+	Release ReleaseGate `yaml:"release"`
 }
 
 // A MergeGate says which refs the merge gate guards.
@@ -310,13 +316,22 @@ func (c Config) validate(raw map[string]any) error {
 	if err := c.validateRefs(); err != nil {
 		return err
 	}
-	if err := checkSets(c.Policy.Sets); err != nil {
+	if err := c.Gates.Release.check(); err != nil {
+		return err
+	}
+	if err := checkSets("policy.sets", c.Policy.Sets); err != nil {
 		return err
 	}
 	if err := c.Data.validate(raw); err != nil {
 		return err
 	}
 	if err := c.validateTeam(raw); err != nil {
+		return err
+	}
+	if err := c.CI.validate(raw); err != nil {
+		return err
+	}
+	if err := c.Advisories.validate(raw); err != nil {
 		return err
 	}
 	return c.Log.validate()
@@ -334,16 +349,16 @@ func checkRepository(s string) error {
 	return nil
 }
 
-func checkSets(sets []string) error {
+func checkSets(key string, sets []string) error {
 	if len(sets) > maxSets {
-		return bad("policy.sets", "names %d sets, the most is %d", len(sets), maxSets)
+		return bad(key, "names %d sets, the most is %d", len(sets), maxSets)
 	}
 	for i, s := range sets {
 		if !setPattern().MatchString(s) || strings.Contains(s, "..") {
-			return bad("policy.sets", "%q is not the name of a folder: small letters, digits, dot, dash and underscore", clip(s))
+			return bad(key, "%q is not the name of a folder: small letters, digits, dot, dash and underscore", clip(s))
 		}
 		if slices.Contains(sets[:i], s) {
-			return bad("policy.sets", "%q stands twice", s)
+			return bad(key, "%q stands twice", s)
 		}
 	}
 	return nil

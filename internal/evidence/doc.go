@@ -8,8 +8,9 @@
 //  2. the signature, under a key of the trust roots that the bundle's hint names. Only if there
 //     is no hint at all is each key tried;
 //  3. that this key may sign this predicate type. Types are compared exactly;
-//  4. that the key is valid now, by the enforcement point's clock, and that the statement does
-//     not claim to be from the future;
+//  4. that the key was not revoked or, if it was superseded or retired, that a timestamp or log
+//     entry proves an earlier time (see [Revocation]); that it is valid now, by the enforcement
+//     point's clock; and that the statement does not claim to be from the future;
 //  5. the statement: version 1 (0.1 is read too), no key twice, at least one subject, each with
 //     a well-formed digest;
 //  6. the predicate, if its type is one of Sallyport's own: shape, and agreement with the
@@ -31,8 +32,9 @@
 // is the only one that can prove presence: without the touch, or with an ordinary key, present
 // and attested fall to declared.
 //
-// Certificates (keyless signing), transparency-log entries and timestamps in a bundle prove
-// nothing to this package yet: a bundle signed with a certificate is refused, the rest ignored.
+// A bundle that was signed with a certificate needs a trusted root (see [Keyless]), and a timestamp
+// or log entry that proves when. Of a bundle that was signed with a key they are looked at only if
+// the key was revoked.
 //
 // [Dir] keeps attestations in files named by digest. It verifies nothing but that a file still
 // holds what its name says. [Sign], [SignSSH] and [VSA] make statements for others to verify.
@@ -46,6 +48,7 @@ var (
 	ErrSignature  = errors.New("the signature does not verify")
 	ErrUnknownKey = errors.New("the key that signed is not in the trust roots")
 	ErrNotAllowed = errors.New("the key may not sign this predicate type")
+	ErrRevoked    = errors.New("the key that signed was revoked")
 	ErrExpired    = errors.New("the key or the statement is not valid at this time")
 	ErrStatement  = errors.New("the statement is not valid")
 )

@@ -20,6 +20,8 @@ type trustIdentity struct {
 	Grade      string         `yaml:"grade"`
 	NotBefore  string         `yaml:"not_before"`
 	NotAfter   string         `yaml:"not_after"`
+
+	Revoked *trustRevocation `yaml:"revoked"`
 }
 
 // identityHint names who signs with certificates, where keys have their hints.
@@ -37,7 +39,7 @@ func (in trustIdentity) parse() (Key, error) {
 	if in.Repository != "" && (!validName(in.Repository) || !strings.Contains(in.Repository, "://") || strings.Contains(in.Repository, "*")) {
 		return Key{}, fmt.Errorf("repository is %.100q: want its URI, whole and exact", in.Repository)
 	}
-	k, err := trustKey{Name: in.Name, Principal: in.Principal, Types: in.Types, Grade: in.Grade, NotBefore: in.NotBefore, NotAfter: in.NotAfter}.parseUse()
+	k, err := trustKey{Name: in.Name, Principal: in.Principal, Types: in.Types, Grade: in.Grade, NotBefore: in.NotBefore, NotAfter: in.NotAfter, Revoked: in.Revoked}.parseUse()
 	if err != nil {
 		return Key{}, err
 	}

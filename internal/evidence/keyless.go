@@ -84,8 +84,8 @@ func ParseTrustedRoot(b []byte) (*Keyless, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read trusted root: %s", oneLine(err))
 	}
-	if len(tr.FulcioCertificateAuthorities()) == 0 {
-		return nil, errors.New("read trusted root: it names no certificate authority")
+	if len(tr.FulcioCertificateAuthorities()) == 0 && len(tr.TimestampingAuthorities()) == 0 {
+		return nil, errors.New("read trusted root: it names no certificate authority and no timestamp authority")
 	}
 	return &Keyless{tr}, nil
 }

@@ -141,6 +141,7 @@ type bundleJSON struct {
 		PublicKey struct {
 			Hint string `json:"hint"`
 		} `json:"publicKey"`
+		Timestamps *timestampsJSON `json:"timestampVerificationData,omitempty"`
 	} `json:"verificationMaterial"`
 	Envelope json.RawMessage `json:"dsseEnvelope"`
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/dsse"
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // keypair is an Ed25519 key as sigstore-go's signing wants it.
@@ -130,7 +131,7 @@ func TestSignRefuses(t *testing.T) {
 
 func vsaStatement(t testing.TB, at time.Time) sallyport.Statement {
 	t.Helper()
-	st, err := VSA(decision(at), sallyport.SHA256([]byte("decision")), VerifierID{ID: "https://sallyport.example/verifier"}, tree)
+	st, err := VSA(decision(at), sallyport.SHA256([]byte("decision")), VerifierID{ID: "https://sallyport.example/verifier"}, About{Also: []sallyport.Subject{{Digest: tree}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func decision(at time.Time) sallyport.Decision {
 
 func TestVSA(t *testing.T) {
 	d := decision(now)
-	st, err := VSA(d, sallyport.SHA256([]byte("decision")), VerifierID{ID: "https://sallyport.example/verifier", Version: map[string]string{"sallyport": "1.0"}}, tree)
+	st, err := VSA(d, sallyport.SHA256([]byte("decision")), VerifierID{ID: "https://sallyport.example/verifier", Version: map[string]string{"sallyport": "1.0"}}, About{Also: []sallyport.Subject{{Digest: tree}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,11 +191,11 @@ func TestVSAResult(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := decision(now)
 			tt.edit(&d)
-			st, err := VSA(d, sallyport.SHA256(nil), VerifierID{ID: "https://v.example"})
+			st, err := VSA(d, sallyport.SHA256(nil), VerifierID{ID: "https://v.example"}, About{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			var v vsaJSON
+			var v predicate.Summary
 			if err := json.Unmarshal(st.Predicate, &v); err != nil {
 				t.Fatal(err)
 			}
@@ -205,13 +206,13 @@ func TestVSAResult(t *testing.T) {
 	}
 	bad := decision(now)
 	bad.Subject.Digest = "main"
-	if _, err := VSA(bad, sallyport.SHA256(nil), VerifierID{ID: "https://v.example"}); !errors.Is(err, ErrStatement) {
+	if _, err := VSA(bad, sallyport.SHA256(nil), VerifierID{ID: "https://v.example"}, About{}); !errors.Is(err, ErrStatement) {
 		t.Errorf("a decision about no digest: %v", err)
 	}
-	if _, err := VSA(decision(now), "x", VerifierID{ID: "https://v.example"}); !errors.Is(err, sallyport.ErrDigest) {
+	if _, err := VSA(decision(now), "x", VerifierID{ID: "https://v.example"}, About{}); !errors.Is(err, sallyport.ErrDigest) {
 		t.Errorf("a decision without id: %v", err)
 	}
-	if _, err := VSA(decision(now), sallyport.SHA256(nil), VerifierID{ID: "me"}); err == nil {
+	if _, err := VSA(decision(now), sallyport.SHA256(nil), VerifierID{ID: "me"}, About{}); err == nil {
 		t.Error("a verifier that is not a URI was accepted")
 	}
 }

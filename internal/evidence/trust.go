@@ -56,6 +56,9 @@ type Key struct {
 
 	// The key is valid from NotBefore to NotAfter, both included; zero means without limit.
 	NotBefore, NotAfter time.Time
+
+	// Revoked ends the key; nil if it was not revoked.
+	Revoked *Revocation
 }
 
 // Hint returns what a bundle calls the key: the fingerprint of an SSH key, or the base64 of the
@@ -141,6 +144,8 @@ type trustKey struct {
 	Grade     string         `yaml:"grade"`
 	NotBefore string         `yaml:"not_before"`
 	NotAfter  string         `yaml:"not_after"`
+
+	Revoked *trustRevocation `yaml:"revoked"`
 }
 
 type trustPrincipal struct {
@@ -239,6 +244,9 @@ func (in trustKey) parseUse() (Key, error) {
 	}
 	if !k.NotAfter.IsZero() && k.NotAfter.Before(k.NotBefore) {
 		return Key{}, errors.New("not_after is before not_before")
+	}
+	if k.Revoked, err = in.Revoked.parse(); err != nil {
+		return Key{}, err
 	}
 	return k, nil
 }

@@ -130,7 +130,11 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 	if err != nil {
 		return sallyport.Evidence{}, err
 	}
-	lapsed := !key.NotAfter.IsZero() && v.now.After(key.NotAfter) && negative(st)
+	revoked := v.checkRevoked(s, p)
+	if revoked != nil && !negative(st) {
+		return sallyport.Evidence{}, revoked
+	}
+	lapsed := revoked != nil || !key.NotAfter.IsZero() && v.now.After(key.NotAfter) && negative(st)
 	if lapsed {
 		key.NotAfter = time.Time{} // whoever took something back has said so, and need not say it for ever
 	}

@@ -424,7 +424,8 @@ func TestLapsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := Key{Name: "ada", Principal: ci, Types: []string{predicate.ApprovalType}, Grade: sallyport.Declared, SSH: s.Fingerprint()}
-	over, later := key, key
+	over, later, revoked := key, key, key
+	revoked.Revoked = &Revocation{At: now.Add(-time.Hour), Reason: Compromised}
 	over.NotAfter, later.NotBefore = now.Add(-time.Second), now.Add(time.Second)
 	for _, tt := range []struct {
 		name   string
@@ -437,6 +438,8 @@ func TestLapsed(t *testing.T) {
 		{"a decline, and the key has run out", decline, over, true, nil},
 		{"a decline, and the key is not valid yet", decline, later, false, ErrExpired},
 		{"an approval, and the key has run out", approval, over, false, ErrExpired},
+		{"a decline, and the key was revoked", decline, revoked, true, nil},
+		{"an approval, and the key was revoked", approval, revoked, false, ErrRevoked},
 	} {
 		raw, err := SignSSH(t.Context(), tt.st, s)
 		if err != nil {

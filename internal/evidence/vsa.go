@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // VSAType is the predicate type of a SLSA verification summary.
-const VSAType = "https://slsa.dev/verification_summary/v1"
+const VSAType = predicate.SummaryType
 
 // policyURI starts the URI of a policy set. It identifies; nothing is fetched from it.
 const policyURI = "https://sallyport.dev/policy-set/"
@@ -22,46 +23,23 @@ type VerifierID struct {
 	Version map[string]string // component to version; may be empty
 }
 
-// vsaJSON is the predicate. The specification wants the names of extension fields to be URIs.
-type vsaJSON struct {
-	Verifier struct {
-		ID      string            `json:"id"`
-		Version map[string]string `json:"version,omitempty"`
-	} `json:"verifier"`
-	TimeVerified       string       `json:"timeVerified"`
-	ResourceURI        string       `json:"resourceUri"`
-	Policy             vsaResource  `json:"policy"`
-	InputAttestations  []vsaDigests `json:"inputAttestations"`
-	VerificationResult string       `json:"verificationResult"`
-	VerifiedLevels     []string     `json:"verifiedLevels"`
-	SLSAVersion        string       `json:"slsaVersion"`
-
-	Decision sallyport.Digest      `json:"https://sallyport.dev/vsa/v0.1/decision"`
-	Gate     sallyport.Gate        `json:"https://sallyport.dev/vsa/v0.1/gate"`
-	Outcome  sallyport.Outcome     `json:"https://sallyport.dev/vsa/v0.1/outcome"`
-	Reasons  []string              `json:"https://sallyport.dev/vsa/v0.1/reasons"`
-	Advice   []string              `json:"https://sallyport.dev/vsa/v0.1/advice"`
-	Policies []sallyport.PolicySet `json:"https://sallyport.dev/vsa/v0.1/policies"`
-}
-
-type vsaResource struct {
-	URI    string            `json:"uri"`
-	Digest map[string]string `json:"digest,omitempty"`
-}
-
-type vsaDigests struct {
-	Digest map[string]string `json:"digest"`
+// About is what a verification summary says beside the decision.
+type About struct {
+	// Base is the target's tip, of a merge decision; the zero digest if there is none.
+	Base sallyport.Digest
+	// Also are further subjects, each by itself: the tree of a commit, the artifacts of a release.
+	Also []sallyport.Subject
 }
 
 // VSA returns decision d, recorded under the digest id, as a SLSA verification summary (version
-// 1.2 of the specification). The subjects are the decision's own and those in also, such as the
-// tree of a commit: each a subject by itself, since they name different things.
+// 1.2 of the specification). The subjects are the decision's own and those in about.Also: each a
+// subject by itself, since they name different things.
 //
 // Only an open decision reads PASSED: a waiting or undecided one FAILED, in every mode. What the
 // standard fields cannot hold (the decision's digest, gate and outcome, the codes of its reasons,
 // why it is advice, the policy sets one by one) stands in extension fields. No SLSA level is
 // claimed, which the specification spells UNEVALUATED.
-func VSA(d sallyport.Decision, id sallyport.Digest, verifier VerifierID, also ...sallyport.Digest) (sallyport.Statement, error) {
+func VSA(d sallyport.Decision, id sallyport.Digest, verifier VerifierID, about About) (sallyport.Statement, error) {
 	fail := func(err error) (sallyport.Statement, error) {
 		return sallyport.Statement{}, fmt.Errorf("summarise the decision: %w", err)
 	}
@@ -75,19 +53,22 @@ func VSA(d sallyport.Decision, id sallyport.Digest, verifier VerifierID, also ..
 		return fail(fmt.Errorf("the decision's time %.50q is not RFC 3339", d.Time))
 	}
 	uri, ref := resourceURI(d.Resource)
-	v := vsaJSON{
+	v := predicate.Summary{
+		Verifier:     predicate.SummaryVerifier{ID: verifier.ID, Version: verifier.Version},
 		TimeVerified: d.Time, ResourceURI: uri, SLSAVersion: "1.2",
 		VerificationResult: "FAILED", VerifiedLevels: []string{"FAILED"},
-		InputAttestations: []vsaDigests{},
-		Decision:          id, Gate: d.Gate, Outcome: d.Outcome, Reasons: []string{},
-		Advice: append([]string{}, d.Advice...), Policies: append([]sallyport.PolicySet{}, d.Policies...),
+		InputAttestations: []predicate.SummaryResource{},
+		Decision:          string(id), Gate: string(d.Gate), Outcome: d.Outcome.String(), Reasons: []string{},
+		Advice: append([]string{}, d.Advice...), Policies: []predicate.SummaryPolicy{}, Base: string(about.Base),
 	}
-	v.Verifier.ID, v.Verifier.Version = verifier.ID, verifier.Version
+	for _, p := range d.Policies {
+		v.Policies = append(v.Policies, predicate.SummaryPolicy{Name: p.Name, Digest: string(p.Digest)})
+	}
 	if d.Outcome == sallyport.Open && !d.Undecided {
 		v.VerificationResult, v.VerifiedLevels = "PASSED", []string{unevaluated(d.Subject.Digest)}
 	}
 	for _, e := range d.Evidence {
-		v.InputAttestations = append(v.InputAttestations, vsaDigests{digestSet(e)})
+		v.InputAttestations = append(v.InputAttestations, predicate.SummaryResource{Digest: digestSet(e)})
 	}
 	for _, r := range d.Reasons {
 		if !slices.Contains(v.Reasons, r.Code) {
@@ -107,8 +88,8 @@ func VSA(d sallyport.Decision, id sallyport.Digest, verifier VerifierID, also ..
 		subject.Annotations = map[string]any{"sourceRefs": []string{ref}} // as SLSA's source track has it
 	}
 	st.Subject = append(st.Subject, subject)
-	for _, dg := range also {
-		st.Subject = append(st.Subject, sallyport.StatementSubject{Digest: digestSet(dg)})
+	for _, also := range about.Also {
+		st.Subject = append(st.Subject, sallyport.StatementSubject{Name: also.Name, Digest: digestSet(also.Digest)})
 	}
 	if err := checkStatement(st); err != nil {
 		return fail(err)
@@ -147,9 +128,9 @@ func resourceURI(resource string) (uri, ref string) {
 
 // policyResource names the policy sets as the one resource that a VSA has room for: a single set
 // by its own digest, several by the digest of their list, which stands in an extension field.
-func policyResource(sets []sallyport.PolicySet) (vsaResource, error) {
+func policyResource(sets []sallyport.PolicySet) (predicate.SummaryResource, error) {
 	if len(sets) == 1 {
-		return vsaResource{URI: policyURI + url.PathEscape(sets[0].Name), Digest: digestSet(sets[0].Digest)}, nil
+		return predicate.SummaryResource{URI: policyURI + url.PathEscape(sets[0].Name), Digest: digestSet(sets[0].Digest)}, nil
 	}
 	names := make([]string, len(sets))
 	for i, s := range sets {
@@ -157,7 +138,7 @@ func policyResource(sets []sallyport.PolicySet) (vsaResource, error) {
 	}
 	list, err := sallyport.EncodeJSON(append([]sallyport.PolicySet{}, sets...))
 	if err != nil {
-		return vsaResource{}, err
+		return predicate.SummaryResource{}, err
 	}
-	return vsaResource{URI: policyURI + strings.Join(names, "+"), Digest: digestSet(sallyport.SHA256(list))}, nil
+	return predicate.SummaryResource{URI: policyURI + strings.Join(names, "+"), Digest: digestSet(sallyport.SHA256(list))}, nil
 }

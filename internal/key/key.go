@@ -1,12 +1,23 @@
 // Package key opens and makes the private keys with which Sallyport itself signs: decisions,
 // checkpoints of the log, the records of supervised runs.
 //
-// A reference says where a key is:
+// A reference says where a key is, in cosign's spelling where cosign has one; [ParseRef] takes it
+// apart:
 //
-//	PATH, file:PATH          a PKCS#8 private key in PEM: Ed25519, ECDSA P-256 or P-384, or RSA
-//	                         of 2048, 3072 or 4096 bits; encrypted or not
+//	PATH, file:PATH          a private key in PEM: PKCS#8, encrypted or not, or cosign's own
+//	                         encrypted file. Ed25519, ECDSA P-256 or P-384, or RSA of 2048, 3072
+//	                         or 4096 bits
+//	env://VARIABLE           the same, in an environment variable
+//	awskms://…, gcpkms://…, azurekms://…, hashivault://…, openbao://…
+//	                         a key in a key management service   } a helper program asks for
+//	pkcs11:…                 a key in a token or HSM (RFC 7512)  } signatures; package key/kms
+//	NAME://…                 a key of a Sigstore plugin          } starts it
 //	ssh:PATH                 an OpenSSH key file   } these sign approvals; [Load] returns a
-//	ssh-agent:FINGERPRINT    a key in ssh-agent    } *[SSHError], and package sshsig opens them
+//	ssh-agent:FINGERPRINT    a key in ssh-agent    } *[SSHError], and packages sshsig and
+//	openpgp:FINGERPRINT      a key that gpg holds  } openpgp open them
+//
+// Here are keys whose private half is read into memory; the others are opened elsewhere and made
+// a [Key] by [New].
 //
 // A key file that its group or others can read is refused, and so is one that is not a regular
 // file. A new key never replaces an old one, however many processes ask for it at once.
@@ -40,7 +51,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 
@@ -65,15 +75,15 @@ var (
 	ErrScheme     = errors.New("unknown kind of key reference")
 )
 
-// An SSHError is returned for a reference to an SSH key, which signs approvals and nothing that
-// this package opens.
+// An SSHError is returned for a reference to a person's own key, which signs approvals and nothing
+// that this package opens.
 type SSHError struct {
-	Scheme string // ssh or ssh-agent
+	Scheme string // ssh, ssh-agent, openpgp
 	Rest   string // a path, or a fingerprint
 }
 
 func (e *SSHError) Error() string {
-	return fmt.Sprintf("%s:%s is an SSH key, which signs approvals; here a key file is needed (file:PATH)", e.Scheme, e.Rest)
+	return fmt.Sprintf("%s:%s is a person's own key, which signs approvals; here a key of a tool or a machine is needed", e.Scheme, e.Rest)
 }
 
 // A Key is an opened private key.
@@ -100,33 +110,49 @@ func (k *Key) PublicPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.spki})
 }
 
-// scheme is two letters or more, so that a Windows drive is not one.
-var scheme = regexp.MustCompile(`^([a-z][a-z0-9+-]+):(.*)$`)
-
-// Load opens the key that ref names. pass is called only if the key is encrypted, once; nil
-// means that there is nobody to ask.
+// Load opens the key that ref names, if it is in a file.
+// pass is called only if the key is encrypted, once; nil means that there is nobody to ask.
 func Load(ref string, pass func() ([]byte, error)) (*Key, error) {
-	path := ref
-	if m := scheme.FindStringSubmatch(ref); m != nil {
-		switch m[1] {
-		case "file":
-			path = m[2]
-		case "ssh", "ssh-agent":
-			return nil, &SSHError{Scheme: m[1], Rest: m[2]}
-		default:
-			return nil, fmt.Errorf("open key: %w %q: there are file:PATH, and for approvals ssh:PATH and ssh-agent:FINGERPRINT", ErrScheme, m[1]+":")
-		}
-	}
-	if path == "" {
-		return nil, fmt.Errorf("open key: %w: the reference is empty", ErrScheme)
-	}
-	b, err := readFile(path)
+	r, err := ParseRef(ref)
 	if err != nil {
-		return nil, fmt.Errorf("open key %s: %w", path, err)
+		return nil, fmt.Errorf("open key: %w", err)
+	}
+	switch r.Kind {
+	case File:
+	case Person:
+		return nil, &SSHError{Scheme: r.Scheme, Rest: r.Rest}
+	default:
+		return nil, fmt.Errorf("open key: %w %q: here a key in a file is needed", ErrScheme, r.Scheme+":")
+	}
+	b, err := readFile(r.Rest)
+	if err != nil {
+		return nil, fmt.Errorf("open key %s: %w", r.Rest, err)
 	}
 	k, err := parse(b, pass)
 	if err != nil {
-		return nil, fmt.Errorf("open key %s: %w", path, err)
+		return nil, fmt.Errorf("open key %s: %w", r.Rest, err)
+	}
+	return k, nil
+}
+
+// Parse opens a key from the bytes of a key file, which came some other way.
+func Parse(b []byte, pass func() ([]byte, error)) (*Key, error) {
+	if len(b) > maxFile {
+		return nil, fmt.Errorf("open key: %w: it is larger than %d bytes", ErrFormat, maxFile)
+	}
+	k, err := parse(b, pass)
+	if err != nil {
+		return nil, fmt.Errorf("open key: %w", err)
+	}
+	return k, nil
+}
+
+// New returns a key whose signatures s makes, wherever its private half is. label says where, and
+// is not empty: what a key without a label signs is advice.
+func New(s crypto.Signer, label string) (*Key, error) {
+	k, err := newKey(s, label)
+	if err != nil {
+		return nil, fmt.Errorf("open key: %w", err)
 	}
 	return k, nil
 }
@@ -178,6 +204,11 @@ func parse(b []byte, pass func() ([]byte, error)) (*Key, error) {
 			return nil, fmt.Errorf("ask for the passphrase: %w", err)
 		}
 		if der, err = decrypt(der, phrase); err != nil {
+			return nil, err
+		}
+	case sigstoreBlock, cosignBlock:
+		var err error
+		if der, err = openCosign(der, pass); err != nil {
 			return nil, err
 		}
 	case "OPENSSH PRIVATE KEY":

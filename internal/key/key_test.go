@@ -221,7 +221,7 @@ func TestReferences(t *testing.T) {
 			t.Errorf("Load(%q) = %v, want an SSHError", ref, err)
 		}
 	}
-	for _, ref := range []string{"awskms://alias/x", "", "file:", "pkcs11:token=x"} {
+	for _, ref := range []string{"awskms://alias/x", "", "file:", "pkcs11:token=x", "env://X"} {
 		if _, err := Load(ref, nil); !errors.Is(err, ErrScheme) {
 			t.Errorf("Load(%q) = %v, want ErrScheme", ref, err)
 		}
@@ -233,6 +233,7 @@ func FuzzParse(f *testing.F) {
 	_, priv, _ := ed25519.GenerateKey(rand.Reader)
 	der, _ := x509.MarshalPKCS8PrivateKey(priv)
 	f.Add(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	f.Add([]byte("-----BEGIN ENCRYPTED SIGSTORE " + "PRIVATE KEY-----\neyJrZGYiOnt9fQ==\n-----END ENCRYPTED SIGSTORE " + "PRIVATE KEY-----\n"))
 	f.Add([]byte("label: x\n-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		k, err := parse(b, nil)

@@ -52,6 +52,7 @@ var Parts = []Part{
 	{"internal/run", Service},
 	{"internal/evidence", Service},
 	{"internal/approval", Service},
+	{"internal/build", Service},
 	{"internal/policy", Service},
 	{"internal/mask", Service},
 	{"internal/model", Service},
@@ -64,6 +65,7 @@ var Parts = []Part{
 	{"internal/store", Service},
 	{"internal/forge", Service},
 	{"internal/rebuild", Service},
+	{"internal/evidence/oci", Backend},
 	{"internal/key/*", Backend},
 	{"internal/tlog/*", Backend},
 	{"internal/store/*", Backend},
@@ -85,6 +87,8 @@ var Parts = []Part{
 
 	{"internal/app", Wiring},
 	{"cmd/sallyport", Command},
+	{"cmd/sallyport-kms", Command},    // helper programs beside it: what they link would cost
+	{"cmd/sallyport-pkcs11", Command}, // every start, or needs cgo
 
 	{"test", Whole},
 	{"internal/layout", Whole},
@@ -115,7 +119,12 @@ var Libraries = []Library{
 	{"github.com/digitorus/timestamp", []string{"internal/evidence/keylesstest"}},
 	{"github.com/sigstore/protobuf-specs", []string{"internal/evidence"}},
 	{"github.com/sigstore/sigstore", []string{"internal/evidence"}},
+	{"github.com/sigstore/sigstore/pkg/signature", []string{"internal/evidence", "cmd/sallyport-pkcs11"}},
+	{"github.com/sigstore/sigstore/pkg/signature/kms", []string{"cmd/sallyport-kms"}},
+	{"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin", []string{"cmd/sallyport-kms", "cmd/sallyport-pkcs11"}},
+	{"github.com/ThalesGroup/crypto11", []string{"cmd/sallyport-pkcs11"}},
 	{"github.com/secure-systems-lab/go-securesystemslib", []string{"internal/evidence"}},
+	{"github.com/secure-systems-lab/go-securesystemslib/encrypted", []string{"internal/key"}}, // cosign's key files
 	{"github.com/in-toto/attestation", []string{"internal/evidence"}},
 	{"google.golang.org/protobuf", []string{"internal/evidence"}},
 	{"github.com/transparency-dev/tessera", []string{"internal/tlog/tessera"}},
@@ -132,10 +141,14 @@ var Libraries = []Library{
 	{"golang.org/x/crypto/ssh", []string{"internal/base/sshsig"}},
 	{"golang.org/x/mod/modfile", []string{"internal/scan"}},
 	{"github.com/BurntSushi/toml", []string{"internal/scan"}},
+	{"github.com/google/osv-scalibr/semantic", []string{"internal/scan/advisory"}}, // to compare versions; nothing else of it
+	{"github.com/google/osv-scalibr", nobody},
+	{"github.com/pandatix/go-cvss", []string{"internal/scan/advisory"}},
 	{"golang.org/x/term", []string{"cmd/sallyport"}},
 	{"golang.org/x/sys", []string{"internal/base/*", "internal/run"}},
 	{"golang.org/x/sync", anyone},
 	{"golang.org/x/text/unicode/norm", []string{"internal/scan"}},
+	{"github.com/google/go-containerregistry", nobody}, // its registry, in tests
 	{"github.com/rogpeppe/go-internal", nobody},
 	{"github.com/yuin/goldmark", []string{"internal/base/forms"}}, // to read what internal/render writes
 }
@@ -147,9 +160,9 @@ var Reaches = []Library{
 	{"C", nobody},
 	{"unsafe", nobody},
 	{"plugin", nobody},
-	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/run", "internal/rebuild", "internal/app"}},
+	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/key/kms", "internal/run", "internal/build", "internal/rebuild", "internal/scan/tool", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
-	{"net/http", []string{"internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
+	{"net/http", []string{"internal/evidence/oci", "internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
 }
 
 // openNote finds notes about work to be done; it is spelt so as not to find itself.

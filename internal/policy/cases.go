@@ -157,6 +157,7 @@ func (c *compiled) run(ctx context.Context, tc testCase) CaseResult {
 	r := CaseResult{Note: tc.Note, Want: slices.Compact(want), Got: []string{}}
 	with := *c
 	with.loaded = &loaded{set: c.loaded.set, data: maps.Clone(c.loaded.data)}
+	gate := c.loaded.manifest.gate()
 	if with.loaded.data == nil {
 		with.loaded.data = map[string]any{}
 	}
@@ -167,12 +168,12 @@ func (c *compiled) run(ctx context.Context, tc testCase) CaseResult {
 		return r
 	}
 	with.store = inmem.NewFromASTObject(data)
-	input, err := caseInput(tc.Input)
+	input, err := caseInput(gate, tc.Input)
 	if err != nil {
 		r.Why = err.Error()
 		return r
 	}
-	v, err := (&Evaluator{sets: []*compiled{&with}}).Evaluate(ctx, sallyport.GateMerge, input)
+	v, err := (&Evaluator{sets: []*compiled{&with}, gate: gate}).Evaluate(ctx, gate, input)
 	if err != nil {
 		r.Why = err.Error()
 		return r
@@ -191,8 +192,12 @@ func (c *compiled) run(ctx context.Context, tc testCase) CaseResult {
 }
 
 // caseInput lays a partial input over one that passes, and encodes it.
-func caseInput(partial map[string]any) ([]byte, error) {
-	b, err := sallyport.EncodeJSON(openInput())
+func caseInput(gate sallyport.Gate, partial map[string]any) ([]byte, error) {
+	var open any = openInput()
+	if gate == sallyport.GateRelease {
+		open = openRelease()
+	}
+	b, err := sallyport.EncodeJSON(open)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +214,7 @@ func caseInput(partial map[string]any) ([]byte, error) {
 	if err := json.Unmarshal(b, &over); err != nil {
 		return nil, err
 	}
-	return sallyport.EncodeJSON(lay(inputShape(), below, over))
+	return sallyport.EncodeJSON(lay(gates[gate](), below, over))
 }
 
 // lay puts over on below. What over has and the vocabulary does not know stays, so that the
@@ -306,5 +311,39 @@ func openInput() sallyport.Input {
 			Eligible: true, Fresh: true, Counts: true, Head: commit("2"),
 		}},
 		Agents: []sallyport.AgentInput{{Name: "claude-code", Approved: true, Operator: "ada", Weight: 3}},
+	}
+}
+
+// openRelease is what cases of the release gate start from: one commit since the last release, which the
+// merge gate has let pass, and one artifact with provenance of an observed run, a bill of materials and
+// tests that passed. The release set lets it pass.
+func openRelease() sallyport.ReleaseInput {
+	commit := sallyport.GitCommit(strings.Repeat("2", 40))
+	ci := sallyport.Principal{Kind: sallyport.Workload, Name: "ci"}
+	root := sallyport.SHA256([]byte("root"))
+	test := sallyport.TestInput{Attestation: sallyport.SHA256([]byte("tests")), Signer: ci, Grade: sallyport.Observed, Result: "PASSED"}
+	return sallyport.ReleaseInput{
+		Version: "v1", Gate: sallyport.GateRelease, Time: "2026-11-22T12:00:00Z", Mode: sallyport.Enforce,
+		Subject:    sallyport.Subject{Digest: commit},
+		Repository: "example.org/acme/app",
+		Trust:      sallyport.Trust{Pinned: true, Root: root, Source: SourceRef, ResultRoot: root},
+		Settings:   sallyport.ReleaseSettings{Grades: []sallyport.Grade{sallyport.Observed}, Require: []string{"sbom", "tests"}},
+		Release: sallyport.Release{
+			Ref: "refs/heads/main", Commit: commit, Tree: sallyport.GitTree(strings.Repeat("3", 40)),
+			Since: sallyport.GitCommit(strings.Repeat("1", 40)), Basis: "release", OnRef: true, Commits: 1,
+			Decisions: []sallyport.MergeDecision{{Decision: sallyport.SHA256([]byte("decision")), Signer: ci, Head: commit, Covers: 1}},
+			Tests:     []sallyport.TestInput{test},
+		},
+		Artifacts: []sallyport.ArtifactInput{{
+			Name: "app.tar.gz", Digest: sallyport.SHA256([]byte("artifact")),
+			Provenance: []sallyport.ProvenanceInput{{
+				Attestation: sallyport.SHA256([]byte("provenance")), Signer: ci, Grade: sallyport.Observed,
+				Builder: "https://ci.example.org/runner", Source: true, Succeeded: true,
+			}},
+			SBOM: []sallyport.SBOMInput{{
+				Attestation: sallyport.SHA256([]byte("sbom")), Signer: ci, Grade: sallyport.Observed,
+				PredicateType: "https://cyclonedx.org/bom", About: "artifact",
+			}},
+		}},
 	}
 }

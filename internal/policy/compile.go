@@ -19,20 +19,16 @@ import (
 // evalTimeout bounds one evaluation of one set.
 const evalTimeout = 10 * time.Second
 
-var (
-	denyRef  = mergeRef("deny")
-	allowRef = mergeRef("allow")
-)
-
-// mergeRef returns the reference data.sallyport.merge.name, without starting a parser.
-func mergeRef(name string) ast.Ref {
-	return ast.Ref{ast.DefaultRootDocument, ast.StringTerm("sallyport"), ast.StringTerm("merge"), ast.StringTerm(name)}
+// gateRef returns the reference data.sallyport.GATE.name, without starting a parser.
+func gateRef(gate sallyport.Gate, name string) ast.Ref {
+	return ast.Ref{ast.DefaultRootDocument, ast.StringTerm("sallyport"), ast.StringTerm(string(gate)), ast.StringTerm(name)}
 }
 
 // An Evaluator holds compiled policy sets. It is safe for concurrent use.
 type Evaluator struct {
 	sets []*compiled
 	data Data
+	gate sallyport.Gate
 }
 
 // compiled is one set, ready to be asked.
@@ -72,6 +68,11 @@ func Compile(ctx context.Context, sets []Set, d Data) (*Evaluator, error) {
 		if err != nil {
 			return nil, err
 		}
+		gate := c.loaded.manifest.gate()
+		if len(e.sets) > 0 && gate != e.gate {
+			return nil, fmt.Errorf("%w: set %s judges the %s gate, and the others the %s gate", ErrCompile, s.Name, gate, e.gate)
+		}
+		e.gate = gate
 		e.sets = append(e.sets, c)
 	}
 	if err := e.checkModes(); err != nil {
@@ -151,7 +152,8 @@ func compileModules(s Set, d Data) (*compiled, error) {
 func (c *compiled) ask() (err error) {
 	deny, allow, stated := c.loaded.manifest.entrypoints()
 	defined := func(ref ast.Ref) bool { return len(c.compiler.GetRules(ref)) > 0 }
-	for _, ref := range []ast.Ref{denyRef, allowRef} {
+	gate := c.loaded.manifest.gate()
+	for _, ref := range []ast.Ref{gateRef(gate, "deny"), gateRef(gate, "allow")} {
 		// A rule at the usual place that is not asked protects nothing.
 		if stated && defined(ref) && !ref.Equal(deny) && !ref.Equal(allow) {
 			return fmt.Errorf("%w: set %s defines %s, and its manifest's entrypoints leave it out", ErrCompile, c.loaded.set.Name, ref)

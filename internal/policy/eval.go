@@ -38,13 +38,15 @@ type SetVerdict struct {
 	Codes   []string          `json:"codes"` // sorted, each once
 }
 
-// Evaluate asks every set about input, a JSON encoding of [sallyport.Input], at gate. On any
-// error the verdict is the zero one, and no decision could be made.
+// Evaluate asks every set about input at gate, which is a JSON encoding of [sallyport.Input] at the
+// merge gate and of [sallyport.ReleaseInput] at the release gate. On any error the verdict is the
+// zero one, and no decision could be made.
 func (e *Evaluator) Evaluate(ctx context.Context, gate sallyport.Gate, input []byte) (Verdict, error) {
-	if gate != sallyport.GateMerge {
+	shape, known := gates[gate]
+	if !known || len(e.sets) > 0 && gate != e.gate {
 		return Verdict{}, fmt.Errorf("%w: no policy set judges the %s gate", ErrUndefined, gate)
 	}
-	doc, err := parseInput(input)
+	doc, err := parseDocument(input, shape())
 	if err != nil {
 		return Verdict{}, err
 	}

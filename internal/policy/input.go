@@ -59,13 +59,34 @@ var kindNames = [...]string{"any value", "an object", "an array", "a string", "t
 // inputEnums are the strings that rules compare with: an unknown one would make a rule that
 // asks for a known one look away.
 var inputEnums = map[string][]string{
-	"version":           {"v1"},
-	"gate":              {string(sallyport.GateMerge)},
-	"change.ref_action": {"update", "create", "delete", "rewrite"},
-	"trust.source":      {SourceRef, SourceHistory, SourceResult, SourceBuiltin},
+	"version":                  {"v1"},
+	"change.ref_action":        {"update", "create", "delete", "rewrite"},
+	"trust.source":             {SourceRef, SourceHistory, SourceResult, SourceBuiltin},
+	"release.basis":            {"release", "adoption", "none"},
+	"artifacts[].sbom[].about": {"artifact", "source"},
+	"rejected[].code":          {"tampered", "replayed", "revoked", "expired", "unknown-key", "not-allowed", "signature", "unreadable"},
 }
 
-var inputShape = sync.OnceValue(func() *shape { return shapeOf(reflect.TypeFor[sallyport.Input](), "") })
+// gates are those that policy sets can judge, with the shape of what they see.
+var gates = map[sallyport.Gate]func() *shape{
+	sallyport.GateMerge:   inputShape,
+	sallyport.GateRelease: releaseShape,
+}
+
+var (
+	inputShape = sync.OnceValue(func() *shape {
+		return documentShape(reflect.TypeFor[sallyport.Input](), sallyport.GateMerge)
+	})
+	releaseShape = sync.OnceValue(func() *shape {
+		return documentShape(reflect.TypeFor[sallyport.ReleaseInput](), sallyport.GateRelease)
+	})
+)
+
+func documentShape(t reflect.Type, gate sallyport.Gate) *shape {
+	s := shapeOf(t, "")
+	s.fields["gate"].shape.enum = []string{string(gate)}
+	return s
+}
 
 func shapeOf(t reflect.Type, path string) *shape {
 	if t.Implements(reflect.TypeFor[json.Marshaler]()) { // sallyport.Path, which encodes as a string
@@ -106,8 +127,11 @@ func shapeOf(t reflect.Type, path string) *shape {
 	}
 }
 
-// parseInput reads the input document into the value that all sets share.
-func parseInput(b []byte) (ast.Object, error) {
+// parseInput reads the merge gate's input document.
+func parseInput(b []byte) (ast.Object, error) { return parseDocument(b, inputShape()) }
+
+// parseDocument reads an input document into the value that all sets share.
+func parseDocument(b []byte, want *shape) (ast.Object, error) {
 	if len(b) > maxInput {
 		return nil, fmt.Errorf("%w: %w: %d bytes, the limit is %d", ErrInput, strict.ErrTooLarge, len(b), maxInput)
 	}
@@ -115,7 +139,7 @@ func parseInput(b []byte) (ast.Object, error) {
 	var term *ast.Term
 	_, err := s.next()
 	if err == nil {
-		term, err = s.value(inputShape(), 0)
+		term, err = s.value(want, 0)
 	}
 	if err == nil {
 		err = s.end()

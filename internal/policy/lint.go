@@ -114,6 +114,14 @@ func (l *linter) rule(m *ast.Module, r *ast.Rule) {
 	}
 }
 
+// input is the shape of what the set sees.
+func (l *linter) input() *shape {
+	if l.compiled == nil || l.loaded == nil {
+		return inputShape()
+	}
+	return gates[l.loaded.manifest.gate()]()
+}
+
 // A site is the rule that is being looked at.
 type site struct {
 	rule        *ast.Rule
@@ -124,7 +132,7 @@ type site struct {
 // bindings says of the variables of a rule what part of the input they stand for, as far as its
 // own text tells.
 func (l *linter) bindings(r *ast.Rule) map[ast.Var]*shape {
-	env := map[ast.Var]*shape{}
+	env := map[ast.Var]*shape{ast.InputRootDocument.Value.(ast.Var): l.input()}
 	for range 3 { // a variable may be bound to a part of another, in any order
 		ast.WalkExprs(r, func(x *ast.Expr) bool {
 			if d, ok := x.Terms.(*ast.SomeDecl); ok && len(d.Symbols) == 1 {
@@ -156,9 +164,6 @@ func start(env map[ast.Var]*shape, ref ast.Ref) *shape {
 	if !ok {
 		return nil
 	}
-	if v.Equal(ast.InputRootDocument.Value) {
-		return inputShape()
-	}
 	return env[v]
 }
 
@@ -166,9 +171,6 @@ func start(env map[ast.Var]*shape, ref ast.Ref) *shape {
 func shapeAt(env map[ast.Var]*shape, t *ast.Term) *shape {
 	switch v := t.Value.(type) {
 	case ast.Var:
-		if v.Equal(ast.InputRootDocument.Value) {
-			return inputShape()
-		}
 		return env[v]
 	case ast.Ref:
 		s := start(env, v)

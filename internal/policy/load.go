@@ -12,6 +12,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/sallyport-dev/sallyport"
+
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
 
@@ -25,6 +27,8 @@ const (
 type Manifest struct {
 	// RegoVersion is 1, the default, or 0 for modules written before Rego v1.
 	RegoVersion *int `yaml:"rego_version"`
+	// Gate is the gate that the set judges: merge, the default, or release.
+	Gate string `yaml:"gate"`
 	// Title says in one line what the set is for.
 	Title string `yaml:"title"`
 	// Entrypoints are the rules that are asked, for a set that was written for another tool and
@@ -49,6 +53,9 @@ func parseManifest(b []byte) (Manifest, error) {
 	}
 	if m.RegoVersion != nil && *m.RegoVersion != 0 && *m.RegoVersion != 1 {
 		return Manifest{}, fmt.Errorf("rego_version is %d, want 0 or 1", *m.RegoVersion)
+	}
+	if _, known := gates[m.gate()]; !known {
+		return Manifest{}, fmt.Errorf("gate is %q, want merge or release", clean(m.Gate))
 	}
 	if e := m.Entrypoints; e != nil {
 		if e.Deny == "" && e.Allow == "" {
@@ -82,7 +89,7 @@ func parseEntrypoint(s string) (ast.Ref, error) {
 // is whether it names any.
 func (m Manifest) entrypoints() (deny, allow ast.Ref, stated bool) {
 	if m.Entrypoints == nil {
-		return denyRef, allowRef, false
+		return gateRef(m.gate(), "deny"), gateRef(m.gate(), "allow"), false
 	}
 	if s := m.Entrypoints.Deny; s != "" {
 		deny, _ = parseEntrypoint(s) // it was parsed before
@@ -91,6 +98,13 @@ func (m Manifest) entrypoints() (deny, allow ast.Ref, stated bool) {
 		allow, _ = parseEntrypoint(s)
 	}
 	return deny, allow, true
+}
+
+func (m Manifest) gate() sallyport.Gate {
+	if m.Gate == "" {
+		return sallyport.GateMerge
+	}
+	return sallyport.Gate(m.Gate)
 }
 
 func (m Manifest) version() ast.RegoVersion {

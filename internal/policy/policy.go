@@ -116,20 +116,28 @@ func digestFiles(tag string, files map[string][]byte) sallyport.Digest {
 }
 
 // Builtin returns the baseline that is built into the binary.
-func Builtin() Set {
+func Builtin() Set { return shippedSet(BaselineName, shipped.Baseline()) }
+
+// ReleaseName is the name of the built-in set that judges the release gate.
+const ReleaseName = "release"
+
+// BuiltinRelease returns the set for the release gate that is built into the binary.
+func BuiltinRelease() Set { return shippedSet(ReleaseName, shipped.Release()) }
+
+func shippedSet(name string, from fs.FS) Set {
 	files := map[string][]byte{}
-	err := fs.WalkDir(shipped.Baseline(), ".", func(path string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(from, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		files[path], err = fs.ReadFile(shipped.Baseline(), path)
+		files[path], err = fs.ReadFile(from, path)
 		return err
 	})
 	if err != nil {
 		// An embedded file system does not fail; a set without files does not compile.
-		return Set{Name: BaselineName}
+		return Set{Name: name}
 	}
-	return Set{Name: BaselineName, Files: files}
+	return Set{Name: name, Files: files}
 }
 
 // Data holds the settings of a repository that rules read as data.protected_classes and so on.

@@ -285,6 +285,9 @@ func (g Governing) Set(name string) (Set, error) {
 	if name == BaselineName {
 		return Builtin(), nil
 	}
+	if name == ReleaseName {
+		return BuiltinRelease(), nil
+	}
 	s := Set{Name: name, Files: map[string][]byte{}}
 	if name == "" || GovernedDir+name+"/" == SignaturesDir {
 		return Set{}, fmt.Errorf("%w: a policy set cannot be called %q", ErrCompile, name)

@@ -41,25 +41,38 @@ type schema struct {
 // TestSchema keeps the schema, whose descriptions are the vocabulary's comments, up to date:
 // go test ./internal/policy -run TestSchema -update rewrites it.
 func TestSchema(t *testing.T) {
-	g := generator{defs: map[string]*schema{}, docs: comments(t, "../..")}
-	root := g.object(reflect.TypeFor[sallyport.Input](), "")
-	root.Schema = "https://json-schema.org/draft/2020-12/schema"
-	root.ID = "https://sallyport.dev/schema/policy-input/v1"
-	root.Title = "Policy input"
-	root.Defs = g.defs
-	want, err := json.MarshalIndent(root, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want = append(want, '\n')
-	if *update {
-		if err := os.WriteFile("../../policy/input.schema.json", want, 0o644); err != nil {
+	for _, doc := range []struct {
+		of      reflect.Type
+		gate    sallyport.Gate
+		id      string
+		title   string
+		file    string
+		shipped []byte
+	}{
+		{reflect.TypeFor[sallyport.Input](), sallyport.GateMerge, "policy-input", "Policy input", "input.schema.json", shipped.InputSchema},
+		{reflect.TypeFor[sallyport.ReleaseInput](), sallyport.GateRelease, "release-input", "Policy input of the release gate", "release.schema.json", shipped.ReleaseSchema},
+	} {
+		g := generator{defs: map[string]*schema{}, docs: comments(t, "../..")}
+		root := g.object(doc.of, "")
+		root.Properties["gate"].Enum = []string{string(doc.gate)}
+		root.Schema = "https://json-schema.org/draft/2020-12/schema"
+		root.ID = "https://sallyport.dev/schema/" + doc.id + "/v1"
+		root.Title = doc.title
+		root.Defs = g.defs
+		want, err := json.MarshalIndent(root, "", "  ")
+		if err != nil {
 			t.Fatal(err)
 		}
-		return
-	}
-	if !bytes.Equal(want, shipped.InputSchema) {
-		t.Error("policy/input.schema.json is not what the vocabulary says; run: go test ./internal/policy -run TestSchema -update")
+		want = append(want, '\n')
+		if *update {
+			if err := os.WriteFile("../../policy/"+doc.file, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if !bytes.Equal(want, doc.shipped) {
+			t.Errorf("policy/%s is not what the vocabulary says; run: go test ./internal/policy -run TestSchema -update", doc.file)
+		}
 	}
 }
 

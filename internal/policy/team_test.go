@@ -225,7 +225,7 @@ func TestFindingCodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := c.query(mergeRef("finding_codes"))
+	body, err := c.query(gateRef(sallyport.GateMerge, "finding_codes"))
 	if err != nil {
 		t.Fatal(err)
 	}

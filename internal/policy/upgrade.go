@@ -110,7 +110,7 @@ func (u *Upgraded) compare(ctx context.Context, old, now *compiled) error {
 		packages[m.Package.Path.String()] = m.Package.Path
 	}
 	same := func(what string, input []byte) (bool, error) {
-		doc, err := parseInput(input)
+		doc, err := parseDocument(input, gates[old.loaded.manifest.gate()]())
 		if err != nil {
 			return false, nil //nolint:nilerr // no input of either
 		}
@@ -132,7 +132,7 @@ func (u *Upgraded) compare(ctx context.Context, old, now *compiled) error {
 			return fmt.Errorf("%w: %s: %w", ErrCases, name, err)
 		}
 		for _, tc := range cases {
-			input, err := caseInput(tc.Input)
+			input, err := caseInput(old.loaded.manifest.gate(), tc.Input)
 			if err != nil {
 				return fmt.Errorf("%w: %s: %q: %w", ErrCases, name, tc.Note, err)
 			}

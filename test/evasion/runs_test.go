@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/predicate"
@@ -33,6 +34,26 @@ var runs = []row{
 			s.LoseEvidence()
 			s.Keep(s.Sign(s.Statement(b), either(attack, scene.Alice, scene.Supervisor)))
 			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: missing,
+	},
+	{
+		name: "run signed with a revoked key", attack: "a run is attested with a key after it was revoked and has expired", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			const trust = ".sallyport/trust.yaml"
+			text := s.Read(trust)
+			if attack {
+				text = strings.Replace(text, "    grade: observed\n", "    grade: observed\n    not_after: 2026-01-31\n    revoked: {at: 2026-01-31T12:00:00Z, reason: superseded}\n", 1)
+			}
+			s = s.Restage(s.TB, scene.Options{Files: map[string]string{trust: text}})
+			s.Git("switch", "-q", "-c", "work")
+			addFeature(s)
+			s.AttestRun("main", "HEAD")
+			v := s.Check()
+			if attack && (len(v.Decision.Dropped) != 1 || !strings.Contains(v.Decision.Dropped[0].Why, "revoked at 2026-01-31T12:00:00Z (superseded)")) {
+				s.TB.Errorf("that the key was revoked is not told: %v", v.Decision.Dropped)
+			}
+			return v
 		},
 		status: sallyport.ExitShut, codes: missing,
 	},

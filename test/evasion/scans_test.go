@@ -146,6 +146,16 @@ var scans = []row{
 		status: sallyport.ExitShut, codes: []string{"report-missing"},
 	},
 	{
+		name: "scan that the tests' key signed for", attack: "the job that runs the tests, which are the agent's, signs for a scan", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			s = demandingOf(s, either(attack, []string{testResult}, []string{testResult, scanResult})...)
+			report := outside(s, "scan.sarif", sarif(""))
+			s.Must("attest", "report", report, "--repo", s.Repo, "--key", s.KeyRef(scene.Supervisor))
+			return s.Check("--sarif", report)
+		},
+		status: sallyport.ExitShut, codes: []string{"report-missing"},
+	},
+	{
 		name: "report that was changed", attack: "the file is not the one that was signed", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			s = demanding(s)
@@ -189,8 +199,11 @@ func heldBefore(s *scene.Scene, path, before, after string) scene.Verdict {
 }
 
 // demanding stages a repository that requires a signed SARIF report, with the agent's attested work.
-func demanding(s *scene.Scene) *scene.Scene {
-	trust := strings.Replace(s.Read(".sallyport/trust.yaml"), "types: [", "types: [\""+testResult+"\", \""+scanResult+"\", ", 1)
+func demanding(s *scene.Scene) *scene.Scene { return demandingOf(s, testResult, scanResult) }
+
+// demandingOf lets the supervisor sign statements of these types about reports.
+func demandingOf(s *scene.Scene, types ...string) *scene.Scene {
+	trust := strings.Replace(s.Read(".sallyport/trust.yaml"), "types: [", "types: [\""+strings.Join(types, "\", \"")+"\", ", 1)
 	s = s.Restage(s.TB, scene.Options{Files: map[string]string{
 		".sallyport/trust.yaml":     trust,
 		".sallyport/sallyport.yaml": scene.Config + "data:\n  required_reports: [{kind: sarif, tool: Scan}]\n",

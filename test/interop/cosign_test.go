@@ -22,6 +22,7 @@ type cosign struct {
 	t    *testing.T
 	path string
 	home string
+	env  []string // more of it
 }
 
 func newCosign(t *testing.T) cosign {
@@ -53,6 +54,7 @@ func (c cosign) run(args ...string) (int, string) {
 	cmd := exec.Command(c.path, args...)
 	cmd.Dir = c.home
 	cmd.Env = []string{"HOME=" + c.home, "TUF_ROOT=" + c.home, "COSIGN_PASSWORD=x", "PATH=" + os.Getenv("PATH")}
+	cmd.Env = append(cmd.Env, c.env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()

@@ -201,3 +201,17 @@ func (p rawPacket) publicKey() (*packet.PublicKey, error) {
 	}
 	return pub, nil
 }
+
+// ArmorSignature returns a binary detached signature in the form that stands beside a file: RFC 9580,
+// section 6.2, with the checksum that older readers want.
+func ArmorSignature(sig []byte) []byte {
+	var b bytes.Buffer
+	b.WriteString("-----BEGIN PGP SIGNATURE-----\n\n")
+	for text := base64.StdEncoding.EncodeToString(sig); text != ""; {
+		n := min(64, len(text))
+		b.WriteString(text[:n] + "\n")
+		text = text[n:]
+	}
+	b.WriteString("=" + base64.StdEncoding.EncodeToString(crc24(sig)) + "\n-----END PGP SIGNATURE-----\n")
+	return b.Bytes()
+}

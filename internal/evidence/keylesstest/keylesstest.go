@@ -31,6 +31,7 @@ import (
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sallyport-dev/sallyport/internal/base/dsse"
@@ -195,10 +196,55 @@ func (a *Authority) timestamp(sig []byte, at time.Time) []byte {
 	return r.Token.FullBytes
 }
 
+// LogEntry returns Rekor's entry about an envelope that a key signed, as a bundle holds it, in JSON.
+func (a *Authority) LogEntry(envelope, payload, sig, publicPEM []byte, at time.Time) json.RawMessage {
+	b64 := base64.StdEncoding.EncodeToString
+	body := fmt.Appendf(nil, `{"apiVersion":"0.0.1","kind":"dsse","spec":{"envelopeHash":{"algorithm":"sha256","value":"%x"},"payloadHash":{"algorithm":"sha256","value":"%x"},"signatures":[{"signature":"%s","verifier":"%s"}]}}`,
+		sha256.Sum256(envelope), sha256.Sum256(payload), b64(sig), b64(publicPEM))
+	raw, err := protojson.Marshal(&protorekor.TransparencyLogEntry{
+		LogIndex: 7, LogId: &protocommon.LogId{KeyId: a.rekorID[:]}, IntegratedTime: at.Unix(), CanonicalizedBody: body,
+		KindVersion:      &protorekor.KindVersion{Kind: "dsse", Version: "0.0.1"},
+		InclusionPromise: &protorekor.InclusionPromise{SignedEntryTimestamp: a.promise(body, at)},
+	})
+	a.check(err)
+	return raw
+}
+
+// promise returns Rekor's signature over an entry.
+func (a *Authority) promise(body []byte, at time.Time) []byte {
+	payload, err := json.Marshal(struct {
+		Body           string `json:"body"`
+		IntegratedTime int64  `json:"integratedTime"`
+		LogID          string `json:"logID"`
+		LogIndex       int64  `json:"logIndex"`
+	}{base64.StdEncoding.EncodeToString(body), at.Unix(), hex.EncodeToString(a.rekorID[:]), 7})
+	a.check(err)
+	sum := sha256.Sum256(bytes.TrimSpace(payload))
+	set, err := ecdsa.SignASN1(rand.Reader, a.rekorKey, sum[:])
+	a.check(err)
+	return set
+}
+
+// Stamp returns the answer of the timestamp authority about a signature, as a bundle holds it.
+func (a *Authority) Stamp(sig []byte, at time.Time) []byte { return a.response(sig, at) }
+
 // response returns what a timestamp authority answers.
 func (a *Authority) response(sig []byte, at time.Time) []byte {
 	sum := sha256.Sum256(sig)
-	t := timestamp.Timestamp{HashAlgorithm: crypto.SHA256, HashedMessage: sum[:], Time: at, Policy: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2},
+	return a.responseFor(sum[:], at)
+}
+
+// Answer returns what the timestamp authority answers to a query (RFC 3161).
+func (a *Authority) Answer(query []byte, at time.Time) ([]byte, error) {
+	q, err := timestamp.ParseRequest(query)
+	if err != nil {
+		return nil, err
+	}
+	return a.responseFor(q.HashedMessage, at), nil
+}
+
+func (a *Authority) responseFor(sum []byte, at time.Time) []byte {
+	t := timestamp.Timestamp{HashAlgorithm: crypto.SHA256, HashedMessage: sum, Time: at, Policy: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2},
 		AddTSACertificate: true}
 	resp, err := t.CreateResponseWithOpts(a.stamp, a.stampKey, crypto.SHA256)
 	a.check(err)
@@ -210,20 +256,10 @@ func (a *Authority) entry(digest, sig []byte, leaf *x509.Certificate, at time.Ti
 	b64 := base64.StdEncoding.EncodeToString
 	body := fmt.Sprintf(`{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"%x"}},"signature":{"content":"%s","publicKey":{"content":"%s"}}}}`,
 		digest, b64(sig), b64(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw})))
-	payload, err := json.Marshal(struct {
-		Body           string `json:"body"`
-		IntegratedTime int64  `json:"integratedTime"`
-		LogID          string `json:"logID"`
-		LogIndex       int64  `json:"logIndex"`
-	}{b64([]byte(body)), at.Unix(), hex.EncodeToString(a.rekorID[:]), 7})
-	a.check(err)
-	sum := sha256.Sum256(bytes.TrimSpace(payload))
-	set, err := ecdsa.SignASN1(rand.Reader, a.rekorKey, sum[:])
-	a.check(err)
 	raw, err := proto.Marshal(&protorekor.TransparencyLogEntry{
 		LogIndex: 7, LogId: &protocommon.LogId{KeyId: a.rekorID[:]}, IntegratedTime: at.Unix(),
 		KindVersion:      &protorekor.KindVersion{Kind: "hashedrekord", Version: "0.0.1"},
-		InclusionPromise: &protorekor.InclusionPromise{SignedEntryTimestamp: set},
+		InclusionPromise: &protorekor.InclusionPromise{SignedEntryTimestamp: a.promise([]byte(body), at)},
 	})
 	a.check(err)
 	return raw

@@ -29,7 +29,8 @@ const (
 type testResult struct {
 	Result        string `json:"result"` // PASSED, WARNED or FAILED
 	Configuration []struct {
-		Name string `json:"name"`
+		Name      string `json:"name"`
+		MediaType string `json:"mediaType"`
 	} `json:"configuration"`
 	Passed []string `json:"passedTests"`
 	Warned []string `json:"warnedTests"`
@@ -147,6 +148,9 @@ func (j *judge) testResult(e sallyport.Evidence) []sallyport.Digest {
 	}
 	digests, name := subjects(e), ""
 	for _, c := range t.Configuration {
+		if c.MediaType == MediaSARIF {
+			return nil // a summary of results that the report itself places
+		}
 		if name == "" {
 			name = c.Name
 		}

@@ -56,6 +56,14 @@ type testCase struct {
 	line              int
 }
 
+// title is what the test is called.
+func (t testCase) title() string {
+	if name := strings.Trim(t.class+" "+t.name, " "); name != "" {
+		return name
+	}
+	return "a test without a name"
+}
+
 func (p *junitParser) parse(dec *xml.Decoder) error {
 	ended := false
 	for {
@@ -154,10 +162,7 @@ func (p *junitParser) failed(message string) {
 		return
 	}
 	t := p.test
-	name := strings.Trim(t.class+" "+t.name, " ")
-	if name == "" {
-		name = "a test without a name"
-	}
+	name := t.title()
 	text := "the test " + name + " failed"
 	if strings.TrimSpace(message) != "" {
 		text += ": " + message
@@ -178,8 +183,14 @@ func (p *junitParser) end(name string) {
 		if !p.skipped || p.current != nil {
 			p.r.Total++
 		}
-		if p.current != nil {
+		switch {
+		case p.current != nil:
 			p.r.Results = append(p.r.Results, *p.current)
+		case p.skipped:
+		case len(p.r.Passed) == maxNames:
+			p.r.Omitted++
+		default:
+			p.r.Passed = append(p.r.Passed, p.test.title())
 		}
 		p.current, p.inCase = nil, false
 	case "testsuite", "testsuites":

@@ -12,7 +12,9 @@
 //
 //   - is of the type https://in-toto.io/attestation/test-result/v0.1 and names tests: it is a
 //     report of tests itself;
-//   - is of that type and has the SHA-256 of a JUnit file as another subject: it vouches for that file;
+//   - is of that type and has the SHA-256 of a JUnit file as another subject: it vouches for that file.
+//     One whose configuration names a SARIF report is a summary of that, and vouches for nothing: who
+//     may sign for tests, which run what a change brings, may not sign for scans;
 //   - is of the type https://witness.dev/attestations/sarif/v0.1: it holds a SARIF report, or vouches
 //     for a SARIF file, by its SHA-256 as another subject or as the report's.
 //
@@ -68,6 +70,8 @@ type Report struct {
 	Results    []Result
 	Total      int // results; of tests, those that ran
 	Suppressed int
+	Passed     []string // names of tests that passed, the first maxNames of them
+	Omitted    int      // tests that passed beyond those
 }
 
 // A Result is one thing that the tool said against something.
@@ -203,3 +207,6 @@ func findingID(parts ...string) string {
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
+
+// Line makes what a tool wrote one short line that holds no secret, for people to read.
+func Line(s string) string { return said(s) }

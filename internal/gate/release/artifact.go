@@ -1,0 +1,231 @@
+package release
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport"
+)
+
+// Predicate types that the gate reads.
+const (
+	provenanceType = "https://slsa.dev/provenance/v1"
+	testType       = "https://in-toto.io/attestation/test-result/v0.1"
+	// BuildType is that of `sallyport build`, whose provenance tells how the run ended.
+	BuildType = "https://sallyport.dev/build/command/v1"
+	// rebuildField is the field of a test result's predicate that says that it is of a rebuild.
+	rebuildField = "https://sallyport.dev/rebuild/v0.1"
+)
+
+// sbomTypes are the predicate types of bills of materials.
+func isSBOM(t string) bool {
+	return t == "https://cyclonedx.org/bom" || strings.HasPrefix(t, "https://cyclonedx.org/bom/") ||
+		t == "https://spdx.dev/Document" || strings.HasPrefix(t, "https://spdx.dev/Document/")
+}
+
+// artifact gathers what is known of a file.
+func artifact(p Params, a Artifact, sums map[string]sallyport.Digest, evidence []sallyport.Evidence) sallyport.ArtifactInput {
+	in := sallyport.ArtifactInput{
+		Name: a.Name, Digest: a.Digest, Provenance: []sallyport.ProvenanceInput{}, SBOM: []sallyport.SBOMInput{}, Rebuilt: []sallyport.TestInput{},
+		Checksummed: sums[a.Name] == a.Digest && !a.Digest.Zero(), Checksums: right(a, p.Artifacts),
+	}
+	commit, tree := sallyport.GitCommit(p.Commit), sallyport.GitTree(p.Tree)
+	for _, ev := range evidence {
+		about := ev.About(a.Digest)
+		source := ev.About(commit) || ev.About(tree)
+		t := ev.Statement.PredicateType
+		switch {
+		case t == provenanceType && about:
+			in.Provenance = append(in.Provenance, provenance(ev, p.Commit))
+		case isSBOM(t) && about:
+			in.SBOM = append(in.SBOM, bill(ev, "artifact"))
+		case isSBOM(t) && source:
+			in.SBOM = append(in.SBOM, bill(ev, "source"))
+		case t == testType && about:
+			if r, ok := rebuild(ev); ok {
+				in.Rebuilt = append(in.Rebuilt, r)
+			}
+		}
+	}
+	return in
+}
+
+func bill(ev sallyport.Evidence, about string) sallyport.SBOMInput {
+	return sallyport.SBOMInput{Attestation: ev.Attestation, Signer: ev.Signer, Grade: ev.Grade, PredicateType: ev.Statement.PredicateType, About: about}
+}
+
+// provenance reads SLSA provenance 1. What cannot be read names no commit and did not succeed.
+func provenance(ev sallyport.Evidence, commit string) sallyport.ProvenanceInput {
+	out := sallyport.ProvenanceInput{Attestation: ev.Attestation, Signer: ev.Signer, Grade: ev.Grade}
+	var p struct {
+		BuildDefinition struct {
+			BuildType            string          `json:"buildType"`
+			InternalParameters   json.RawMessage `json:"internalParameters"`
+			ResolvedDependencies []dependency    `json:"resolvedDependencies"`
+		} `json:"buildDefinition"`
+		RunDetails struct {
+			Builder struct {
+				ID string `json:"id"`
+			} `json:"builder"`
+		} `json:"runDetails"`
+	}
+	if err := json.Unmarshal(ev.Statement.Predicate, &p); err != nil {
+		out.Why = "its predicate cannot be read"
+		return out
+	}
+	out.Builder, out.BuildType = p.RunDetails.Builder.ID, p.BuildDefinition.BuildType
+	var why []string
+	var problem string
+	if out.Succeeded, problem = succeeded(out.BuildType, p.BuildDefinition.InternalParameters); problem != "" {
+		why = append(why, problem)
+	}
+	if out.Source, problem = names(p.BuildDefinition.ResolvedDependencies, commit); problem != "" {
+		why = append(why, problem)
+	}
+	out.Why = strings.Join(why, "; ")
+	return out
+}
+
+// succeeded tells from our own build type how the run ended.
+func succeeded(buildType string, internal json.RawMessage) (bool, string) {
+	if buildType != BuildType {
+		return true, ""
+	}
+	var parameters struct {
+		ExitStatus *int `json:"exitStatus"`
+	}
+	if err := json.Unmarshal(internal, &parameters); err != nil || parameters.ExitStatus == nil {
+		return false, "it does not say how the run ended"
+	}
+	if *parameters.ExitStatus != 0 {
+		return false, fmt.Sprintf("exit status %d", *parameters.ExitStatus)
+	}
+	return true, ""
+}
+
+type dependency struct {
+	URI    string            `json:"uri"`
+	Digest map[string]string `json:"digest"`
+}
+
+// names reports whether the dependencies name the commit, and no other of what has the same URI: with
+// two commits of one repository, which of them was built is not told. GitHub's provenance has the digest
+// under gitCommit, and older builders under sha1.
+func names(deps []dependency, commit string) (bool, string) {
+	id := func(d dependency) string {
+		if d.Digest["gitCommit"] != "" {
+			return d.Digest["gitCommit"]
+		}
+		if strings.HasPrefix(d.URI, "git+") {
+			return d.Digest["sha1"]
+		}
+		return ""
+	}
+	i := slices.IndexFunc(deps, func(d dependency) bool { return id(d) == commit })
+	if i < 0 {
+		for _, d := range deps {
+			if other := id(d); other != "" {
+				return false, fmt.Sprintf("it names the commit %.64s", other)
+			}
+		}
+		return false, "it names no commit"
+	}
+	repository := func(d dependency) string { uri, _, _ := strings.Cut(d.URI, "@"); return uri }
+	for _, d := range deps {
+		if other := id(d); other != "" && other != commit && repository(d) == repository(deps[i]) {
+			return false, fmt.Sprintf("it names the commit %.64s of the same repository as well", other)
+		}
+	}
+	return true, ""
+}
+
+// tests returns the results of tests of the commit or its tree. Those of rebuilds are about artifacts.
+func tests(evidence []sallyport.Evidence, subjects ...sallyport.Digest) []sallyport.TestInput {
+	out := []sallyport.TestInput{}
+	for _, ev := range evidence {
+		if ev.Statement.PredicateType != testType || !slices.ContainsFunc(subjects, ev.About) {
+			continue
+		}
+		if _, ok := rebuild(ev); !ok {
+			out = append(out, testInput(ev))
+		}
+	}
+	return out
+}
+
+func testInput(ev sallyport.Evidence) sallyport.TestInput {
+	var p struct {
+		Result string `json:"result"`
+	}
+	_ = json.Unmarshal(ev.Statement.Predicate, &p) // no result is none that passed
+	return sallyport.TestInput{Attestation: ev.Attestation, Signer: ev.Signer, Grade: ev.Grade, Result: p.Result}
+}
+
+// rebuild reads a test result of a rebuild, which says by a field of ours that it is one.
+func rebuild(ev sallyport.Evidence) (sallyport.TestInput, bool) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(ev.Statement.Predicate, &fields); err != nil || fields[rebuildField] == nil {
+		return sallyport.TestInput{}, false
+	}
+	return testInput(ev), true
+}
+
+// checksums joins what the lists of checksums say. A name that two lists give two digests has none.
+func checksums(artifacts []Artifact) map[string]sallyport.Digest {
+	sums := map[string]sallyport.Digest{}
+	for _, a := range artifacts {
+		for name, d := range a.Checksums {
+			name = path.Base(name)
+			if have, ok := sums[name]; ok && have != d {
+				d = ""
+			}
+			sums[name] = d
+		}
+	}
+	return sums
+}
+
+// right reports whether a is a list of checksums, and every line of it an artifact of this release with
+// just that digest. It then says nothing that those do not.
+func right(a Artifact, artifacts []Artifact) bool {
+	if len(a.Checksums) == 0 {
+		return false
+	}
+	for name, d := range a.Checksums {
+		if !slices.ContainsFunc(artifacts, func(b Artifact) bool { return b.Name == path.Base(name) && b.Digest == d && b.Checksums == nil }) {
+			return false
+		}
+	}
+	return true
+}
+
+// astray returns what was presented, verifies and is about something else: under the name of an artifact,
+// which was then changed, or under another.
+func astray(p Params, evidence []sallyport.Evidence) []sallyport.RejectedInput {
+	presented := map[sallyport.Digest]string{}
+	for _, a := range p.Presented {
+		presented[a.Digest()] = a.Source
+	}
+	var out []sallyport.RejectedInput
+	for _, ev := range evidence {
+		source, ok := presented[ev.Attestation]
+		if !ok || ev.Statement.PredicateType == summaryType || ev.About(sallyport.GitCommit(p.Commit)) || ev.About(sallyport.GitTree(p.Tree)) {
+			continue
+		}
+		if slices.ContainsFunc(p.Artifacts, func(a Artifact) bool { return ev.About(a.Digest) }) {
+			continue
+		}
+		r := sallyport.RejectedInput{Attestation: ev.Attestation, Source: source, Code: "replayed", Why: "it is about none of the artifacts"}
+		for _, s := range ev.Statement.Subject {
+			i := slices.IndexFunc(p.Artifacts, func(a Artifact) bool { return a.Name == path.Base(s.Name) })
+			if i >= 0 {
+				r.Code, r.Why = "tampered", fmt.Sprintf("it names %s with another digest", p.Artifacts[i].Name)
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}

@@ -1,0 +1,197 @@
+// Package release is the release gate: may these artifacts be published?
+//
+// A check is about one commit, and the files that were made from it. The gate
+//
+//  1. finds where the last release that passed this gate ended, or where the root says that the
+//     gate was adopted, and reads every commit since;
+//  2. asks the engine for evidence about those commits and their trees, about the released
+//     commit, and about every file by its digest;
+//  3. works out which commits an accepted open decision of the merge gate covers;
+//  4. reads provenance, bills of materials, results of tests and of rebuilds, and compares
+//     checksums;
+//  5. hands all of it to policy as one [sallyport.ReleaseInput].
+//
+// # Which commits a decision covers
+//
+// A decision of the merge gate is about a head, a base (the target's tip that it was judged against)
+// and a ref. It counts only if it is about the ref that releases come from, of this repository, and
+// signed by a verifier whom the trust roots let sign decisions, at a grade that counts: a check on a
+// developer's machine is advice. One that is open covers
+//
+//   - the commits that its head has and its base has not, which is what it judged. Of a base that the
+//     release does not hold (its branch was moved since) nobody here knows what it had, and then only the
+//     head is covered;
+//   - a commit whose tree is the merge result that it judged, and whose first parent is its base: a
+//     squash, or the merge itself.
+//
+// What landed onto another base than was judged is covered by nothing until the merge gate has judged
+// it there; a job on the branch does that after each push. A commit stays covered whatever else was
+// decided about it, and one that only a refusal is about is told as refused.
+//
+// # Provenance
+//
+// SLSA provenance 1 names the commit among its resolved dependencies: some dependency has the commit's
+// digest, and none that is named by the same URI has another. Whether the run succeeded is told by
+// Sallyport's own build type (https://sallyport.dev/build/command/v1), whose internal parameters hold
+// the exit status. Builders of other types emit nothing for a run that failed; where one does all the
+// same, this gate cannot tell.
+//
+// The gate knows the vocabulary and the engine. Git and configuration are interfaces that internal/app
+// fills.
+package release
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/engine"
+)
+
+// MaxCommits is how many commits one release may bring.
+const MaxCommits = 100_000
+
+// A Commit is what the gate needs to know of one.
+type Commit struct {
+	ID, Tree string   // object ids
+	Parents  []string // first parent first
+	Title    string
+}
+
+// A Historian reads the history of the repository.
+type Historian interface {
+	// Commits returns what is reachable from head and from none of not, each after its children. It must
+	// fail rather than return a part, if there are more than limit too.
+	Commits(ctx context.Context, head string, not []string, limit int) ([]Commit, error)
+	// Reaches reports whether commit is tip or an ancestor of it.
+	Reaches(ctx context.Context, tip, commit string) (bool, error)
+}
+
+// A Gate is the release gate of one repository under one policy. All fields but Progress are required.
+type Gate struct {
+	Engine     *engine.Engine
+	Historian  Historian
+	Repository string // as decisions name it
+	Progress   func(step string)
+}
+
+// An Artifact is a file that is to be published.
+type Artifact struct {
+	Name   string // base name, as statements name it
+	Digest sallyport.Digest
+	// Checksums are what the file lists, if it is a file of checksums: name to SHA-256 digest.
+	Checksums map[string]sallyport.Digest
+}
+
+// Params is one question.
+type Params struct {
+	Ref      string // that releases come from, fully qualified
+	Tip      string // its tip as the enforcement point sees it
+	Commit   string // that is released
+	Tree     string
+	Name     string // of the release, for people
+	Adoption string // the commit from which on the root asks for decisions; empty if it names none
+
+	Artifacts []Artifact
+	Settings  sallyport.ReleaseSettings
+	Mode      sallyport.Mode
+	Root      sallyport.Digest
+	Trust     sallyport.Trust
+	Policies  []sallyport.PolicySet
+	Advice    []string
+	Lists     []sallyport.ListInput
+	Presented []sallyport.Attestation
+	// Rejected is what was presented and does not verify, with the reason's code.
+	Rejected []sallyport.RejectedInput
+}
+
+// Check decides. It returns the decision with the input that policy saw. Its errors mean shut.
+func (g *Gate) Check(ctx context.Context, p Params) (engine.Result, sallyport.ReleaseInput, error) {
+	var in sallyport.ReleaseInput
+	g.step("reading the history")
+	var not []string
+	if p.Adoption != "" {
+		not = []string{p.Adoption}
+	}
+	commits, err := g.Historian.Commits(ctx, p.Commit, not, MaxCommits)
+	if err != nil {
+		return engine.Result{}, in, fmt.Errorf("read the history: %w", err)
+	}
+	onRef, err := g.Historian.Reaches(ctx, p.Tip, p.Commit)
+	if err != nil {
+		return engine.Result{}, in, fmt.Errorf("find %s on %s: %w", p.Commit, p.Ref, err)
+	}
+	res, err := g.Engine.Check(ctx, engine.Request{
+		Gate: sallyport.GateRelease, Subject: sallyport.Subject{Digest: sallyport.GitCommit(p.Commit), Name: p.Name},
+		Resource: g.Repository + "@" + p.Ref, Mode: p.Mode, Root: p.Root, Solo: p.Trust.Solo, Policies: p.Policies, Advice: p.Advice,
+		Subjects: subjects(p, commits), Presented: p.Presented,
+		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
+			g.step("weighing evidence")
+			in = g.input(ctx, p, commits, onRef, at, evidence)
+			return in, nil
+		},
+	})
+	return res, in, err
+}
+
+func (g *Gate) step(s string) {
+	if g.Progress != nil {
+		g.Progress(s)
+	}
+}
+
+// subjects lists every digest under which evidence about the release may be filed.
+func subjects(p Params, commits []Commit) []sallyport.Digest {
+	out := []sallyport.Digest{sallyport.GitCommit(p.Commit), sallyport.GitTree(p.Tree)}
+	for _, a := range p.Artifacts {
+		out = append(out, a.Digest)
+	}
+	for _, c := range commits {
+		out = append(out, sallyport.GitCommit(c.ID), sallyport.GitTree(c.Tree))
+	}
+	return out
+}
+
+// input builds the document that policy sees.
+func (g *Gate) input(ctx context.Context, p Params, commits []Commit, onRef bool, at time.Time, evidence []sallyport.Evidence) sallyport.ReleaseInput {
+	h := newHistory(commits)
+	h.below = func(commit string) bool {
+		ok, err := g.Historian.Reaches(ctx, p.Commit, commit)
+		return ok && err == nil
+	}
+	decisions := g.decisions(p, evidence)
+	in := sallyport.ReleaseInput{
+		Version: "v1", Gate: sallyport.GateRelease, Time: at.Format(time.RFC3339), Mode: p.Mode,
+		Subject: sallyport.Subject{Digest: sallyport.GitCommit(p.Commit), Name: p.Name}, Repository: g.Repository, Trust: p.Trust,
+		Settings: p.Settings, Release: h.source(p, onRef, decisions),
+		Artifacts: []sallyport.ArtifactInput{}, Rejected: append([]sallyport.RejectedInput{}, p.Rejected...),
+		Findings: []sallyport.Finding{}, Evidence: []sallyport.EvidenceInput{}, Exceptions: []sallyport.Exception{}, Lists: p.Lists,
+	}
+	in.Release.Tests = tests(evidence, sallyport.GitCommit(p.Commit), sallyport.GitTree(p.Tree))
+	sums := checksums(p.Artifacts)
+	for _, a := range p.Artifacts {
+		in.Artifacts = append(in.Artifacts, artifact(p, a, sums, evidence))
+	}
+	in.Rejected = append(in.Rejected, astray(p, evidence)...)
+	for _, ev := range evidence {
+		if ev.Statement.PredicateType == summaryType {
+			continue // one for each commit: what they say stands in release.decisions
+		}
+		in.Evidence = append(in.Evidence, sallyport.EvidenceInput{
+			Attestation: ev.Attestation, PredicateType: ev.Statement.PredicateType, Signer: ev.Signer,
+			Grade: ev.Grade, Logged: orNotLogged(ev.Logged), Body: ev.Statement.Predicate,
+		})
+	}
+	return in
+}
+
+func orNotLogged(l sallyport.Logged) sallyport.Logged {
+	if l == "" {
+		return sallyport.NotLogged
+	}
+	return l
+}
+
+func counts(grades []sallyport.Grade, g sallyport.Grade) bool { return slices.Contains(grades, g) }

@@ -1,0 +1,314 @@
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/engine"
+	"github.com/sallyport-dev/sallyport/predicate"
+)
+
+// id makes an object id of one letter.
+func id(letter string) string { return strings.Repeat(fmt.Sprintf("%02x", letter[0]), 20) }
+
+// graph is a history in which letters are commits: "c:b" is c with the parent b, "m:c,x" a merge. The
+// newest comes first; the tree of a commit has its own letter in upper case.
+func graph(lines ...string) []Commit {
+	var out []Commit
+	for _, l := range lines {
+		name, parents, _ := strings.Cut(l, ":")
+		c := Commit{ID: id(name), Tree: id(strings.ToUpper(name)), Title: name}
+		for _, p := range strings.Split(parents, ",") {
+			if p != "" {
+				c.Parents = append(c.Parents, id(p))
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+type past struct {
+	commits []Commit
+	off     bool
+}
+
+func (p past) Commits(context.Context, string, []string, int) ([]Commit, error) {
+	return p.commits, nil
+}
+func (p past) Reaches(_ context.Context, _, commit string) (bool, error) {
+	return !p.off && commit != id("z"), nil
+}
+
+type collected []sallyport.Attestation
+
+func (c collected) Collect(context.Context, []sallyport.Digest) ([]sallyport.Attestation, []sallyport.Dropped, error) {
+	return c, nil, nil
+}
+
+// known verifies attestations that it has made itself.
+type known map[sallyport.Digest]sallyport.Evidence
+
+func (k known) Verify(_ context.Context, a sallyport.Attestation) (sallyport.Evidence, error) {
+	if ev, ok := k[a.Digest()]; ok {
+		return ev, nil
+	}
+	return sallyport.Evidence{}, fmt.Errorf("nobody knows it")
+}
+
+type undecided struct{ input *sallyport.ReleaseInput }
+
+func (u undecided) Evaluate(_ context.Context, _ sallyport.Gate, b []byte) (engine.Verdict, error) {
+	return engine.Verdict{Outcome: sallyport.Open}, json.Unmarshal(b, u.input)
+}
+
+type forgetful struct{}
+
+func (forgetful) Record(_ context.Context, r engine.Record) (engine.Receipt, error) {
+	return engine.Receipt{ID: r.ID}, nil
+}
+
+// A scene is a gate and the evidence that it finds.
+type scene struct {
+	t     *testing.T
+	found collected
+	known known
+}
+
+func newScene(t *testing.T) *scene { return &scene{t: t, known: known{}} }
+
+func (s *scene) add(ev sallyport.Evidence) sallyport.Attestation {
+	att := sallyport.Attestation{Raw: fmt.Appendf(nil, "%d", len(s.known)), Source: "kept"}
+	ev.Attestation = att.Digest()
+	s.known[ev.Attestation] = ev
+	return att
+}
+
+func (s *scene) keep(ev sallyport.Evidence) { s.found = append(s.found, s.add(ev)) }
+
+func statement(typ string, body any, subjects ...sallyport.StatementSubject) sallyport.Evidence {
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic(err)
+	}
+	return sallyport.Evidence{
+		Statement: sallyport.Statement{Type: sallyport.StatementType, PredicateType: typ, Predicate: b, Subject: subjects},
+		Signer:    sallyport.Principal{Kind: sallyport.Workload, Name: "ci"}, Grade: sallyport.Observed,
+	}
+}
+
+// decided is a decision of a gate about head, judged against base.
+func decided(gate, outcome, head, base, tree string, edit ...func(*predicate.Summary, *sallyport.Evidence)) sallyport.Evidence {
+	result := map[bool]string{true: "PASSED", false: "FAILED"}[outcome == "open"]
+	sum := predicate.Summary{ResourceURI: "git+https://example.com/acme/app", VerificationResult: result, Gate: gate, Outcome: outcome, Decision: "sha256:" + strings.Repeat("0", 64)}
+	if base != "" {
+		sum.Base = string(sallyport.GitCommit(id(base)))
+	}
+	subjects := []sallyport.StatementSubject{{Digest: map[string]string{"gitCommit": id(head)}, Annotations: map[string]any{"sourceRefs": []any{"refs/heads/main"}}}}
+	if tree != "" {
+		subjects = append(subjects, sallyport.StatementSubject{Digest: map[string]string{"gitTree": id(tree)}})
+	}
+	ev := statement(summaryType, sum, subjects...)
+	for _, e := range edit {
+		e(&sum, &ev)
+		ev.Statement.Predicate, _ = json.Marshal(sum)
+	}
+	return ev
+}
+
+func (s *scene) check(p Params, h past) sallyport.ReleaseInput {
+	s.t.Helper()
+	p.Ref, p.Commit, p.Tree = "refs/heads/main", h.commits[0].ID, h.commits[0].Tree
+	if p.Settings.Grades == nil {
+		p.Settings.Grades = []sallyport.Grade{sallyport.Observed}
+	}
+	var in sallyport.ReleaseInput
+	g := &Gate{Historian: h, Repository: "example.com/acme/app", Engine: &engine.Engine{
+		Collector: s.found, Verifier: s.known, Evaluator: undecided{&in}, Recorder: forgetful{}, Now: func() time.Time { return time.Unix(1795000000, 0) }}}
+	if _, _, err := g.Check(context.Background(), p); err != nil {
+		s.t.Fatal(err)
+	}
+	return in
+}
+
+// TestCovered: which commits a decision answers for.
+func TestCovered(t *testing.T) {
+	line := graph("d:c", "c:b", "b:a", "a:")
+	merged := graph("m:b,y", "y:x", "x:b", "b:a", "a:")
+	for _, c := range []struct {
+		name      string
+		history   []Commit
+		decisions []sallyport.Evidence
+		undecided string // letters, newest first
+		basis     string
+	}{
+		{"nobody decided", line, nil, "dcba", "none"},
+		{"one decision over three commits", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "")}, "a", "none"},
+		{"two in a row", line, []sallyport.Evidence{decided("merge", "open", "d", "b", ""), decided("merge", "open", "b", "a", "")}, "a", "none"},
+		{"a gap", line, []sallyport.Evidence{decided("merge", "open", "d", "c", ""), decided("merge", "open", "b", "a", "")}, "ca", "none"},
+		{"without a base it is about its head", line, []sallyport.Evidence{decided("merge", "open", "d", "", "")}, "cba", "none"},
+		{"a base below the history", line, []sallyport.Evidence{decided("merge", "open", "d", "_", "")}, "", "none"},
+		{"a base that the release does not hold", line, []sallyport.Evidence{decided("merge", "open", "d", "z", "")}, "cba", "none"},
+		{"a head that is not in the history", line, []sallyport.Evidence{decided("merge", "open", "z", "a", "")}, "dcba", "none"},
+		{"a squash by its tree on its base", line, []sallyport.Evidence{decided("merge", "open", "z", "c", "D")}, "cba", "none"},
+		{"the same tree on another base", line, []sallyport.Evidence{decided("merge", "open", "z", "b", "D")}, "dcba", "none"},
+		{"a merge, and the commits that it brings", merged, []sallyport.Evidence{decided("merge", "open", "y", "b", "M")}, "ba", "none"},
+		{"a merge whose side was never judged", merged, []sallyport.Evidence{decided("merge", "open", "z", "b", "M")}, "yxba", "none"},
+		{"waiting does not open", line, []sallyport.Evidence{decided("merge", "waiting", "d", "a", "")}, "dcba", "none"},
+		{"refused first, open later", line, []sallyport.Evidence{decided("merge", "shut", "d", "a", ""), decided("merge", "open", "d", "a", "")}, "a", "none"},
+		{"another ref", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "", func(_ *predicate.Summary, ev *sallyport.Evidence) {
+			ev.Statement.Subject[0].Annotations = map[string]any{"sourceRefs": []any{"refs/heads/main2"}}
+		})}, "dcba", "none"},
+		{"no ref", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "", func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Statement.Subject[0].Annotations = nil })}, "dcba", "none"},
+		{"another repository", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "", func(s *predicate.Summary, _ *sallyport.Evidence) { s.ResourceURI += "x" })}, "dcba", "none"},
+		{"advice", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "", func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Grade = sallyport.Declared })}, "dcba", "none"},
+		{"a person's word", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "", func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Signer.Kind = sallyport.Person })}, "dcba", "none"},
+		{"PASSED and shut", line, []sallyport.Evidence{decided("merge", "shut", "d", "a", "", func(s *predicate.Summary, _ *sallyport.Evidence) { s.VerificationResult = "PASSED" })}, "dcba", "none"},
+		{"another tool's summary", line, []sallyport.Evidence{decided("", "", "d", "a", "", func(s *predicate.Summary, _ *sallyport.Evidence) { s.VerificationResult = "PASSED" })}, "dcba", "none"},
+		{"since a release", line, []sallyport.Evidence{decided("release", "open", "c", "", ""), decided("merge", "open", "d", "c", "")}, "", "release"},
+		{"since a release that was refused", line, []sallyport.Evidence{decided("release", "shut", "c", "", ""), decided("merge", "open", "d", "c", "")}, "cba", "none"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t)
+			for _, d := range c.decisions {
+				s.keep(d)
+			}
+			in := s.check(Params{}, past{commits: c.history})
+			got := ""
+			for _, u := range in.Release.Undecided {
+				got += u.Title
+			}
+			if got != c.undecided || in.Release.Basis != c.basis {
+				t.Errorf("undecided %q since %s, want %q since %s", got, in.Release.Basis, c.undecided, c.basis)
+			}
+		})
+	}
+}
+
+var app = Artifact{Name: "app", Digest: sallyport.SHA256([]byte("app"))}
+
+func subject(a Artifact) sallyport.StatementSubject {
+	return sallyport.StatementSubject{Name: a.Name, Digest: map[string]string{"sha256": a.Digest.Hex()}}
+}
+
+// made is provenance; status is omitted for another build type.
+func made(a Artifact, status string, deps ...map[string]any) sallyport.Evidence {
+	build := map[string]any{"buildType": BuildType, "resolvedDependencies": deps, "internalParameters": json.RawMessage(status)}
+	if status == "" {
+		build["buildType"] = "https://example.com/other"
+		delete(build, "internalParameters")
+	}
+	return statement(provenanceType, map[string]any{"buildDefinition": build, "runDetails": map[string]any{"builder": map[string]any{"id": "https://ci.example.com"}}}, subject(a))
+}
+
+func source(commit string) map[string]any {
+	return map[string]any{"uri": "git+https://example.com/acme/app@refs/heads/main", "digest": map[string]string{"gitCommit": commit}}
+}
+
+// TestProvenance: what is read of it.
+func TestProvenance(t *testing.T) {
+	d := id("d")
+	for _, c := range []struct {
+		name       string
+		ev         sallyport.Evidence
+		source, ok bool
+	}{
+		{"a good run", made(app, `{"exitStatus":0}`, source(d)), true, true},
+		{"a failed run", made(app, `{"exitStatus":2}`, source(d)), true, false},
+		{"a run without a status", made(app, `{}`, source(d)), true, false},
+		{"a status that is no number", made(app, `{"exitStatus":"0"}`, source(d)), true, false},
+		{"no parameters at all", made(app, `null`, source(d)), true, false},
+		{"another builder's", made(app, "", source(d)), true, true},
+		{"sha1 of a git URI", made(app, "", map[string]any{"uri": "git+https://example.com/acme/app", "digest": map[string]string{"sha1": d}}), true, true},
+		{"sha1 of something else", made(app, "", map[string]any{"uri": "https://example.com/app.js", "digest": map[string]string{"sha1": d}}), false, true},
+		{"another commit", made(app, `{"exitStatus":0}`, source(id("c"))), false, true},
+		{"both", made(app, `{"exitStatus":0}`, source(d), source(id("c"))), false, true},
+		{"another repository beside it", made(app, `{"exitStatus":0}`, source(d), map[string]any{"uri": "git+https://example.com/lib", "digest": map[string]string{"gitCommit": id("c")}}), true, true},
+		{"nothing", made(app, `{"exitStatus":0}`), false, true},
+		{"no object", statement(provenanceType, []string{"x"}, subject(app)), false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t)
+			s.keep(c.ev)
+			in := s.check(Params{Artifacts: []Artifact{app}}, past{commits: graph("d:c", "c:")})
+			if n := len(in.Artifacts[0].Provenance); n != 1 {
+				t.Fatalf("%d statements", n)
+			}
+			if p := in.Artifacts[0].Provenance[0]; p.Source != c.source || p.Succeeded != c.ok || (p.Why == "") != (c.source && c.ok) {
+				t.Errorf("%+v, want source %t, succeeded %t", p, c.source, c.ok)
+			}
+		})
+	}
+}
+
+// TestStray: what is presented and is about something else.
+func TestStray(t *testing.T) {
+	other := Artifact{Name: "app", Digest: sallyport.SHA256([]byte("changed"))}
+	third := Artifact{Name: "lib", Digest: sallyport.SHA256([]byte("lib"))}
+	for _, c := range []struct {
+		name string
+		ev   sallyport.Evidence
+		code string
+	}{
+		{"about it", made(app, `{"exitStatus":0}`), ""},
+		{"its name with another digest", made(other, `{"exitStatus":0}`), "tampered"},
+		{"another artifact", made(third, `{"exitStatus":0}`), "replayed"},
+		{"the commit", statement(testType, map[string]string{"result": "PASSED"}, sallyport.StatementSubject{Digest: map[string]string{"gitCommit": id("d")}}), ""},
+		{"another commit", statement(testType, map[string]string{"result": "PASSED"}, sallyport.StatementSubject{Digest: map[string]string{"gitCommit": id("c")}}), "replayed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t)
+			in := s.check(Params{Artifacts: []Artifact{app}, Presented: []sallyport.Attestation{s.add(c.ev)}}, past{commits: graph("d:c")})
+			got := ""
+			for _, r := range in.Rejected {
+				got += r.Code
+			}
+			if got != c.code {
+				t.Errorf("%q, want %q", got, c.code)
+			}
+		})
+	}
+}
+
+// TestChecksums: a list vouches for what it holds, and is one only if all of it is right.
+func TestChecksums(t *testing.T) {
+	lib := Artifact{Name: "lib", Digest: sallyport.SHA256([]byte("lib"))}
+	sums := func(pairs ...any) Artifact {
+		a := Artifact{Name: "SHA256SUMS", Digest: sallyport.SHA256(fmt.Append(nil, pairs...)), Checksums: map[string]sallyport.Digest{}}
+		for i := 0; i < len(pairs); i += 2 {
+			a.Checksums[pairs[i].(string)] = pairs[i+1].(sallyport.Digest)
+		}
+		return a
+	}
+	for _, c := range []struct {
+		name      string
+		list      Artifact
+		summed    []string
+		isCorrect bool
+	}{
+		{"both", sums("app", app.Digest, "dist/lib", lib.Digest), []string{"app", "lib"}, true},
+		{"one is missing", sums("app", app.Digest), []string{"app"}, true},
+		{"one is wrong", sums("app", app.Digest, "lib", app.Digest), []string{"app"}, false},
+		{"one that is not here", sums("app", app.Digest, "lib", lib.Digest, "more", lib.Digest), []string{"app", "lib"}, false},
+		{"nothing", sums(), nil, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := newScene(t).check(Params{Artifacts: []Artifact{app, lib, c.list}}, past{commits: graph("d:c")})
+			var summed []string
+			for _, a := range in.Artifacts[:2] {
+				if a.Checksummed {
+					summed = append(summed, a.Name)
+				}
+			}
+			if !slices.Equal(summed, c.summed) || in.Artifacts[2].Checksums != c.isCorrect {
+				t.Errorf("%v, right: %t", summed, in.Artifacts[2].Checksums)
+			}
+		})
+	}
+}

@@ -1,0 +1,195 @@
+package kms
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/strict"
+)
+
+// The documents of the protocol, as far as they are used here. What sallyport-kms parses them
+// with is Sigstore's own package, so a test through it keeps these true.
+type request struct {
+	Init      initOptions    `json:"initOptions"`
+	Method    string         `json:"methodName"`
+	PublicKey *publicKeyArgs `json:"publicKey,omitempty"`
+	Sign      *signArgs      `json:"signMessage,omitempty"`
+}
+
+type initOptions struct {
+	Deadline time.Time `json:"ctxDeadline"`
+	Version  string    `json:"protocolVersion"`
+	Resource string    `json:"keyResourceID"`
+	Hash     uint      `json:"hashFunc"` // as package crypto numbers them
+	RPC      struct{}  `json:"rpcOptions"`
+}
+
+type publicKeyArgs struct {
+	Options struct {
+		RPC struct{} `json:"rpcOptions"`
+	} `json:"publicKeyOptions"`
+}
+
+type signArgs struct {
+	Options struct {
+		RPC     struct{}       `json:"rpcOptions"`
+		Message messageOptions `json:"messageOptions"`
+	} `json:"signOptions"`
+}
+
+type messageOptions struct {
+	Digest *[]byte `json:"digest,omitempty"`
+	Hash   *uint   `json:"hashFunc,omitempty"`
+}
+
+type answer struct {
+	Error     string `json:"errorMessage"`
+	PublicKey *struct {
+		PEM []byte `json:"publicKeyPEM"`
+	} `json:"publicKey"`
+	Sign *struct {
+		Signature []byte `json:"signature"`
+	} `json:"signMessage"`
+}
+
+// version is the protocol's.
+const version = "v1"
+
+// find returns the path of the program name beside the executable.
+func (h Helper) find(name string) (string, error) {
+	self := h.Executable
+	if self == "" {
+		var err error
+		if self, err = os.Executable(); err != nil {
+			return "", fmt.Errorf("find this program: %w", err)
+		}
+	}
+	self, err := filepath.EvalSymlinks(self)
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	path := filepath.Join(filepath.Dir(self), name+executableSuffix())
+	theirs, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("%w: %s, of the same release, has to lie beside sallyport in %s", ErrMissing, name, filepath.Dir(self))
+	}
+	if err != nil {
+		return "", fmt.Errorf("look at the helper program: %w", err)
+	}
+	ours, err := os.Stat(self)
+	if err != nil {
+		return "", fmt.Errorf("look at this program: %w", err)
+	}
+	if !theirs.Mode().IsRegular() {
+		return "", fmt.Errorf("%w: %s is not a regular file", ErrUnsafe, path)
+	}
+	if why := easier(theirs, ours); why != "" {
+		return "", fmt.Errorf("%w: %s %s", ErrUnsafe, path, why)
+	}
+	return path, nil
+}
+
+// ask starts the program and returns its answer.
+func (c client) ask(ctx context.Context, r request, stdin []byte) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	r.Init.Version, r.Init.Resource = version, c.resource
+	r.Init.Deadline, _ = ctx.Deadline()
+	doc, err := sallyport.EncodeJSON(r)
+	if err != nil {
+		return answer{}, fmt.Errorf("encode the request: %w", err)
+	}
+	out := &limited{limit: MaxAnswer, full: cancel}
+	said := &limited{limit: 4 << 10}
+	cmd := exec.CommandContext(ctx, c.program, version, string(doc)) //nolint:gosec // found beside this executable and nowhere else
+	cmd.Env = c.env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), out, said
+	cmd.WaitDelay = time.Second // a child of its own may hold the pipes open
+	err = cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case out.over:
+		return answer{}, fmt.Errorf("%w: %s wrote more than %d bytes", ErrAnswer, c.name, MaxAnswer)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return answer{}, fmt.Errorf("%w: %s was stopped after %v", ErrTimeout, c.name, c.timeout)
+	case ctx.Err() != nil:
+		return answer{}, ctx.Err()
+	case err != nil && !errors.As(err, &exit):
+		return answer{}, fmt.Errorf("start %s: %w", c.name, err)
+	}
+	a, err := parseAnswer(out.buf.Bytes())
+	if err != nil {
+		// A program that failed to start properly says why on standard error, if anywhere.
+		if s := oneLine(said.buf.String()); s != "" {
+			err = fmt.Errorf("%w; it said: %s", err, s)
+		}
+		return answer{}, fmt.Errorf("%s: %w", c.name, err)
+	}
+	return a, nil
+}
+
+// parseAnswer reads what a helper wrote. Fields that are not known are passed over: the protocol
+// may grow.
+func parseAnswer(b []byte) (answer, error) {
+	var a answer
+	if len(bytes.TrimSpace(b)) == 0 {
+		return answer{}, fmt.Errorf("%w: it is empty", ErrAnswer)
+	}
+	if err := strict.LaxJSON(b, MaxAnswer, &a); err != nil {
+		return answer{}, fmt.Errorf("%w: %s", ErrAnswer, oneLine(err.Error()))
+	}
+	if a.Error != "" {
+		return answer{}, fmt.Errorf("%w: %s", ErrRefused, oneLine(a.Error))
+	}
+	return a, nil
+}
+
+// A limited buffer holds what fits, and says when more came. The buffer is not embedded: its
+// ReadFrom would be found by io.Copy, and knows no limit.
+type limited struct {
+	buf   bytes.Buffer
+	limit int
+	full  func() // nil if what is too much is dropped
+	over  bool
+}
+
+func (l *limited) Write(b []byte) (int, error) {
+	if room := l.limit - l.buf.Len(); len(b) > room {
+		l.over = true
+		l.buf.Write(b[:room])
+		if l.full != nil {
+			l.full()
+			return room, io.ErrShortWrite
+		}
+		return len(b), nil
+	}
+	return l.buf.Write(b)
+}
+
+// oneLine makes a stranger's words fit to print: one line, no control characters, not long.
+func oneLine(s string) string {
+	const limit = 300
+	s = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		switch {
+		case r == utf8.RuneError:
+			return '?'
+		case r < ' ', r >= 0x7f && r <= 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0xfeff:
+			return ' '
+		}
+		return r
+	}, s)), " ")
+	if r := []rune(s); len(r) > limit {
+		s = string(r[:limit]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,128 @@
+package sallyport
+
+// A ReleaseInput is the one document that policy sees at the release gate. As in [Input], every
+// boolean is always present and nothing unverified is in it. Its JSON Schema is
+// policy/release.schema.json.
+type ReleaseInput struct {
+	Version    string          `json:"version"` // "v1"
+	Gate       Gate            `json:"gate"`
+	Time       string          `json:"time"` // RFC 3339, UTC
+	Mode       Mode            `json:"mode"`
+	Subject    Subject         `json:"subject"` // the commit that is released
+	Repository string          `json:"repository"`
+	Trust      Trust           `json:"trust"`
+	Settings   ReleaseSettings `json:"settings"`
+	Release    Release         `json:"release"`
+	Artifacts  []ArtifactInput `json:"artifacts"`
+	// Rejected is what was presented as evidence of the release and is none.
+	Rejected   []RejectedInput `json:"rejected"`
+	Findings   []Finding       `json:"findings"`
+	Evidence   []EvidenceInput `json:"evidence"`
+	Exceptions []Exception     `json:"exceptions"`
+	Lists      []ListInput     `json:"lists,omitempty"`
+}
+
+// ReleaseSettings are what the governed configuration asks of a release.
+type ReleaseSettings struct {
+	// Builders are the ids of builders whose provenance counts; empty: of every builder whose key the
+	// trust roots let sign provenance.
+	Builders []string `json:"builders"`
+	// Grades are those at which provenance, tests, bills of materials and rebuilds count.
+	Grades []Grade `json:"grades"`
+	// Require names what has to be there beside provenance: sbom, tests, checksums, rebuild.
+	Require []string `json:"require"`
+}
+
+// A Release is the source of a release: what it brings since the last one, and who decided.
+type Release struct {
+	Ref    string `json:"ref"`    // that merge decisions have to be about, fully qualified
+	Commit Digest `json:"commit"` // that is released
+	Tree   Digest `json:"tree"`
+	// Since is the newest commit below which nothing is asked, and Basis why: release (an open decision
+	// of this gate about it is accepted), adoption (the root names it) or none. With none, every commit
+	// of the history has to be decided.
+	Since Digest `json:"since"`
+	Basis string `json:"basis"`
+	// OnRef says whether the commit is reachable from the ref's tip as the enforcement point sees it.
+	OnRef bool `json:"on_ref"`
+
+	Commits   int             `json:"commits"`   // reachable from the release, and not from what Basis covers
+	Undecided []ReleaseCommit `json:"undecided"` // those that no accepted open merge decision covers
+	Decisions []MergeDecision `json:"decisions"` // accepted and open, that cover a commit of it
+	Tests     []TestInput     `json:"tests"`     // results of tests of the commit or its tree
+}
+
+// A ReleaseCommit is a commit that nobody decided about.
+type ReleaseCommit struct {
+	ID    Digest `json:"id"`
+	Title string `json:"title"`
+	// Refused is the outcome of a decision about it that is accepted and not open; empty if there is none.
+	Refused string `json:"refused"`
+}
+
+// A MergeDecision is an accepted open decision of the merge gate.
+type MergeDecision struct {
+	Decision    Digest    `json:"decision"`
+	Attestation Digest    `json:"attestation"`
+	Signer      Principal `json:"signer"`
+	Base        Digest    `json:"base"`
+	Head        Digest    `json:"head"`
+	Covers      int       `json:"covers"` // commits of the release
+}
+
+// A TestInput is a verified statement about tests.
+type TestInput struct {
+	Attestation Digest    `json:"attestation"`
+	Signer      Principal `json:"signer"`
+	Grade       Grade     `json:"grade"`
+	Result      string    `json:"result"` // PASSED, WARNED or FAILED
+}
+
+// An ArtifactInput is a file that is to be published, with what is known of it by its digest.
+type ArtifactInput struct {
+	Name       string            `json:"name"`
+	Digest     Digest            `json:"digest"`
+	Provenance []ProvenanceInput `json:"provenance"`
+	SBOM       []SBOMInput       `json:"sbom"`
+	// Checksummed says that a file of checksums among the artifacts holds its name and digest.
+	Checksummed bool `json:"checksummed"`
+	// Checksums says that it is such a file, and that all it holds is right.
+	Checksums bool `json:"checksums"`
+	// Rebuilt holds verified statements of rebuilds: what each found of this artifact.
+	Rebuilt []TestInput `json:"rebuilt"`
+}
+
+// A ProvenanceInput is verified SLSA provenance of an artifact.
+type ProvenanceInput struct {
+	Attestation Digest    `json:"attestation"`
+	Signer      Principal `json:"signer"`
+	Grade       Grade     `json:"grade"`
+	Builder     string    `json:"builder"`
+	BuildType   string    `json:"build_type"`
+	// Source says whether it names the commit that is released, and no other of the same repository.
+	Source bool `json:"source"`
+	// Succeeded says that the run did, as far as the build type tells: one that records no failure is
+	// taken for a run that emits nothing when it fails.
+	Succeeded bool   `json:"succeeded"`
+	Why       string `json:"why,omitempty"` // it does not name the commit, or did not succeed
+}
+
+// A SBOMInput is a verified bill of materials.
+type SBOMInput struct {
+	Attestation   Digest    `json:"attestation"`
+	Signer        Principal `json:"signer"`
+	Grade         Grade     `json:"grade"`
+	PredicateType string    `json:"predicate_type"`
+	// About is artifact, or source if it is of the commit or tree.
+	About string `json:"about"`
+}
+
+// A RejectedInput is an attestation that was presented, or lies beside an artifact, and does not count.
+type RejectedInput struct {
+	Attestation Digest `json:"attestation"`
+	Source      string `json:"source"`
+	// Code says why: tampered (it names the artifact with another digest), replayed (it is about
+	// something else), revoked, expired, unknown-key, not-allowed, signature or unreadable.
+	Code string `json:"code"`
+	Why  string `json:"why"`
+}
