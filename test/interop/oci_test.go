@@ -229,6 +229,16 @@ func TestRegistries(t *testing.T) {
 			check("theirs, after ours was attached", true, "verify-attestation", "--key", theirs+".pub", "--type", typ)
 			check("their signature, after ours was attached", true, "verify", "--key", theirs+".pub")
 
+			// An image that we sign verifies with cosign, and one that cosign signs with us.
+			s.Must("sign", "oci:"+ref, "--key", ours)
+			check("our signature", true, "verify", "--key", ours+".pub")
+			s.Must("verify", "oci:"+ref, "--key", ours+".pub")
+			s.Must("verify", "oci:"+ref, "--key", theirs+".pub")
+			s.Must("verify", "oci:"+ref, "--key", theirs+".pub", "--type", typ)
+			if r := s.Sallyport("verify", "oci:"+ref, "--key", theirs+".pub", "--type", ourType); r.Status != sallyport.ExitShut {
+				t.Errorf("theirs, as our type: %v", r)
+			}
+
 			testOlderCosign(t, c, s, host, theirs)
 			testIndex(t, c, s, host, theirs, config)
 		})
@@ -247,6 +257,11 @@ func testOlderCosign(t *testing.T, c cosign, s *scene.Scene, host, key string) {
 	f := findImage(t, s, ref)
 	if len(f.Items) != 2 || len(f.Odd) != 0 {
 		t.Fatalf("%+v", f)
+	}
+	s.Must("verify", "oci:"+ref, "--key", key+".pub")
+	s.Must("verify", "oci:"+ref, "--key", key+".pub", "--type", "https://example.com/built/v1")
+	if r := s.Sallyport("verify", "oci:"+host+"/team/app:v1", "--key", key+".pub", "--type", otherType); r.Status != sallyport.ExitShut {
+		t.Errorf("as another type: %v", r)
 	}
 	pub := publicKey(t, key+".pub")
 	for _, it := range f.Items {
