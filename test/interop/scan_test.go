@@ -13,8 +13,8 @@ import (
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
-// built builds a scanner from the version that a module under test pins.
-func built(t *testing.T, dir, pkg string) string {
+// builtPeer builds a scanner from the version that a module under test pins.
+func builtPeer(t *testing.T, dir, pkg string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), filepath.Base(pkg))
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, pkg)
@@ -59,7 +59,7 @@ func goScene(t *testing.T) *scene.Scene {
 // The real gosec finds what it should, a comment in the source does not make it silent, and where a package
 // does not compile there is no answer.
 func TestGosec(t *testing.T) {
-	gosec := built(t, filepath.Join("peers", "gosec"), "github.com/securego/gosec/v2/cmd/gosec")
+	gosec := builtPeer(t, filepath.Join("peers", "gosec"), "github.com/securego/gosec/v2/cmd/gosec")
 	s := goScene(t)
 	got := scan(t, s, 2, "--tool", "gosec="+gosec).Tools[0]
 	if got.State != "ran" || got.Result != "FAILED" || got.Program.Version != "v2.30.0" {
@@ -80,7 +80,7 @@ func TestGosec(t *testing.T) {
 
 // The real govulncheck reads the database that it is given; one that holds nothing is no answer.
 func TestGovulncheck(t *testing.T) {
-	govulncheck := built(t, "tools", "golang.org/x/vuln/cmd/govulncheck")
+	govulncheck := builtPeer(t, "tools", "golang.org/x/vuln/cmd/govulncheck")
 	s := goScene(t)
 	empty, db := filepath.Join(s.Dir, "empty"), filepath.Join(s.Dir, "db")
 	// An advisory of our own making, against a function of the standard library in all its versions.
