@@ -38,11 +38,12 @@ e2e:
 	$(GO) test -tags e2e ./test/...
 
 # What we make against other programs, and theirs against ours: bundles, images and cosign, in the
-# CNCF's registry too; package URLs and Syft; scanners run through us. The programs are built from the versions that
-# test/peers/ pins, which takes minutes the first time. PEER_REPOS=a:b names clones to compare
-# package URLs in, beside our own fixtures.
+# CNCF's registry too, and without keys on a Sigstore of this machine; package URLs and Syft; scanners
+# run through us; advisories and grype and govulncheck (ADVISORIES=FOLDER: whole databases). The
+# programs are built from the versions that test/peers/ pins, which takes minutes the first time.
+# PEER_REPOS=a:b names clones to compare package URLs in, beside our own fixtures.
 peers:
-	$(GO) test -tags peers -timeout 60m ./test/interop ./test/peers/dependencies
+	$(GO) test -tags peers -timeout 60m ./test/interop ./test/peers/dependencies ./test/peers/advisories
 
 # The built program beside git, over BENCH_REPO=/path/to/a/clone or a repository that it makes;
 # beside gitleaks, syft and opa, built from test/peers; then the benchmarks of single packages.

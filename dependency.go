@@ -30,3 +30,10 @@ const FindingDependency FindingKind = "dependency"
 
 // FindingLookAlike marks a new package whose name could be taken for a well-known one's.
 const FindingLookAlike FindingKind = "look-alike"
+
+// The kinds of finding about what is known of a package that a change brings.
+const (
+	FindingVulnerability FindingKind = "vulnerability"
+	FindingMalicious     FindingKind = "malicious-package"
+	FindingAdvisory      FindingKind = "advisory" // it is not known whether either is so: never "clean"
+)

@@ -49,6 +49,10 @@ var findingCodes = map[FindingKind]string{
 	FindingTest:       "test-failed",
 	FindingDependency: "dependency-integrity",
 	FindingLookAlike:  "dependency-look-alike",
+
+	FindingVulnerability: "vulnerability",
+	FindingMalicious:     "malicious-package",
+	FindingAdvisory:      "advisories-unknown",
 }
 
 // Code returns the reason code under which the baseline tells of findings of the kind.

@@ -67,6 +67,7 @@ func textComparison(w io.Writer, r app.Comparison) error {
 
 // textDifferences writes what a comparison found, each line after indent.
 func textDifferences(w io.Writer, r app.Comparison, indent string) error {
+	last := "" // a cause is told once for all that follow each other
 	for _, d := range r.Differences {
 		member := d.Member
 		if member == "" {
@@ -78,7 +79,10 @@ func textDifferences(w io.Writer, r app.Comparison, indent string) error {
 				fmt.Fprintf(w, "%s  %s    %s\n", indent, v[0], v[1])
 			}
 		}
-		fmt.Fprintf(w, "%s  why  %s\n", indent, d.Why)
+		if d.Why != last {
+			fmt.Fprintf(w, "%s  why  %s\n", indent, d.Why)
+		}
+		last = d.Why
 	}
 	if r.Omitted > 0 {
 		fmt.Fprintf(w, "\n%s%d more of the same kinds are not listed; in all:", indent, r.Omitted)

@@ -157,6 +157,7 @@ Exit status of every command that decides:
 		newVerifyCommand(a), newSignCommand(a),
 		newBuildCommand(a),
 		newScanCommand(a),
+		newAdvisoryCommand(a),
 		newSBOMCommand(a),
 		newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),

@@ -50,7 +50,7 @@ Exit status: 0 something signed is found, 1 could not look everywhere, 2 nothing
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&save, "save", "", "keep the content of what is found in this `FOLDER`, in files named by digest")
+	cmd.Flags().StringVar(&save, "save", "", "keep what is found in this `FOLDER`, in files named by digest, and what is signed as a bundle")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -66,8 +66,11 @@ func textImage(w io.Writer, image app.Image, save string) {
 	}
 	for _, it := range image.Items {
 		fmt.Fprintf(w, "%s  %s\n  about   %s%s\n  digest  %s\n  from    %s\n", it.Kind, oneLine(orDash(it.PredicateType)), it.Subject, platform(it.Platform), it.Digest, oneLine(it.Source))
-		if it.Saved != "" {
-			fmt.Fprintf(w, "  saved   %s\n", oneLine(it.Saved))
+		for _, name := range it.Saved {
+			fmt.Fprintf(w, "  saved   %s\n", oneLine(name))
+		}
+		if it.NoBundle != "" {
+			fmt.Fprintf(w, "  no bundle, since %s\n", oneLine(it.NoBundle))
 		}
 	}
 	for _, d := range image.Odd {

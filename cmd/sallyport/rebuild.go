@@ -21,11 +21,11 @@ func newRebuildCommand(a *app.App) *cobra.Command {
 	var ro app.RebuildOptions
 	var yes, asJSON bool
 	cmd := &cobra.Command{
-		Use:   "rebuild BUNDLE",
+		Use:   "rebuild [BUNDLE]",
 		Short: "Run an attested build again and compare what it makes",
-		Long: `Rebuild verifies the SLSA provenance in BUNDLE (as sallyport build writes it) under the trust roots of
-the target ref, or under one public key, and runs its command again on its commit: in a clean
-checkout in another folder, with an empty home, another time zone, locale, file mode mask and
+		Long: `Rebuild verifies the SLSA provenance in BUNDLE, or the one that is kept here about the first --artifact,
+under the trust roots of the target ref or under one public key, and runs its command again on its
+commit: in a clean checkout in another folder, with an empty home, another time zone, locale, file mode mask and
 user, and with files created in another order, as far as this machine allows. It compares the
 artifacts with the attested digests, says what differs inside, and lists which of these variations were
 really made.
@@ -37,9 +37,11 @@ or --yes. The network is open unless it is cut.
 
 Exit status: 0 every artifact has the attested bytes, 1 could not rebuild, 2 one has not, or the
 provenance was refused, 64 wrong usage.`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ro.Bundle = args[0]
+			if len(args) == 1 {
+				ro.Bundle = args[0]
+			}
 			ro.Confirm = func(p app.RebuildPlan) error { return confirmRebuild(a, p, yes, asJSON) }
 			step, clear := progress(a)
 			opts.opts.Progress = step

@@ -13,8 +13,8 @@ func newSignCommand(a *app.App) *cobra.Command {
 	var o app.SignOptions
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "sign FILE...",
-		Short: "Sign files, or their checksums, as Sigstore bundles",
+		Use:   "sign FILE...|oci:IMAGE...",
+		Short: "Sign files, their checksums, or images, as Sigstore bundles",
 		Long: `Sign writes FILE.sigstore.json beside each FILE: a Sigstore bundle that sallyport verify, cosign
 verify-blob and every other Sigstore client verifies.
 
@@ -26,7 +26,10 @@ authority of --signing-config FILE issues a certificate of minutes for the token
 log and timestamp authority vouch for the time. Name --trusted-root FILE, and nothing is written that
 does not verify against it.
 
-Nothing is written before everything is signed.`,
+An image, oci:registry.example/app:v1, is signed by its digest, and the bundle attached to it in the
+registry, where cosign verify finds it.
+
+No file is written before everything is signed.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Files = args

@@ -18,7 +18,6 @@ type verifyOptions struct {
 	repoFlags
 	evidence app.VerifyOptions
 	artifact app.ArtifactOptions
-	offline  bool
 	json     bool
 }
 
@@ -27,7 +26,7 @@ func newVerifyCommand(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify SUBJECT",
 		Short: "Verify the evidence about a subject, or a file's signatures",
-		Long: `Verify SUBJECT, a digest (gitCommit:…, sha256:…), git:REV or a file.
+		Long: `Verify SUBJECT, a digest (gitCommit:…, sha256:…), git:REV, a file, or oci:IMAGE.
 
 By the repository's trust: it looks for attestations about SUBJECT among those that are kept and
 those named with --bundle, and verifies each under the trust roots of the target ref. With --key and
@@ -41,9 +40,12 @@ envelopes, cosign's older formats, and OpenPGP. Certificates, log entries and ti
 against --trusted-root, or the shipped snapshot of the public Sigstore instance. A statement counts
 only if it is of the --type that you ask for.
 
+An image is oci:registry.example/app:v1. Its signatures and statements are looked for in its registry, in
+every layout (docs/oci.md), and have to be about its digest.
+
 With --checksums FILE the subject has to stand in FILE, and FILE is what has to be signed.
 
-No server is asked; --offline says so, and fails if that could not be kept.
+No server is asked but an image's registry; with --offline none at all.
 
 Exit status: 0 at least one verifies and none that was named fails, 1 could not verify, 2 nothing
 verifies, 64 wrong usage.`,
@@ -66,7 +68,7 @@ verifies, 64 wrong usage.`,
 	f.StringVar(&opts.artifact.Checksums, "checksums", "", "a signed `FILE` of checksums in which the subject has to stand")
 	f.BoolVar(&opts.artifact.Logged, "require-log", false, "with --key: a log entry is needed as well")
 	f.BoolVar(&opts.artifact.IgnoreLog, "insecure-ignore-tlog", false, "with --key: pass log entries over")
-	f.BoolVar(&opts.offline, "offline", false, "ask no server; this is always so")
+	f.BoolVar(&opts.artifact.Offline, "offline", false, "ask no server: of files and digests this is always so")
 	f.BoolVar(&opts.json, "json", false, "print JSON")
 	return cmd
 }
@@ -82,7 +84,7 @@ func addIdentityFlags(f *pflag.FlagSet, o *app.ArtifactOptions) {
 func (o *verifyOptions) named() bool {
 	return o.artifact.Identity+o.artifact.IdentityPattern+o.artifact.Issuer+o.artifact.IssuerPattern != "" ||
 		o.evidence.Key != "" && o.evidence.Type == "" ||
-		o.artifact.Signature+o.artifact.Checksums != ""
+		o.artifact.Signature+o.artifact.Checksums != "" || strings.HasPrefix(o.artifact.Subject, "oci:")
 }
 
 func runVerify(ctx context.Context, a *app.App, opts verifyOptions) error {

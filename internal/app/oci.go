@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/evidence/oci"
 )
@@ -20,10 +21,13 @@ type Image struct {
 	Items []ImageItem `json:"items"`
 }
 
-// An ImageItem is one thing attached to an image, and the file that it was saved to.
+// An ImageItem is one thing attached to an image, and the files that it was saved to: first what
+// a verifier takes, then what it was made of.
 type ImageItem struct {
 	oci.Item
-	Saved string `json:"saved,omitempty"`
+	Saved []string `json:"saved,omitempty"`
+	// NoBundle says why what is signed could not be put together as a bundle when it was saved.
+	NoBundle string `json:"no_bundle,omitempty"`
 }
 
 // Signed counts the items that carry a signature, good or bad.
@@ -76,8 +80,8 @@ func (a *App) FindEvidence(ctx context.Context, image, save string) (Image, erro
 		saved := ImageItem{Item: it}
 		if save != "" {
 			var err error
-			if saved.Saved, err = saveItem(save, it); err != nil {
-				return Image{}, err
+			if err = saved.save(save); err != nil {
+				return Image{}, fmt.Errorf("save what was found: %w", err)
 			}
 		}
 		out.Items = append(out.Items, saved)
@@ -124,25 +128,38 @@ func registryError(ref oci.Reference, err error) error {
 	return err
 }
 
-var savedAs = map[oci.Kind]string{
-	oci.Bundle: ".bundle.json", oci.DSSE: ".dsse.json", oci.SimpleSigning: ".payload", oci.Statement: ".statement.json", oci.Document: ".document",
-}
-
-// saveItem writes the content of an item, and beside a payload its signature, as cosign spells it.
-// The names are digests: nothing that a registry says chooses a path.
-func saveItem(dir string, it oci.Item) (string, error) {
+// save writes the content of an item, what is signed as a Sigstore bundle too. The names are
+// digests of what is in the files: nothing that a registry says chooses a path.
+func (it *ImageItem) save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("save what was found: %w", err)
+		return err
 	}
-	name := filepath.Join(dir, it.Digest.Algorithm()+"-"+it.Digest.Hex())
-	files := map[string][]byte{savedAs[it.Kind]: it.Raw}
-	if it.Kind == oci.SimpleSigning {
-		files[".sig"] = []byte(base64.StdEncoding.EncodeToString(it.Signature))
+	write := func(b []byte, suffix string) error {
+		d := sallyport.SHA256(b)
+		name := filepath.Join(dir, d.Algorithm()+"-"+d.Hex()+suffix)
+		it.Saved = append(it.Saved, name)
+		return os.WriteFile(name, b, 0o644)
 	}
-	for suffix, b := range files {
-		if err := os.WriteFile(name+suffix, b, 0o644); err != nil {
-			return "", fmt.Errorf("save what was found: %w", err)
+	if it.Kind.Signed() {
+		b, err := it.SigstoreBundle()
+		if err != nil {
+			it.NoBundle = err.Error()
+		} else if err := write(b, ".bundle.json"); err != nil {
+			return err
 		}
 	}
-	return name + savedAs[it.Kind], nil
+	switch it.Kind {
+	case oci.DSSE:
+		return write(it.Raw, ".dsse.json")
+	case oci.SimpleSigning:
+		if err := write(it.Raw, ".payload"); err != nil {
+			return err
+		}
+		return write([]byte(base64.StdEncoding.EncodeToString(it.Signature)), ".sig")
+	case oci.Statement:
+		return write(it.Raw, ".statement.json")
+	case oci.Document:
+		return write(it.Raw, ".document")
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
@@ -21,7 +22,7 @@ import (
 
 // RebuildOptions say which build to run again, and how.
 type RebuildOptions struct {
-	Bundle     string   // the provenance
+	Bundle     string   // the provenance; empty: the one that is kept about the first artifact
 	VerifyKey  string   // a public key file; empty means the trust roots
 	Artifacts  []string // files to look into where a rebuild differs
 	Pass       []string // variables that the command gets
@@ -103,15 +104,8 @@ func (r *rebuilder) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	atts, err := readBundles([]string{r.ro.Bundle})
-	if err != nil {
+	if err := r.findProvenance(ctx, r.w.newVerifier(keys)); err != nil {
 		return err
-	}
-	if r.ev, err = r.w.newVerifier(keys).Verify(ctx, atts[0]); err != nil {
-		return fmt.Errorf("%w: the provenance %s: %w", ErrRefused, sallyport.Path(r.ro.Bundle), err)
-	}
-	if r.plan, err = rebuild.ReadPlan(r.ev.Statement); err != nil {
-		return withHint(fmt.Errorf("%w: %w", ErrRefused, err), "docs/rebuild.md says which builds can be run again")
 	}
 	if _, err := r.w.repo.Resolve(ctx, r.plan.Commit); err != nil {
 		return withHint(fmt.Errorf("find the commit that was built: %w", err), "fetch it: git fetch origin "+r.plan.Commit)
@@ -123,7 +117,7 @@ func (r *rebuilder) prepare(ctx context.Context) error {
 		return err
 	}
 	for _, file := range []string{r.ro.Log, r.ro.Output, filepath.Join(orDefault(r.ro.Keep, "."), ".")} {
-		if info, err := os.Stat(filepath.Dir(file)); file != "-" && (err != nil || !info.IsDir()) {
+		if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
 			return fmt.Errorf("write %s: there is no folder %s", file, filepath.Dir(file))
 		}
 	}
@@ -132,6 +126,62 @@ func (r *rebuilder) prepare(ctx context.Context) error {
 		return errors.New("nobody was asked whether to run the command")
 	}
 	return r.ro.Confirm(r.res.Plan)
+}
+
+// findProvenance verifies the provenance in the bundle, or without one finds it among what is kept
+// about the artifacts.
+func (r *rebuilder) findProvenance(ctx context.Context, v *evidence.Verifier) (err error) {
+	if r.ro.Bundle == "" {
+		return r.findKept(ctx, v)
+	}
+	atts, err := readBundles([]string{r.ro.Bundle})
+	if err != nil {
+		return err
+	}
+	if r.ev, err = v.Verify(ctx, atts[0]); err != nil {
+		return fmt.Errorf("%w: the provenance %s: %w", ErrRefused, sallyport.Path(r.ro.Bundle), err)
+	}
+	return r.readPlan()
+}
+
+func (r *rebuilder) readPlan() (err error) {
+	if r.plan, err = rebuild.ReadPlan(r.ev.Statement); err != nil {
+		return withHint(fmt.Errorf("%w: %w", ErrRefused, err), "docs/rebuild.md says which builds can be run again")
+	}
+	return nil
+}
+
+// findKept takes the one provenance that verifies and is about the first artifact. Of several the
+// caller has to choose: which build is asked for changes the answer.
+func (r *rebuilder) findKept(ctx context.Context, v *evidence.Verifier) error {
+	if len(r.ro.Artifacts) == 0 {
+		return usagef("name the provenance's bundle, or with --artifact a file about which one is kept")
+	}
+	d, err := digestFile(r.ro.Artifacts[0])
+	if err != nil {
+		return err
+	}
+	found, _, err := r.w.collector().Collect(ctx, []sallyport.Digest{d})
+	if err != nil {
+		return err
+	}
+	var all []sallyport.Evidence
+	seen := map[sallyport.Digest]bool{} // the same statement may be kept and have travelled
+	for _, att := range found {
+		ev, err := v.Verify(ctx, att)
+		if err == nil && ev.Statement.PredicateType == rebuild.ProvenanceType && ev.About(d) && !seen[ev.Payload] {
+			seen[ev.Payload] = true
+			all = append(all, ev)
+		}
+	}
+	switch len(all) {
+	case 0:
+		return withHint(fmt.Errorf("no provenance of %s that verifies is kept: looked in %s", sallyport.Path(r.ro.Artifacts[0]), strings.Join(r.w.places(), " and ")), "name its bundle: sallyport rebuild BUNDLE")
+	case 1:
+		r.ev = all[0]
+		return r.readPlan()
+	}
+	return withHint(fmt.Errorf("%d provenances of %s are kept", len(all), sallyport.Path(r.ro.Artifacts[0])), "name the bundle of one of them: sallyport evidence list")
 }
 
 // findOrigins notes which files hold what is attested: those that the caller names, which have to be
@@ -249,7 +299,7 @@ func (r *rebuilder) explain(ctx context.Context, run *rebuild.Rebuilt) error {
 		if a.Outcome != rebuild.Different || file == "" {
 			continue
 		}
-		r.w.opts.step("comparing " + a.Name)
+		r.w.opts.step("comparing " + sallyport.Path(a.Name).String())
 		c, err := compareFiles(ctx, file, run.Path(a.Name), facts)
 		if err != nil {
 			return fmt.Errorf("look into %s: %w", sallyport.Path(a.Name), err)

@@ -21,7 +21,7 @@ const maxSigned = 1000
 
 // SignOptions say what to sign, and with what.
 type SignOptions struct {
-	Files     []string
+	Files     []string // or oci:REF for images, which are signed in their registry
 	Checksums string // write the files' checksums here, and sign those alone
 	Bundle    string // where the bundle of a single file goes; empty: FILE.sigstore.json
 
@@ -64,7 +64,13 @@ func (a *App) Sign(ctx context.Context, o SignOptions) ([]Signed, error) {
 	}
 	var signed []Signed
 	for _, name := range files {
-		one, err := s.sign(ctx, name)
+		image, ok := imageOf(name)
+		one, err := Signed{}, error(nil)
+		if ok {
+			one, err = s.signImage(ctx, image)
+		} else {
+			one, err = s.sign(ctx, name)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("sign %s: %w", name, err)
 		}
@@ -86,12 +92,24 @@ func (o SignOptions) check() error {
 		return usagef("--bundle is for one file, and there are %d", len(o.Files))
 	case o.Key == "" && o.IdentityToken == "" && o.OpenPGP == "":
 		return usagef("name what signs: --key REF, --identity-token FILE with --signing-config FILE, or --openpgp FINGERPRINT")
+	case o.images() > 0 && (o.images() < len(o.Files) || o.Checksums+o.Bundle+o.OpenPGP != "" || o.InToto):
+		return usagef("images are signed by themselves: no files beside them, and no --checksums, --bundle or --openpgp")
 	case o.Key != "" && o.IdentityToken != "":
 		return usagef("--key and --identity-token exclude one another")
 	case o.IdentityToken != "" && o.SigningConfig == "":
 		return usagef("--identity-token needs --signing-config: it names the services that are asked")
 	}
 	return nil
+}
+
+func (o SignOptions) images() int {
+	n := 0
+	for _, name := range o.Files {
+		if _, ok := imageOf(name); ok {
+			n++
+		}
+	}
+	return n
 }
 
 // signing is one call of Sign.
@@ -176,16 +194,7 @@ func (s *signing) sign(ctx context.Context, name string) (Signed, error) {
 		return Signed{}, err
 	}
 	signed := Signed{File: name, Digest: artifact.Artifact.Digest("sha256")}
-	var raw []byte
-	switch {
-	case s.key != nil:
-		raw, err = sigstore.Sign(ctx, s.key, artifact)
-		signed.Key = string(s.key.Fingerprint())
-	case s.services != nil:
-		var who sigstore.Identity
-		raw, who, err = s.services.SignKeyless(ctx, s.token, artifact, s.root)
-		signed.Identity = &who
-	}
+	raw, err := s.bundle(ctx, artifact, &signed)
 	if err != nil {
 		return Signed{}, err
 	}
@@ -213,6 +222,20 @@ func (s *signing) sign(ctx context.Context, name string) (Signed, error) {
 		s.write(signed.OpenPGP, openpgp.ArmorSignature(sig))
 	}
 	return signed, nil
+}
+
+// bundle signs with the key, or without one; nil if only gpg signs.
+func (s *signing) bundle(ctx context.Context, c sigstore.Content, signed *Signed) (raw []byte, err error) {
+	switch {
+	case s.key != nil:
+		raw, err = sigstore.Sign(ctx, s.key, c)
+		signed.Key = string(s.key.Fingerprint())
+	case s.services != nil:
+		var who sigstore.Identity
+		raw, who, err = s.services.SignKeyless(ctx, s.token, c, s.root)
+		signed.Identity = &who
+	}
+	return raw, err
 }
 
 // content is what is signed: a file, a list that is written when all is signed, or a statement.

@@ -90,6 +90,7 @@ func approvalsRequired(c config.Config) int {
 type excepter struct{ w *workspace }
 
 func (e excepter) Except(evidence []sallyport.Evidence, targetRef string, findings []sallyport.Finding, ineligible map[string]string, at time.Time) ([]sallyport.Exception, []sallyport.Finding) {
+	findings = e.w.triaged(evidence, findings, ineligible, at)
 	found := exception.Judge(evidence, e.w.exceptionContext(targetRef, ineligible, at))
 	return found, exception.Accept(findings, found)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/policy"
+	"github.com/sallyport-dev/sallyport/internal/scan"
 	"github.com/sallyport-dev/sallyport/internal/scan/names"
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
 	"github.com/sallyport-dev/sallyport/internal/tlog/remote"
@@ -69,6 +70,7 @@ type workspace struct {
 	lists     []sallyport.ListInput     // the lists of data that judge, once somebody asked
 	markers   *identity.Markers         // the signed one of them that says how agents sign; nil: built in
 	popular   *names.List               // the signed one of well-known packages; nil: built in
+	known     *scan.Advice              // what is known about packages, once somebody asked
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {
@@ -89,6 +91,9 @@ func (a *App) open(ctx context.Context, o Options) (*workspace, error) {
 func (w *workspace) Close() error {
 	if w.cache != nil {
 		_ = w.cache.Close() // what it could not write is computed again; a decision stands without it
+	}
+	if w.known != nil && w.known.DB != nil {
+		_ = w.known.DB.Close() // it was only read
 	}
 	return w.repo.Close()
 }

@@ -96,6 +96,9 @@ type Config struct {
 	// Disclosure says whether commits by agents carry a trailer that names the agent: required,
 	// forbidden or allowed. Default: allowed.
 	Disclosure string `yaml:"disclosure"`
+	// Advisories say whether it has to be known of packages that a change brings whether they are
+	// vulnerable or malicious, and how fresh that knowledge has to be.
+	Advisories Advisories `yaml:"advisories"`
 	// Exceptions bound how long an exception may last.
 	Exceptions Exceptions `yaml:"exceptions"`
 	// Log says which transparency log holds the decisions: the word "local" (the default) for
@@ -326,6 +329,9 @@ func (c Config) validate(raw map[string]any) error {
 		return err
 	}
 	if err := c.CI.validate(raw); err != nil {
+		return err
+	}
+	if err := c.Advisories.validate(raw); err != nil {
 		return err
 	}
 	return c.Log.validate()

@@ -56,8 +56,8 @@ type Findings struct {
 	ShutAt string `yaml:"shut_at"`
 	// WaitAt is the severity from which it waits for an approval. Default: none.
 	WaitAt string `yaml:"wait_at"`
-	// Kinds are limits for single kinds of finding. Secrets, hidden characters and what could not
-	// be scanned have none: they always shut, unless an exception accepts them.
+	// Kinds are limits for single kinds of finding. Secrets, hidden characters, what could not
+	// be scanned and malicious packages have none: they always shut, unless an exception accepts them.
 	Kinds map[string]FindingLimits `yaml:"kinds"`
 }
 
@@ -82,7 +82,7 @@ var (
 	codePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,127}$`) })
 	severities  = []string{"low", "medium", "high", "critical", "none"}
 	rosterRoles = []string{"reviewer", "root", "operator", "auditor", "security"}
-	alwaysShut  = []string{"secret", "unicode", "unscanned"}
+	alwaysShut  = []string{"secret", "unicode", "unscanned", "malicious-package"}
 )
 
 // validateTeam checks the keys that teams choose by. Whether a rule's code exists is known only

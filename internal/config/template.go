@@ -71,6 +71,7 @@ policy:
 #approvals: [{paths: ["billing/**"], required: 2}]
 #findings: {shut_at: high, wait_at: medium}
 #disclosure: required
+#advisories: {required: true}             # what is known about packages has to be known: sallyport advisory
 
 # Where decisions are recorded: local, or a log with its origin and its public key.
 log: local

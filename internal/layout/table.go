@@ -141,6 +141,9 @@ var Libraries = []Library{
 	{"golang.org/x/crypto/ssh", []string{"internal/base/sshsig"}},
 	{"golang.org/x/mod/modfile", []string{"internal/scan"}},
 	{"github.com/BurntSushi/toml", []string{"internal/scan"}},
+	{"github.com/google/osv-scalibr/semantic", []string{"internal/scan/advisory"}}, // to compare versions; nothing else of it
+	{"github.com/google/osv-scalibr", nobody},
+	{"github.com/pandatix/go-cvss", []string{"internal/scan/advisory"}},
 	{"golang.org/x/term", []string{"cmd/sallyport"}},
 	{"golang.org/x/sys", []string{"internal/base/*", "internal/run"}},
 	{"golang.org/x/sync", anyone},

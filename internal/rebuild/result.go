@@ -168,7 +168,7 @@ func Statement(plan *Plan, results []Result, about About) (sallyport.Statement, 
 	}
 	st := sallyport.Statement{Type: sallyport.StatementType, PredicateType: TestResultType}
 	for _, r := range results {
-		name := "rebuild: " + r.Name
+		name := testName(r.Name)
 		if !r.Attested.Zero() {
 			st.Subject = append(st.Subject, sallyport.StatementSubject{Name: r.Name, Digest: map[string]string{r.Attested.Algorithm(): r.Attested.Hex()}})
 		}

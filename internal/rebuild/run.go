@@ -60,12 +60,16 @@ func (r *Rebuilt) Close() error {
 	if err := os.RemoveAll(r.root); err == nil {
 		return nil
 	}
-	_ = filepath.WalkDir(r.root, func(p string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() {
-			_ = os.Chmod(p, 0o700) //nolint:gosec // to be removed
-		}
-		return nil
-	})
+	// Through the root, so that a link which somebody puts there meanwhile leads nowhere.
+	if root, err := os.OpenRoot(r.root); err == nil {
+		_ = fs.WalkDir(root.FS(), ".", func(p string, e fs.DirEntry, err error) error {
+			if err == nil && e.IsDir() {
+				_ = root.Chmod(p, 0o700)
+			}
+			return nil
+		})
+		root.Close()
+	}
 	if err := os.RemoveAll(r.root); err != nil {
 		return fmt.Errorf("remove the rebuild: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 const (
 	VaryPath     = "path"
 	VaryHome     = "home"
+	VaryEnv      = "environment"
 	VaryTime     = "time"
 	VaryTimezone = "timezone"
 	VaryLocale   = "locale"
@@ -67,6 +68,11 @@ func (r *runner) environment() []string {
 	}
 	for name, v := range r.plan.Environment {
 		env[name] = v
+	}
+	if len(r.opts.Pass) == 0 {
+		r.vary.made(VaryEnv, "made from nothing: the search path, and what was recorded")
+	} else {
+		r.vary.made(VaryEnv, "made from nothing: the search path, what was recorded, and %s, which the caller passed on", strings.Join(r.opts.Pass, ", "))
 	}
 	env["HOME"], env["TMPDIR"], env["PWD"] = r.run.home, r.run.temp, r.run.dir // whatever was recorded: those are gone
 	r.zone(env)

@@ -9,6 +9,9 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/scan/dep"
 )
 
+// ruleUnreadFormat marks a lock file that nothing here reads.
+const ruleUnreadFormat = "unread-format"
+
 // dependencies fills in what j's file says about packages, before and after the change. A lock or
 // manifest file that cannot be read is a finding, and so is one of a format that nothing reads:
 // "no dependencies" is never said of it.
@@ -53,7 +56,7 @@ func (s *Scanner) dependencies(ctx context.Context, j *job) {
 	case f.NewMode == modeSubmodule:
 		unread(errors.New("is a submodule, whose content is not in this repository"))
 	case !newFormat.Readable():
-		tell(sallyport.FindingDependency, "unread-format", sallyport.Medium, "which packages it names is not known: nothing here reads files of this name", f.NewBlob)
+		tell(sallyport.FindingDependency, ruleUnreadFormat, sallyport.Medium, "which packages it names is not known: nothing here reads files of this name", f.NewBlob)
 	default:
 		b, err := s.blobs.Blob(ctx, f.NewBlob, dep.MaxSize)
 		switch {

@@ -8,7 +8,8 @@
 //     in the content and in the file's name;
 //   - finds names that would be read as ASCII and hold letters of another script;
 //   - reads CI definitions, scripts and agents' settings ([workflow.Scan]);
-//   - says which packages a lock or manifest file adds, updates or removes (package dep).
+//   - says which packages a lock or manifest file adds, updates or removes (package dep), and what
+//     an advisory database knows about those that it brings (package advisory).
 //
 // Only new content is judged: the lines that the change adds, the whole of a file that it adds,
 // of one without lines, and of one that it renames into a class where content means more than
@@ -81,6 +82,7 @@ type Scanner struct {
 	cache   Cache
 	secrets SecretMatcher
 	popular *names.List // nil: what is built in
+	advice  *Advice     // nil: packages are not looked up
 	limit   int64
 }
 
@@ -124,6 +126,7 @@ func (s *Scanner) Change(ctx context.Context, c *sallyport.Change) ([]sallyport.
 		}
 	}
 	findings = append(findings, s.lookAlikes(c.Dependencies)...)
+	findings = append(findings, s.advised(c.Dependencies, findings)...)
 	sortFindings(findings)
 	return findings, nil
 }

@@ -196,10 +196,13 @@ finding_codes := {
 	"test": "test-failed",
 	"dependency": "dependency-integrity",
 	"look-alike": "dependency-look-alike",
+	"vulnerability": "vulnerability",
+	"malicious-package": "malicious-package",
+	"advisory": "advisories-unknown",
 }
 
 # Any severity shuts for these; for the others the limits of data.findings hold.
-any_severity := {"secret", "unicode", "unscanned"}
+any_severity := {"secret", "unicode", "unscanned", "malicious-package"}
 
 severities := {"low": 1, "medium": 2, "high": 3, "critical": 4}
 
@@ -223,6 +226,12 @@ finding_outcome(finding) := "shut" if {
 }
 
 shuts(finding) if finding.kind in any_severity
+
+# What the configuration requires to be known shuts whatever the limits are.
+shuts(finding) if {
+	finding.kind == "advisory"
+	severities[finding.severity] > 2
+}
 
 shuts(finding) if not below(finding, limit(finding.kind, "shut_at", "high"))
 

@@ -1,6 +1,10 @@
 package evasion
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
+
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
@@ -195,6 +199,25 @@ var makers = []row{
 			return s.Check()
 		},
 		status: sallyport.ExitShut, codes: []string{"dependency-look-alike"},
+	},
+	{
+		name: "vulnerable package in other letters", attack: "a bot updates to a version with a known hole, and writes the module's name otherwise than the advisory", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			record := filepath.Join(s.Dir, "osv", "GO-2026-1.json")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(record), 0o755), os.WriteFile(record, []byte(`{"id":"GO-2026-1","modified":"2026-01-02T00:00:00Z","affected":[
+				{"package":{"ecosystem":"Go","name":"example.com/holed"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"1.3.0"}]}]}]}`), 0o644)); err != nil {
+				s.TB.Fatal(err)
+			}
+			s.Must("advisory", "import", filepath.Dir(record), "--repo", s.Repo)
+			version := "v1.3.0"
+			if attack {
+				version = "v1.3.0-0.20260101000000-0123456789ab"
+			}
+			s.Append("go.mod", "\nrequire example.com/Holed "+version+"\n")
+			s.SignedCommit(scene.Who(scene.Renovate), scene.Renovate, "Update holed")
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"vulnerability"},
 	},
 	{
 		name: "file moved into a bot's scope", attack: "a bot renames a file from outside its scope into it", from: plain,

@@ -144,9 +144,10 @@ func pushImage(t *testing.T, host, tag, arch string) map[string]any {
 type foundImage struct {
 	Complete bool
 	Items    []struct {
-		Kind, Subject, Layout, Source, Saved string
-		PredicateType                        string `json:"predicate_type"`
-		Signature                            []byte
+		Kind, Subject, Layout, Source string
+		Saved                         []string
+		PredicateType                 string `json:"predicate_type"`
+		Signature                     []byte
 	}
 	Odd    []sallyport.Dropped
 	Places []struct{ Layout, Outcome string }
@@ -204,7 +205,7 @@ func TestRegistries(t *testing.T) {
 					key, other = other, key
 				}
 				verify := func(subject, key string) scene.Result {
-					return s.Sallyport("verify", subject, "--repo", s.Repo, "--bundle", it.Saved, "--key", key, "--type", it.PredicateType)
+					return s.Sallyport("verify", subject, "--repo", s.Repo, "--bundle", it.Saved[0], "--key", key, "--type", it.PredicateType)
 				}
 				if r := verify(it.Subject, key); it.Kind != "bundle" || it.Subject != digest || r.Status != 0 {
 					t.Errorf("%+v: %v", it, r)
@@ -228,6 +229,16 @@ func TestRegistries(t *testing.T) {
 			check("theirs, after ours was attached", true, "verify-attestation", "--key", theirs+".pub", "--type", typ)
 			check("their signature, after ours was attached", true, "verify", "--key", theirs+".pub")
 
+			// An image that we sign verifies with cosign, and one that cosign signs with us.
+			s.Must("sign", "oci:"+ref, "--key", ours)
+			check("our signature", true, "verify", "--key", ours+".pub")
+			s.Must("verify", "oci:"+ref, "--key", ours+".pub")
+			s.Must("verify", "oci:"+ref, "--key", theirs+".pub")
+			s.Must("verify", "oci:"+ref, "--key", theirs+".pub", "--type", typ)
+			if r := s.Sallyport("verify", "oci:"+ref, "--key", theirs+".pub", "--type", ourType); r.Status != sallyport.ExitShut {
+				t.Errorf("theirs, as our type: %v", r)
+			}
+
 			testOlderCosign(t, c, s, host, theirs)
 			testIndex(t, c, s, host, theirs, config)
 		})
@@ -247,9 +258,14 @@ func testOlderCosign(t *testing.T, c cosign, s *scene.Scene, host, key string) {
 	if len(f.Items) != 2 || len(f.Odd) != 0 {
 		t.Fatalf("%+v", f)
 	}
+	s.Must("verify", "oci:"+ref, "--key", key+".pub")
+	s.Must("verify", "oci:"+ref, "--key", key+".pub", "--type", "https://example.com/built/v1")
+	if r := s.Sallyport("verify", "oci:"+host+"/team/app:v1", "--key", key+".pub", "--type", otherType); r.Status != sallyport.ExitShut {
+		t.Errorf("as another type: %v", r)
+	}
 	pub := publicKey(t, key+".pub")
 	for _, it := range f.Items {
-		raw, err := os.ReadFile(it.Saved)
+		raw, err := os.ReadFile(it.Saved[1])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,8 +277,20 @@ func testOlderCosign(t *testing.T, c cosign, s *scene.Scene, host, key string) {
 				t.Fatal(err)
 			}
 			message, sig = e.PAE(), e.Signature
-		} else if b, err := os.ReadFile(strings.TrimSuffix(it.Saved, ".payload") + ".sig"); err != nil || string(b) != base64.StdEncoding.EncodeToString(sig) {
-			t.Errorf("the saved signature: %q, %v", b, err)
+			verify := func(key string) scene.Result {
+				return s.Sallyport("verify", digest, "--repo", s.Repo, "--bundle", it.Saved[0], "--key", key, "--type", it.PredicateType)
+			}
+			if r := verify(key + ".pub"); r.Status != 0 {
+				t.Errorf("the envelope, as a bundle: %v", r)
+			}
+			if r := verify(filepath.Join(s.Dir, "ours.pub")); r.Status != sallyport.ExitShut {
+				t.Errorf("the envelope, as a bundle, under another key: %v", r)
+			}
+		} else {
+			if b, err := os.ReadFile(it.Saved[2]); err != nil || string(b) != base64.StdEncoding.EncodeToString(sig) {
+				t.Errorf("the saved signature: %q, %v", b, err)
+			}
+			c.must("verify-blob", "--key", key+".pub", "--insecure-ignore-tlog", "--signature", it.Saved[2], it.Saved[1])
 		}
 		sum := sha256.Sum256(message)
 		if it.Layout != want || it.Subject != digest || !ecdsa.VerifyASN1(pub, sum[:], sig) {

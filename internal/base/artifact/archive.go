@@ -121,7 +121,7 @@ func (c *comparer) archives(at, format string, a, b archived, depth int) error {
 				Why: "the content is the same and packed differently: another implementation, version or level"})
 		} else if ma.raw != mb.raw {
 			c.add(Difference{Member: name, What: Format, Where: format + " header", A: ma.raw, B: mb.raw,
-				Why: "the same is written in another way: another version or implementation of the archiver; pin it, or name its format (tar --format=posix)"})
+				Why: "the same is written in another way: another version or implementation of the archiver; pin it, and name its format (tar --format=ustar). In the posix format GNU tar writes its process id; --pax-option=exthdr.name=%d/PaxHeaders/%f leaves it out"})
 		}
 	}
 	at0, err := firstDifference(c.ctx, a.rest, b.rest)

@@ -27,6 +27,7 @@ func TestCompare(t *testing.T) {
 		{"line", "one\ntwo\n", "one\nzwei\n", []string{`: content line 2: two\n | zwei\n`}},
 		{"lines in another order", "one\ntwo\nthree\n", "one\nthree\ntwo\n", []string{`: order line 2: two\n | three\n`}},
 		{"more lines", "one\n", "one\ntwo\n", []string{`: content line 2:  | two\n`}},
+		{"a time, and more lines", "at 12:00:00\n", "at 12:00:01\nmore\n", []string{`: timestamp line 1: at 12:00:00\n | at 12:00:01\n`, `: content line 1: at 12:00:00\n | at 12:00:01\n`}},
 		{"iso time", "built 2026-11-26T12:00:00Z\n", "built 2026-11-26T12:01:30Z\n", []string{`: timestamp line 1: built 2026-11-26T12:00:00Z\n | built 2026-11-26T12:01:30Z\n`}},
 		{"date as programs print it", "Thu Nov 26 12:00:00 UTC 2026", "Thu Nov 26 12:01:30 UTC 2026", []string{": timestamp line 1: Thu Nov 26 12:00:00 UTC 2026 | Thu Nov 26 12:01:30 UTC 2026"}},
 		{"epoch", "at=1795694400", "at=1795694490", []string{": timestamp line 1: at=1795694400 | at=1795694490"}},

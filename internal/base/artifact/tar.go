@@ -2,7 +2,6 @@ package artifact
 
 import (
 	"archive/tar"
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -44,6 +43,7 @@ const maxHeaders = 64 << 20
 
 func (c *comparer) readTar(b blob) (out archived) {
 	var headers int64
+	afterSparse := false
 	in := &counting{r: stopping{c.ctx, b.reader()}}
 	r := tar.NewReader(in)
 	for {
@@ -53,7 +53,7 @@ func (c *comparer) readTar(b blob) (out archived) {
 			out.rest = b.section(min(in.n, b.size), b.size)
 			return out
 		}
-		headers += in.n - start
+		headers += max(0, in.n-start)
 		switch {
 		case err != nil:
 		case len(out.members) >= c.limits.Members:
@@ -66,28 +66,40 @@ func (c *comparer) readTar(b blob) (out archived) {
 			return out
 		}
 		m := tarMember(h)
+		m.size = h.Size
 		data := in.n
-		head := sha256.New()
-		_, _ = io.Copy(head, b.section(start, data).reader()) // what cannot be read differs when contents are compared
-		m.raw = "sha256:" + hex.EncodeToString(head.Sum(nil))
-		// A sparse file is compared as it is packed: what it unpacks to may have any size.
-		if _, err := io.Copy(io.Discard, packedOnly(r, h)); err != nil {
+		if !afterSparse {
+			head := sha256.New()
+			_, _ = io.Copy(head, b.section(start, data).reader()) // what cannot be read differs when contents are compared
+			m.raw = "sha256:" + hex.EncodeToString(head.Sum(nil))
+		}
+		if afterSparse = isSparse(h); afterSparse {
+			// Next passes over what is packed; what it unpacks to may have any size. Where the next header
+			// starts is not known then.
+			m.data = b.section(b.size, b.size)
+			m.load = func() (blob, string, error) { return blob{}, "it is a sparse file; compare it unpacked", nil }
+			out.members = append(out.members, m)
+			continue
+		}
+		if _, err := io.Copy(io.Discard, r); err != nil {
 			out.cut, out.rest = err.Error(), b.section(b.size, b.size)
 			return out
 		}
 		m.data = b.section(data, max(data, in.n))
-		m.size = h.Size
 		out.members = append(out.members, m)
 	}
 }
 
-// packedOnly reads a member's content; of a sparse one nothing, since Next skips what is left and
-// the holes that it unpacks to may be without end.
-func packedOnly(r io.Reader, h *tar.Header) io.Reader {
-	if h.Typeflag == tar.TypeGNUSparse || h.PAXRecords["GNU.sparse.major"] != "" || h.PAXRecords["GNU.sparse.map"] != "" || h.PAXRecords["GNU.sparse.size"] != "" {
-		return bytes.NewReader(nil)
+func isSparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
 	}
-	return r
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 func padded(n int64) int64 { return (n + 511) &^ 511 }

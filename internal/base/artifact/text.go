@@ -62,8 +62,12 @@ func (c *comparer) lines(member string, ta, tb []byte) {
 			return ""
 		}
 		a, b := around(get(la), get(lb))
-		c.add(Difference{Member: member, What: Content, Where: fmt.Sprintf("line %d", i+1), A: a, B: b,
-			Why: fmt.Sprintf("there are %s here and %s there; %s", many(len(la), "line"), many(len(lb), "line"), why(Content))})
+		where := fmt.Sprintf("line %d", i+1)
+		if k := c.textKind(get(la), get(lb)); k != Content {
+			c.add(Difference{Member: member, What: k, Where: where, A: a, B: b})
+		}
+		c.add(Difference{Member: member, What: Content, Where: where, A: a, B: b,
+			Why: fmt.Sprintf("one has %s and the other %s, and from here on they are not side by side", many(min(len(la), len(lb)), "line"), many(max(len(la), len(lb)), "line"))})
 		return
 	}
 	seen := map[Kind]*first{}

@@ -117,7 +117,7 @@ func (c *comparer) unpacked(member string, packed [2]int64, open func(side int) 
 
 // gzip compares headers, then what is packed. Further members of the same file count as content.
 func (c *comparer) gzip(member string, a, b blob, depth int) error {
-	before := c.found
+	before, unread := c.found, len(c.report.Unexamined)
 	var readers [2]*gzip.Reader
 	var heads [2][]byte
 	for i, bl := range []blob{a, b} {
@@ -144,7 +144,7 @@ func (c *comparer) gzip(member string, a, b blob, depth int) error {
 	if err := c.unpacked(member, [2]int64{a.size, b.size}, func(i int) (io.Reader, error) { return readers[i], nil }, depth); err != nil {
 		return err
 	}
-	if c.found == before && len(c.report.Unexamined) == 0 {
+	if c.found == before && len(c.report.Unexamined) == unread {
 		c.add(Difference{Member: member, What: Compression, Where: "gzip", A: sized(a.size), B: sized(b.size),
 			Why: "the content is the same and packed differently: another implementation, version or level, or cut into parts by another number of processors"})
 	}

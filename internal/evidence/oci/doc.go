@@ -2,7 +2,7 @@
 //
 // It verifies no signature. [Find] returns bytes, what kind of thing they are, and the digest of
 // the one manifest that they are about; whoever verifies them must hold what was signed to that
-// same digest again.
+// same digest again. [Item.SigstoreBundle] gives what is signed as a bundle, whatever it came as.
 //
 // # Where it looks
 //

@@ -1,0 +1,43 @@
+package app
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/scan/vex"
+)
+
+// triaged marks the vulnerabilities that OpenVEX statements say do not matter here. Such a statement counts if it is about
+// the very commit that would land, signed by a key that the trust roots allow for the type at another
+// grade than declared, and not by somebody who had a part in the change. A document that cannot be read takes nothing
+// away, and neither does any of them of a malicious package.
+func (w *workspace) triaged(evidence []sallyport.Evidence, findings []sallyport.Finding, ineligible map[string]string, at time.Time) []sallyport.Finding {
+	if w.known == nil || len(w.known.About) == 0 {
+		return findings
+	}
+	var docs []*vex.Document
+	for i := range evidence {
+		ev := &evidence[i]
+		switch {
+		case !vex.IsType(ev.Statement.PredicateType), !ev.About(sallyport.GitCommit(w.target.Head)):
+			continue
+		case ev.Grade == "" || ev.Grade == sallyport.Declared || ev.Lapsed || ineligible[ev.Signer.Name] != "":
+			continue
+		}
+		if d, err := vex.Parse(ev.Statement.Predicate); err == nil {
+			docs = append(docs, d)
+		}
+	}
+	if docs == nil {
+		return findings
+	}
+	out := slices.Clone(findings)
+	for i := range out {
+		f := &out[i]
+		if about, ok := w.known.About[f.ID]; ok && f.Kind == sallyport.FindingVulnerability && f.State == sallyport.FindingOpen {
+			f.State = vex.State(docs, about.Purl, about.IDs, at)
+		}
+	}
+	return out
+}

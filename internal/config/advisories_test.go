@@ -1,0 +1,38 @@
+package config
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+func TestAdvisories(t *testing.T) {
+	const head = "version: 1\nrepository: example/shop\n"
+	for _, c := range []struct {
+		text, file string
+		required   bool
+		age        time.Duration
+	}{
+		{"", "advisories.db", false, 0},
+		{"advisories: {required: true}\n", "advisories.db", true, 168 * time.Hour},
+		{"advisories: {required: true, max_age: 24h}\n", "advisories.db", true, 24 * time.Hour},
+		{"advisories: {max_age: 24h, database: data/osv.db}\n", "data/osv.db", false, 24 * time.Hour},
+	} {
+		got, err := Parse([]byte(head + c.text))
+		if err != nil {
+			t.Errorf("%q: %v", c.text, err)
+			continue
+		}
+		if a := got.Advisories; a.Required != c.required || a.Age() != c.age || a.File() != c.file {
+			t.Errorf("%q: got %v, %v, %v", c.text, a.Required, a.Age(), a.File())
+		}
+	}
+	for _, text := range []string{
+		"{required: maybe}", "{max_age: soon}", "{max_age: 1m}", "{max_age: 9000h}", "{max_age: \"\"}", "{database: ../x.db}", "{database: /x.db}", "{database: \"\"}",
+		"{database: .}", "{maxage: 1h}", "{required: }", "true",
+	} {
+		if _, err := Parse([]byte(head + "advisories: " + text + "\n")); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: got %v, want a refusal", text, err)
+		}
+	}
+}

@@ -1,0 +1,282 @@
+package advisory
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/durable"
+)
+
+// An Origin is a path to import from.
+type Origin struct {
+	Path string
+	Name string    // what to call it; empty: its path
+	AsOf time.Time // when it was made, if its bringer knows; else what it says itself
+}
+
+// Import reads records from the origins and puts a database of exactly these in the place of the
+// one at path, or leaves that as it is and returns an error. No records at all are an error too.
+func Import(ctx context.Context, path string, origins []Origin, now time.Time) (*Meta, error) {
+	b := &builder{now: now, ids: map[string]*kept{}}
+	for _, o := range origins {
+		at := len(b.sources)
+		if err := b.source(ctx, o.Path, o.AsOf); err != nil {
+			return nil, err
+		}
+		if o.Name != "" {
+			b.sources[at].Path = o.Name
+		}
+	}
+	file, meta, err := b.build()
+	if err != nil {
+		return nil, err
+	}
+	if err := durable.WriteFile(path, file, 0o600); err != nil {
+		return nil, fmt.Errorf("keep the advisory database: %w", err)
+	}
+	return meta, nil
+}
+
+// A builder collects records.
+type builder struct {
+	now     time.Time
+	sources []building
+	ids     map[string]*kept
+	order   []string
+}
+
+type building struct {
+	Source
+	newest time.Time // that a record states
+	made   time.Time // that the layout states
+	skip   bool
+}
+
+// kept is the newest record of an id. Its entries are encoded, which takes a third of the memory.
+type kept struct {
+	source    int
+	modified  time.Time
+	withdrawn bool
+	parts     []keptPart
+}
+
+type keptPart struct {
+	ecosystem, key string
+	malicious      bool
+	body           []byte
+}
+
+func (b *builder) begin(name string, asOf time.Time) int {
+	b.sources = append(b.sources, building{Source: Source{Path: name, AsOf: asOf, Stated: !asOf.IsZero()}})
+	return len(b.sources) - 1
+}
+
+// add takes one JSON file of source s.
+func (b *builder) add(s int, f file) error {
+	src := &b.sources[s]
+	if t, ok := vulndbTime(f); ok {
+		src.made = t
+	}
+	rec, err := parse(f.body)
+	if errors.Is(err, errNoRecord) {
+		src.NoRecords++
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrSource, clip(f.name), err)
+	}
+	switch {
+	case rec.modified.IsZero():
+		src.Undated++
+	case rec.modified.After(b.now.Add(24 * time.Hour)):
+		src.FutureDate++
+	case rec.modified.After(src.newest):
+		src.newest = rec.modified
+	}
+	src.LeftOut += rec.leftOut
+	old := b.ids[rec.id]
+	if old != nil {
+		// Of two that are as old, one that was withdrawn is the later.
+		if rec.modified.Before(old.modified) || rec.modified.Equal(old.modified) && (old.withdrawn || !rec.withdrawn) {
+			src.Older++
+			return nil
+		}
+		b.forget(old)
+		b.sources[old.source].Older++
+	} else {
+		b.order = append(b.order, rec.id)
+	}
+	k := &kept{source: s, modified: rec.modified, withdrawn: rec.withdrawn}
+	for i := range rec.parts {
+		var e encoder
+		e.entry(&rec.parts[i].Entry)
+		k.parts = append(k.parts, keptPart{rec.parts[i].ecosystem, rec.parts[i].key, rec.parts[i].Malicious, e.b})
+	}
+	b.ids[rec.id] = k
+	switch {
+	case rec.withdrawn:
+		src.Withdrawn++
+	case len(rec.parts) > 0:
+		src.Records++
+	}
+	return nil
+}
+
+func (b *builder) forget(k *kept) {
+	switch {
+	case k.withdrawn:
+		b.sources[k.source].Withdrawn--
+	case len(k.parts) > 0:
+		b.sources[k.source].Records--
+	}
+}
+
+// end closes a source. One without a single record is none: an empty folder, or a wrong one.
+func (b *builder) end(s int, digest sallyport.Digest) error {
+	src := &b.sources[s]
+	src.Digest = digest
+	if src.Records+src.Withdrawn+src.Older == 0 {
+		return fmt.Errorf("%w: %s holds no OSV records of packages (%d JSON files are something else)", ErrSource, src.Path, src.NoRecords)
+	}
+	if src.AsOf.IsZero() {
+		src.AsOf = src.newest
+		if src.made.After(src.AsOf) {
+			src.AsOf = src.made
+		}
+	}
+	return nil
+}
+
+// A packageKey names a package in the index.
+type packageKey struct{ ecosystem, key string }
+
+// build makes the file.
+func (b *builder) build() ([]byte, *Meta, error) {
+	meta := &Meta{Format: Format, Built: b.now.UTC().Truncate(time.Second)}
+	renumber := make([]int, len(b.sources))
+	for i := range b.sources {
+		renumber[i] = len(meta.Sources)
+		if !b.sources[i].skip {
+			meta.Sources = append(meta.Sources, b.sources[i].Source)
+		}
+	}
+	packages := map[packageKey][]byte{}
+	ecosystems := map[string]*EcosystemMeta{}
+	for _, id := range b.order {
+		k := b.ids[id]
+		seen, bad := map[string]bool{}, map[string]bool{}
+		for _, p := range k.parts {
+			at := packageKey{p.ecosystem, p.key}
+			e := ecosystems[p.ecosystem]
+			if e == nil {
+				e = &EcosystemMeta{Name: p.ecosystem}
+				ecosystems[p.ecosystem] = e
+			}
+			if packages[at] == nil {
+				e.Packages++
+			}
+			packages[at] = append(packages[at], p.body...)
+			if !seen[p.ecosystem] {
+				seen[p.ecosystem] = true
+				e.Records++
+				if k.modified.After(e.Newest) && !k.modified.After(b.now.Add(24*time.Hour)) {
+					e.Newest = k.modified
+				}
+				if n := renumber[k.source]; !slices.Contains(e.Sources, n) {
+					e.Sources = append(e.Sources, n)
+				}
+			}
+			if p.malicious && !bad[p.ecosystem] {
+				bad[p.ecosystem] = true
+				e.Malicious++
+			}
+		}
+		if len(k.parts) > 0 {
+			meta.Records++
+		}
+	}
+	if len(packages) == 0 {
+		return nil, nil, fmt.Errorf("%w: no record is about a package and not withdrawn", ErrSource)
+	}
+	for _, e := range ecosystems {
+		slices.Sort(e.Sources)
+		for i, n := range e.Sources {
+			if at := meta.Sources[n].AsOf; i == 0 || at.Before(e.AsOf) {
+				e.AsOf = at
+			}
+		}
+		meta.Ecosystems = append(meta.Ecosystems, *e)
+	}
+	slices.SortFunc(meta.Ecosystems, func(x, y EcosystemMeta) int { return strings.Compare(x.Name, y.Name) })
+	meta.Packages = len(packages)
+	out, err := write(packages, meta)
+	return out, meta, err
+}
+
+// write lays the packages out. The same records at the same time give the same bytes.
+func write(packages map[packageKey][]byte, meta *Meta) ([]byte, error) {
+	rows := uint32(1)
+	for int(rows) < len(packages) && rows < maxRows {
+		rows <<= 1
+	}
+	keys := make([][]packageKey, rows)
+	for k := range packages {
+		r := rowOf(k.ecosystem, k.key, rows)
+		keys[r] = append(keys[r], k)
+	}
+	h := head{format: Format, rows: rows}
+	seedOf := sha256.New()
+	var table, data []byte
+	start := uint64(headSize) + uint64(rows)*rowSize
+	buckets := make([][]byte, rows)
+	for r := range rows {
+		slices.SortFunc(keys[r], func(a, b packageKey) int {
+			return strings.Compare(a.ecosystem+"\x00"+a.key, b.ecosystem+"\x00"+b.key)
+		})
+		var e encoder
+		for _, k := range keys[r] {
+			e.text(k.ecosystem)
+			e.text(k.key)
+			e.num(uint64(len(packages[k])))
+			e.b = append(e.b, packages[k]...)
+		}
+		if len(e.b) > maxBucket {
+			return nil, fmt.Errorf("%w: %d bytes about one package, the limit is %d", ErrSource, len(e.b), maxBucket)
+		}
+		buckets[r] = e.b
+		seedOf.Write(e.b)
+	}
+	fmt.Fprintf(seedOf, "%d", meta.Built.UnixNano())
+	h.seed = [16]byte(seedOf.Sum(nil))
+	for r := range rows {
+		table = binary.BigEndian.AppendUint64(table, start+uint64(len(data)))
+		table = binary.BigEndian.AppendUint32(table, uint32(len(buckets[r]))) //nolint:gosec // bounded above
+		sum := digest16(h.seed, r, buckets[r])
+		table = append(table, sum[:]...)
+		data = append(data, buckets[r]...)
+		buckets[r] = nil
+	}
+	meta.Digest = sallyport.SHA256(table)
+	body, err := json.Marshal(meta)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxMeta {
+		return nil, fmt.Errorf("%w: too many sources", ErrSource)
+	}
+	h.meta, h.metaSize = start+uint64(len(data)), uint64(len(body))
+	h.size = h.meta + h.metaSize
+	out := make([]byte, 0, h.size)
+	out = append(out, h.encode(body)...)
+	out = append(out, table...)
+	out = append(out, data...)
+	return append(out, body...), nil
+}
