@@ -234,6 +234,9 @@ func (b *builder) before(ctx context.Context) (err error) {
 		if ci, err = w.confirmCI(ctx, ci, token, oid); err != nil {
 			return err
 		}
+		if b.bo.Builder != "" && b.bo.Builder != ci.Builder() {
+			return usagef("--builder %s: the job's token names another builder, %s", b.bo.Builder, ci.Builder())
+		}
 		d.InternalParameters.Grade = sallyport.Observed
 	}
 	d.InternalParameters.CI = ci

@@ -103,6 +103,7 @@ func TestBuildConfirmedByToken(t *testing.T) {
 	}
 	github := map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "acme/app", "GITHUB_SHA": head,
 		"GITHUB_WORKFLOW_REF": "acme/app/.github/workflows/forged.yml@refs/heads/main", "GITHUB_ACTOR": "mallory"}
+	builder := ""
 	run := func(env map[string]string, token string) (build.Internal, string, error) {
 		t.Helper()
 		var out bytes.Buffer
@@ -115,7 +116,7 @@ func TestBuildConfirmedByToken(t *testing.T) {
 		a := &App{Stdout: &out, Stderr: &out, Getenv: getenv}
 		file := filepath.Join(t.TempDir(), "st.json")
 		environ := append(os.Environ(), ciTokenVariable+"="+token)
-		if _, err := a.Build(t.Context(), Options{Repo: dir, StateDir: t.TempDir(), Pin: string(pin)}, BuildOptions{Args: []string{"sh", "-c", "echo \"<$" + ciTokenVariable + ">\""}, Statement: file, Environ: environ}); err != nil {
+		if _, err := a.Build(t.Context(), Options{Repo: dir, StateDir: t.TempDir(), Pin: string(pin)}, BuildOptions{Args: []string{"sh", "-c", "echo \"<$" + ciTokenVariable + ">\""}, Statement: file, Environ: environ, Builder: builder}); err != nil {
 			return build.Internal{}, out.String(), err
 		}
 		b, err := os.ReadFile(file)
@@ -170,6 +171,14 @@ func TestBuildConfirmedByToken(t *testing.T) {
 			t.Errorf("%s: %+v, the command said %q", name, in, out)
 		}
 	}
+	builder = "https://example.com/other-builder"
+	if _, out, err := run(github, token(k, nil)); err == nil || out != "" {
+		t.Errorf("another builder than the token's: the command said %q", out)
+	}
+	if in, _, err := run(github, ""); err != nil || in.Grade != sallyport.Declared {
+		t.Errorf("a builder that is named, without a token: %+v, %v", in, err)
+	}
+	builder = ""
 	was := pin
 	pin = ""
 	if _, _, err := run(github, token(k, nil)); err == nil || !strings.Contains(err.Error(), "no root is pinned") {

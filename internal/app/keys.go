@@ -113,7 +113,7 @@ func endingKeys(keys []evidence.Key, now time.Time) []Check {
 	var checks []Check
 	for _, k := range keys {
 		l := listedKey(k, "", now)
-		text := ""
+		var text string
 		switch {
 		case l.State == keyExpired:
 			text = "has expired: what it signed counts no more"
