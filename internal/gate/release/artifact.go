@@ -85,6 +85,9 @@ func provenance(ev sallyport.Evidence, commit string) sallyport.ProvenanceInput 
 	if out.Source, problem = names(p.BuildDefinition.ResolvedDependencies, commit); problem != "" {
 		why = append(why, problem)
 	}
+	if problem = unclean(out.BuildType, p.BuildDefinition.InternalParameters); problem != "" {
+		out.Source, why = false, append(why, problem)
+	}
 	out.Why = strings.Join(why, "; ")
 	return out
 }
@@ -95,7 +98,8 @@ func succeeded(buildType string, internal json.RawMessage) (bool, string) {
 		return true, ""
 	}
 	var parameters struct {
-		ExitStatus *int `json:"exitStatus"`
+		ExitStatus *int   `json:"exitStatus"`
+		Ended      string `json:"ended"`
 	}
 	if err := json.Unmarshal(internal, &parameters); err != nil || parameters.ExitStatus == nil {
 		return false, "it does not say how the run ended"
@@ -103,7 +107,33 @@ func succeeded(buildType string, internal json.RawMessage) (bool, string) {
 	if *parameters.ExitStatus != 0 {
 		return false, fmt.Sprintf("exit status %d", *parameters.ExitStatus)
 	}
+	if parameters.Ended != "" && parameters.Ended != "exited" {
+		return false, fmt.Sprintf("it ended by %.40q", parameters.Ended)
+	}
 	return true, ""
+}
+
+// unclean tells from our own build type whether something else than the commit was built: a work tree
+// that differed from it, or files that the run did not make.
+func unclean(buildType string, internal json.RawMessage) string {
+	if buildType != BuildType {
+		return ""
+	}
+	var parameters struct {
+		Source struct {
+			Dirty bool `json:"dirty"`
+		} `json:"source"`
+		Unchanged []string `json:"unchangedArtifacts"`
+	}
+	switch err := json.Unmarshal(internal, &parameters); {
+	case err != nil:
+		return "its parameters cannot be read"
+	case parameters.Source.Dirty:
+		return "the work tree that it was made from was not the commit"
+	case len(parameters.Unchanged) > 0:
+		return fmt.Sprintf("%d of its artifacts were there before the run", len(parameters.Unchanged))
+	}
+	return ""
 }
 
 type dependency struct {
