@@ -75,14 +75,20 @@ func New(tb testing.TB, now time.Time) *Authority {
 	a.ca = a.certificate(ca, ca, &a.caKey.PublicKey, a.caKey, a.notBefore, 10*365*24*time.Hour)
 	tsa := &x509.Certificate{Subject: pkix.Name{CommonName: "local TSA root"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	a.tsa = a.certificate(tsa, tsa, &a.tsaKey.PublicKey, a.tsaKey, a.notBefore, 10*365*24*time.Hour)
-	usage := a.der([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}})
-	a.stamp = a.certificate(&x509.Certificate{Subject: pkix.Name{CommonName: "local TSA"}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Critical: true, Value: usage}}},
-		a.tsa, &a.stampKey.PublicKey, a.tsaKey, a.notBefore, 9*365*24*time.Hour)
+	a.StampFor(asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8})
 	der, err := x509.MarshalPKIXPublicKey(&a.rekorKey.PublicKey)
 	a.check(err)
 	a.rekorID = sha256.Sum256(der)
 	return a
+}
+
+// StampFor gives the timestamp authority a certificate for another use than stamping, by its extended key
+// usage. A trusted root that was asked for before does not know it.
+func (a *Authority) StampFor(usage asn1.ObjectIdentifier) {
+	a.tb.Helper()
+	a.stamp = a.certificate(&x509.Certificate{Subject: pkix.Name{CommonName: "local TSA"}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Critical: true, Value: a.der([]asn1.ObjectIdentifier{usage})}}},
+		a.tsa, &a.stampKey.PublicKey, a.tsaKey, a.notBefore, 9*365*24*time.Hour)
 }
 
 // TrustedRoot returns the authority's trusted root as JSON.
