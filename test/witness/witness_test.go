@@ -225,12 +225,9 @@ func TestGHSA_2v4r_xhmm_ghv8_FailedSignature(t *testing.T) {
 func TestGHSA_mpvw_hw8p_7x27_EmptyConstraint(t *testing.T) {
 	now := time.Now()
 	a := keylesstest.New(t, now)
-	root, err := sigstore.ParseRoot(a.TrustedRoot())
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := withoutLogs(t, a)
 	st, artifact := statement(t)
-	raw := a.Bundle(st, keylesstest.Signing{Identity: keylesstest.Identity{Subject: "a@example.com", Issuer: "https://issuer.example.com"}, From: now, Stamped: now.Add(time.Minute), Logged: now.Add(time.Minute)})
+	raw := a.Bundle(st, keylesstest.Signing{Identity: keylesstest.Identity{Subject: "a@example.com", Issuer: "https://issuer.example.com"}, From: now, Stamped: now.Add(time.Minute)})
 	if _, err := root.Verify(raw, artifact, sigstore.Signer{Subject: "a@example.com", Issuer: "https://issuer.example.com"}); err != nil {
 		t.Fatalf("the twin: %v", err)
 	}
@@ -289,6 +286,25 @@ func TestGHSA_vmvj_p3hw_39q3_NothingInCommon(t *testing.T) {
 	}
 }
 
+// withoutLogs is an authority's root that names no log, so that a timestamp is all that proves the time.
+func withoutLogs(t *testing.T, a *keylesstest.Authority) *sigstore.Root {
+	t.Helper()
+	var doc map[string]json.RawMessage
+	if err := json.Unmarshal(a.TrustedRoot(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	delete(doc, "tlogs")
+	b, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := sigstore.ParseRoot(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
 // A timestamp by a certificate that may not make any was accepted.
 func TestGHSA_5qp5_ph6r_qj9f_TimestampUsage(t *testing.T) {
 	now := time.Now()
@@ -298,21 +314,7 @@ func TestGHSA_5qp5_ph6r_qj9f_TimestampUsage(t *testing.T) {
 	try := func(usage asn1.ObjectIdentifier) error {
 		a := keylesstest.New(t, now)
 		a.StampFor(usage)
-		// A root that names no log, so that the timestamp is all that proves the time.
-		var doc map[string]json.RawMessage
-		if err := json.Unmarshal(a.TrustedRoot(), &doc); err != nil {
-			t.Fatal(err)
-		}
-		delete(doc, "tlogs")
-		b, err := json.Marshal(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		root, err := sigstore.ParseRoot(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = root.Verify(a.Bundle(st, signing), artifact, by)
+		_, err := withoutLogs(t, a).Verify(a.Bundle(st, signing), artifact, by)
 		return err
 	}
 	if err := try(asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}); err != nil {
@@ -379,15 +381,20 @@ func TestGHSA_3vpg_3m94_v3qr_PathTools(t *testing.T) {
 
 // One attestation was counted again at each depth: here, two entries of one log are not two, and not one.
 func TestGHSA_c346_qp3r_53vf_CountedTwice(t *testing.T) {
-	now := time.Now()
-	a := keylesstest.New(t, now)
-	root, err := sigstore.ParseRoot(a.TrustedRoot())
+	const conformance = "../../internal/evidence/sigstore/testdata/conformance/"
+	root, err := sigstore.PublicGood()
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, artifact := statement(t)
-	by := sigstore.Signer{Subject: "a@example.com", Issuer: "https://issuer.example.com"}
-	raw := a.Bundle(st, keylesstest.Signing{Identity: keylesstest.Identity{Subject: by.Subject, Issuer: by.Issuer}, From: now, Stamped: now.Add(time.Minute), Logged: now.Add(time.Minute)})
+	artifact, err := sigstore.File(conformance + "a.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(conformance + "happy-path-v0.3/bundle.sigstore.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := sigstore.Signer{SubjectPattern: "https://github.com/sigstore-conformance/.*", Issuer: "https://token.actions.githubusercontent.com"}
 	if _, err := root.Verify(raw, artifact, by); err != nil {
 		t.Fatalf("the twin: %v", err)
 	}
