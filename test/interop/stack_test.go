@@ -78,7 +78,9 @@ func newStack(t *testing.T) *stack {
 	s.start(tsa, "serve", "--host=127.0.0.1", "--port="+tsaPort, "--timestamp-signer=memory", "--disable-ntp-monitoring")
 	local := func(port, path string) string { return "http://127.0.0.1:" + port + path }
 	s.get(local(rekorPort, "/healthz"))
-	var trust struct{ Chains []struct{ Certificates []string } }
+	var trust struct {
+		Chains []struct{ Certificates []string }
+	}
 	s.check(json.Unmarshal(s.get(local(fulcioPort, "/api/v2/trustBundle")), &trust))
 	s.writeRoot(pub, chain([]byte(strings.Join(trust.Chains[0].Certificates, ""))), chain(s.get(local(tsaPort, "/api/v1/timestamp/certchain"))),
 		local(fulcioPort, ""), local(tsaPort, "/api/v1/timestamp"))
