@@ -31,12 +31,12 @@ func missing(t *testing.T, format string, args ...any) {
 	t.Skipf("NOT TESTED: "+format, args...)
 }
 
-var built sync.Map
+var helpersBuilt sync.Map
 
 // helper builds a helper program beside the binary under test, once.
 func helper(t *testing.T, name, cgo string) {
 	t.Helper()
-	once, _ := built.LoadOrStore(name, sync.OnceValues(func() (string, error) {
+	once, _ := helpersBuilt.LoadOrStore(name, sync.OnceValues(func() (string, error) {
 		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(filepath.Dir(scene.Binary()), name), "github.com/sallyport-dev/sallyport/cmd/"+name)
 		build.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 		out, err := build.CombinedOutput()
