@@ -109,7 +109,8 @@ func namesImage(payload []byte, digest sallyport.Digest) error {
 }
 
 // signImage signs an image, as cosign does: a statement that is attached in the registry.
-func (s *signing) signImage(ctx context.Context, image string) (Signed, error) {
+func (s *signing) signImage(ctx context.Context, subject string) (Signed, error) {
+	image, _ := imageOf(subject)
 	ref, err := parseImage(image)
 	if err != nil {
 		return Signed{}, err

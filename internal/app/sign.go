@@ -22,8 +22,8 @@ const maxSigned = 1000
 // SignOptions say what to sign, and with what.
 type SignOptions struct {
 	Files     []string // or oci:REF for images, which are signed in their registry
-	Checksums string // write the files' checksums here, and sign those alone
-	Bundle    string // where the bundle of a single file goes; empty: FILE.sigstore.json
+	Checksums string   // write the files' checksums here, and sign those alone
+	Bundle    string   // where the bundle of a single file goes; empty: FILE.sigstore.json
 
 	Key           string // a reference, or
 	IdentityToken string // a file that holds an OIDC token, and
@@ -64,13 +64,11 @@ func (a *App) Sign(ctx context.Context, o SignOptions) ([]Signed, error) {
 	}
 	var signed []Signed
 	for _, name := range files {
-		image, ok := imageOf(name)
-		one, err := Signed{}, error(nil)
-		if ok {
-			one, err = s.signImage(ctx, image)
-		} else {
-			one, err = s.sign(ctx, name)
+		sign := s.sign
+		if _, ok := imageOf(name); ok {
+			sign = s.signImage
 		}
+		one, err := sign(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("sign %s: %w", name, err)
 		}
