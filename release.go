@@ -43,8 +43,13 @@ type Release struct {
 	// of the history has to be decided.
 	Since Digest `json:"since"`
 	Basis string `json:"basis"`
-	// OnRef says whether the commit is reachable from the ref's tip as the enforcement point sees it.
+	// OnRef says whether the commit is on the first-parent history of the ref's tip as the enforcement point
+	// sees it: the ref has led to it, and not only to a merge of it.
 	OnRef bool `json:"on_ref"`
+	// Decided says whether the commit itself is what an accepted open decision judged, on a base that was
+	// judged in turn, back to the adoption; or what a release decision has let pass. What lies between the
+	// two ends of such a decision is accounted for, and is nothing that could be released.
+	Decided bool `json:"decided"`
 
 	Commits   int             `json:"commits"`   // reachable from the release, and not from what Basis covers
 	Undecided []ReleaseCommit `json:"undecided"` // those that no accepted open merge decision covers

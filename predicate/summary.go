@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 )
 
 // SummaryType is the predicate type of a SLSA verification summary (VSA), version 1.2 of the
@@ -31,6 +33,23 @@ type Summary struct {
 	// Base is the target's tip that a merge decision was about, as a digest: with it a later gate knows
 	// which commits the decision answers for. Empty where there was none, and at other gates.
 	Base string `json:"https://sallyport.dev/vsa/v0.1/base,omitempty"`
+	// Root is the digest of the governed files that judged, if they were pinned outside the repository.
+	// Empty: whoever can write to the repository chose the rules.
+	Root string `json:"https://sallyport.dev/vsa/v0.1/root,omitempty"`
+}
+
+// ResourceURI is the URI of a repository, as summaries name it: "github.com/acme/app" is
+// git+https://github.com/acme/app; a name that is a URI stays, and one without a host gets a URI of our
+// own scheme rather than a made-up address.
+func ResourceURI(repository string) string {
+	if u, err := url.Parse(repository); err == nil && u.Scheme != "" {
+		return repository
+	}
+	host, path, _ := strings.Cut(repository, "/")
+	if strings.Contains(host, ".") && path != "" {
+		return (&url.URL{Scheme: "git+https", Host: host, Path: "/" + path}).String()
+	}
+	return "sallyport:" + url.PathEscape(repository)
 }
 
 // A SummaryVerifier is who decided.

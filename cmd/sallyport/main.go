@@ -136,6 +136,8 @@ Start here:
   sallyport check merge   judge the change in this checkout
   sallyport agent detect  who wrote what, and how that is known
   sallyport init          adopt it in this repository, in observe mode
+  sallyport check release decide whether files that were made from a commit may be published
+  sallyport verify        verify what Sigstore clients, cosign, GitHub, npm or gpg signed
 
 Exit status of every command that decides:
   0   the gate is open

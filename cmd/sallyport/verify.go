@@ -80,9 +80,11 @@ func addIdentityFlags(f *pflag.FlagSet, o *app.ArtifactOptions) {
 	f.StringVar(&o.TrustedRoot, "trusted-root", "", "a Sigstore trusted root `FILE` (default: the public instance's, as shipped)")
 }
 
-// named reports whether the caller says who should have signed, instead of asking the repository.
+// named reports whether the caller says who should have signed, instead of asking the repository: by whom
+// or by any flag that means something only then. None of them is passed over in silence.
 func (o *verifyOptions) named() bool {
-	return o.artifact.Identity+o.artifact.IdentityPattern+o.artifact.Issuer+o.artifact.IssuerPattern != "" ||
+	return o.artifact.Logged || o.artifact.IgnoreLog || o.artifact.Offline || o.artifact.TrustedRoot+o.artifact.Certificate != "" ||
+		o.artifact.Identity+o.artifact.IdentityPattern+o.artifact.Issuer+o.artifact.IssuerPattern != "" ||
 		o.evidence.Key != "" && o.evidence.Type == "" ||
 		o.artifact.Signature+o.artifact.Checksums != "" || strings.HasPrefix(o.artifact.Subject, "oci:")
 }
@@ -99,6 +101,13 @@ func runVerify(ctx context.Context, a *app.App, opts verifyOptions) error {
 		case opts.evidence.Key == "":
 			return fmt.Errorf("%w: name who should have signed with --key or --certificate-identity", err)
 		}
+	}
+	image := strings.HasPrefix(opts.artifact.Subject, "oci:")
+	switch {
+	case image && opts.artifact.Checksums+opts.artifact.Signature+opts.artifact.Certificate != "":
+		return usagef("an image's signatures are in its registry: --checksums, --signature and --certificate are of files")
+	case opts.artifact.Certificate != "" && opts.artifact.Signature == "":
+		return usagef("--certificate is of a detached signature: name that with --signature")
 	}
 	if opts.artifact.Key == "" && opts.artifact.Identity+opts.artifact.IdentityPattern == "" {
 		return usagef("name who should have signed: --key FILE, or --certificate-identity and --certificate-oidc-issuer")

@@ -126,6 +126,9 @@ func (v *artifactVerifier) trust() (err error) {
 		return fmt.Errorf("read the public key: %w", err)
 	}
 	if bytes.Contains(b, []byte("BEGIN PGP PUBLIC KEY BLOCK")) {
+		if v.o.Logged || v.o.Identity+v.o.IdentityPattern+v.o.Issuer+v.o.IssuerPattern != "" {
+			return usagef("%s is an OpenPGP key: its signatures are in no log, and it is no certificate's identity", v.o.Key)
+		}
 		if v.pgp, err = openpgp.ParseCertificate(b); err != nil {
 			return fmt.Errorf("read the public key %s: %w", v.o.Key, err)
 		}

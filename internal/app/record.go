@@ -446,10 +446,14 @@ func aboutDecision(rec engine.Record) evidence.About {
 			MergeTree sallyport.Digest `json:"merge_tree"`
 		} `json:"change"`
 		Artifacts []sallyport.Subject `json:"artifacts"`
+		Trust     sallyport.Trust     `json:"trust"`
 	}
 	var about evidence.About
 	if err := json.Unmarshal(rec.Input, &in); err != nil {
 		return about
+	}
+	if in.Trust.Pinned {
+		about.Root = in.Trust.Root
 	}
 	switch rec.Decision.Gate {
 	case sallyport.GateMerge:

@@ -1,10 +1,12 @@
 package app
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +21,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/evidence/sigstore"
 	"github.com/sallyport-dev/sallyport/internal/gate/release"
 	"github.com/sallyport-dev/sallyport/internal/policy"
+	"github.com/sallyport-dev/sallyport/internal/rebuild"
 )
 
 // maxArtifacts bounds how many files one release has.
@@ -79,7 +82,7 @@ func (w *workspace) checkRelease(ctx context.Context, p release.Params, ro Relea
 	p.Advice = append(p.Advice, rec.advice(w.trust)...)
 	g := &release.Gate{
 		Engine:    &engine.Engine{Collector: w.collector(), Verifier: listener{w.newVerifier(w.keys()), w}, Evaluator: w.eval, Recorder: rec, Now: w.app.now},
-		Historian: historian{w}, Repository: w.repository(), Progress: w.opts.step,
+		Historian: historian{w}, Repository: w.repository(), Progress: w.opts.step, Rebuild: readRebuild,
 	}
 	res, in, err := g.Check(ctx, p)
 	if cerr := rec.Close(); err == nil {
@@ -200,7 +203,7 @@ func artifacts(files []string) ([]release.Artifact, error) {
 // isChecksums reports whether a file's name says that it lists checksums.
 func isChecksums(name string) bool {
 	n := strings.ToLower(name)
-	return strings.HasPrefix(n, "sha256sum") || n == "checksums.txt" || strings.HasSuffix(n, "_checksums.txt") || strings.HasSuffix(n, ".sha256")
+	return strings.HasPrefix(n, "sha256sum") || n == "checksums.txt" || strings.HasSuffix(n, "_checksums.txt")
 }
 
 func readChecksums(name string, digest sallyport.Digest) (map[string]sallyport.Digest, error) {
@@ -276,8 +279,29 @@ func rejection(err error) string {
 // historian is release.Historian.
 type historian struct{ w *workspace }
 
-func (h historian) Reaches(ctx context.Context, tip, commit string) (bool, error) {
-	return h.w.differ(ctx).IsAncestor(ctx, commit, tip)
+// OnLine walks the first-parent history of tip no further than commit.
+func (h historian) OnLine(ctx context.Context, tip, commit string) (bool, error) {
+	if ok, err := h.w.differ(ctx).IsAncestor(ctx, commit, tip); err != nil || !ok {
+		return false, err
+	}
+	found := false
+	err := h.w.repo.Stream(ctx, nil, func(r io.Reader) error {
+		lines := bufio.NewScanner(r)
+		for lines.Scan() {
+			found = found || lines.Text() == commit
+		}
+		return lines.Err()
+	}, "rev-list", "--first-parent", tip, "^"+commit+"^@")
+	return found, err
+}
+
+// readRebuild is release.Gate's Rebuild.
+func readRebuild(st sallyport.Statement) (release.Rebuild, error) {
+	ev, err := rebuild.ReadEvidence(st)
+	if errors.Is(err, rebuild.ErrType) {
+		return release.Rebuild{}, fmt.Errorf("%w: %w", release.ErrNoRebuild, err)
+	}
+	return release.Rebuild{Equal: ev.Equal, Provenance: ev.Provenance}, err
 }
 
 func (h historian) Commits(ctx context.Context, head string, not []string, limit int) ([]release.Commit, error) {

@@ -88,6 +88,11 @@ func (a *App) Verify(ctx context.Context, o Options, vo VerifyOptions) (_ Verifi
 			res.named = res.named || named
 			continue
 		}
+		if named && vo.Type != "" && ev.Statement.PredicateType != predicateType(vo.Type) {
+			res.Dropped = append(res.Dropped, sallyport.Dropped{Attestation: att.Digest(), Source: att.Source, Why: fmt.Sprintf("it is of type %.200s", ev.Statement.PredicateType)})
+			res.named = true
+			continue
+		}
 		if !aboutAny(ev, subjects) || (vo.Type != "" && ev.Statement.PredicateType != predicateType(vo.Type)) {
 			continue
 		}

@@ -27,6 +27,8 @@ type VerifierID struct {
 type About struct {
 	// Base is the target's tip, of a merge decision; the zero digest if there is none.
 	Base sallyport.Digest
+	// Root is the root that judged, if it was pinned; the zero digest if not.
+	Root sallyport.Digest
 	// Also are further subjects, each by itself: the tree of a commit, the artifacts of a release.
 	Also []sallyport.Subject
 }
@@ -59,7 +61,7 @@ func VSA(d sallyport.Decision, id sallyport.Digest, verifier VerifierID, about A
 		VerificationResult: "FAILED", VerifiedLevels: []string{"FAILED"},
 		InputAttestations: []predicate.SummaryResource{},
 		Decision:          string(id), Gate: string(d.Gate), Outcome: d.Outcome.String(), Reasons: []string{},
-		Advice: append([]string{}, d.Advice...), Policies: []predicate.SummaryPolicy{}, Base: string(about.Base),
+		Advice: append([]string{}, d.Advice...), Policies: []predicate.SummaryPolicy{}, Base: string(about.Base), Root: string(about.Root),
 	}
 	for _, p := range d.Policies {
 		v.Policies = append(v.Policies, predicate.SummaryPolicy{Name: p.Name, Digest: string(p.Digest)})
@@ -109,21 +111,12 @@ func unevaluated(d sallyport.Digest) string {
 }
 
 // resourceURI turns a decision's resource into a URI, and splits the ref from it.
-// "github.com/acme/app@refs/heads/main" is git+https://github.com/acme/app; a repository whose
-// name has no host gets a URI of our own scheme rather than a made-up address.
 func resourceURI(resource string) (uri, ref string) {
 	name := resource
 	if i := strings.LastIndex(resource, "@refs/"); i >= 0 {
 		name, ref = resource[:i], resource[i+1:]
 	}
-	if u, err := url.Parse(name); err == nil && u.Scheme != "" {
-		return name, ref
-	}
-	host, path, _ := strings.Cut(name, "/")
-	if strings.Contains(host, ".") && path != "" {
-		return (&url.URL{Scheme: "git+https", Host: host, Path: "/" + path}).String(), ref
-	}
-	return "sallyport:" + url.PathEscape(name), ref
+	return predicate.ResourceURI(name), ref
 }
 
 // policyResource names the policy sets as the one resource that a VSA has room for: a single set

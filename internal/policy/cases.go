@@ -330,7 +330,7 @@ func openRelease() sallyport.ReleaseInput {
 		Settings:   sallyport.ReleaseSettings{Grades: []sallyport.Grade{sallyport.Observed}, Require: []string{"sbom", "tests"}},
 		Release: sallyport.Release{
 			Ref: "refs/heads/main", Commit: commit, Tree: sallyport.GitTree(strings.Repeat("3", 40)),
-			Since: sallyport.GitCommit(strings.Repeat("1", 40)), Basis: "release", OnRef: true, Commits: 1,
+			Since: sallyport.GitCommit(strings.Repeat("1", 40)), Basis: "release", OnRef: true, Decided: true, Commits: 1,
 			Decisions: []sallyport.MergeDecision{{Decision: sallyport.SHA256([]byte("decision")), Signer: ci, Head: commit, Covers: 1}},
 			Tests:     []sallyport.TestInput{test},
 		},

@@ -30,7 +30,7 @@ deny contains {
 
 deny contains {
 	"code": "release-off-ref", "outcome": "shut",
-	"text": sprintf("%s is not on %s, so decisions about %s say nothing of it", [input.release.commit, input.release.ref, input.release.ref]),
+	"text": sprintf("%s is not on the first-parent history of %s: the ref has never led to it", [input.release.commit, input.release.ref]),
 } if {
 	not input.release.on_ref
 }
@@ -62,14 +62,21 @@ deny contains {
 	count(unknown) > 0
 }
 
-# The parts must agree with the sum, so that a list that was cut short opens nothing.
+# All that it brings may be accounted for, and the commit still be none that was judged: one from inside a
+# change, or one at or below the adoption.
 deny contains {
-	"code": "merge-decision-missing", "outcome": "shut",
-	"text": "no decision of the merge gate covers a commit of the release",
+	"code": "commit-not-judged", "outcome": "shut",
+	"text": sprintf("%s itself is not what an open decision judged", [input.release.commit]),
 } if {
-	input.release.commits > 0
+	not input.release.decided
 	count(input.release.undecided) == 0
-	count(input.release.decisions) == 0
+}
+
+deny contains {
+	"code": "adoption-missing", "outcome": "shut",
+	"text": "the configuration names no adoption commit, and no release has passed before: there is nothing that decisions could stand on",
+} if {
+	input.release.basis == "none"
 }
 
 # --- provenance ---
@@ -105,7 +112,7 @@ proven contains artifact.name if {
 # A run that failed is told even beside one that did not: one of the two is about other bytes.
 deny contains {
 	"code": "provenance-failed", "outcome": "shut", "place": name,
-	"text": sprintf("the run that made %s failed: %s", [name, p.why]),
+	"text": sprintf("the run that made %s failed: %s (%s)", [name, object.get(p, "why", ""), p.attestation]),
 } if {
 	some name, ps in provenance
 	some p in ps
@@ -114,7 +121,7 @@ deny contains {
 
 deny contains {
 	"code": "provenance-other-source", "outcome": "shut", "place": name,
-	"text": sprintf("%s was not made from %s: %s", [name, input.release.commit, p.why]),
+	"text": sprintf("%s was not made from %s: %s", [name, input.release.commit, object.get(p, "why", "")]),
 } if {
 	some name, ps in provenance
 	not name in proven
@@ -187,10 +194,11 @@ failed if {
 
 deny contains {
 	"code": "tests-failed", "outcome": "shut",
-	"text": sprintf("a verified statement says that tests of %s failed", [input.release.commit]),
+	"text": sprintf("the statement %s says that tests of %s failed", [test.attestation, input.release.commit]),
 } if {
 	required("tests")
-	failed
+	some test in input.release.tests
+	not test.result in {"PASSED", "WARNED"}
 }
 
 deny contains {

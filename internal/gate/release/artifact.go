@@ -2,12 +2,14 @@ package release
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // Predicate types that the gate reads.
@@ -16,8 +18,6 @@ const (
 	testType       = "https://in-toto.io/attestation/test-result/v0.1"
 	// BuildType is that of `sallyport build`, whose provenance tells how the run ended.
 	BuildType = "https://sallyport.dev/build/command/v1"
-	// rebuildField is the field of a test result's predicate that says that it is of a rebuild.
-	rebuildField = "https://sallyport.dev/rebuild/v0.1"
 )
 
 // sbomTypes are the predicate types of bills of materials.
@@ -27,7 +27,7 @@ func isSBOM(t string) bool {
 }
 
 // artifact gathers what is known of a file.
-func artifact(p Params, a Artifact, sums map[string]sallyport.Digest, evidence []sallyport.Evidence) sallyport.ArtifactInput {
+func (g *Gate) artifact(p Params, a Artifact, sums map[string]sallyport.Digest, evidence []sallyport.Evidence) sallyport.ArtifactInput {
 	in := sallyport.ArtifactInput{
 		Name: a.Name, Digest: a.Digest, Provenance: []sallyport.ProvenanceInput{}, SBOM: []sallyport.SBOMInput{}, Rebuilt: []sallyport.TestInput{},
 		Checksummed: sums[a.Name] == a.Digest && !a.Digest.Zero(), Checksums: right(a, p.Artifacts),
@@ -39,16 +39,45 @@ func artifact(p Params, a Artifact, sums map[string]sallyport.Digest, evidence [
 		t := ev.Statement.PredicateType
 		switch {
 		case t == provenanceType && about:
-			in.Provenance = append(in.Provenance, provenance(ev, p.Commit))
+			in.Provenance = append(in.Provenance, g.provenance(ev, p.Commit))
+		case isSBOM(t) && !isBill(ev.Statement.Predicate):
+			continue // a statement that says that it is one, and holds nothing
 		case isSBOM(t) && about:
 			in.SBOM = append(in.SBOM, bill(ev, "artifact"))
 		case isSBOM(t) && source:
 			in.SBOM = append(in.SBOM, bill(ev, "source"))
 		case t == testType && about:
-			if r, ok := rebuild(ev); ok {
-				in.Rebuilt = append(in.Rebuilt, r)
+			if r, err := g.Rebuild(ev.Statement); err == nil {
+				in.Rebuilt = append(in.Rebuilt, rebuilt(ev, r, evidence))
 			}
 		}
+	}
+	return in
+}
+
+// isBill reports whether a predicate is a bill of materials in one of the two formats, by what either has to
+// begin with.
+func isBill(body []byte) bool {
+	var b struct {
+		BOMFormat   string `json:"bomFormat"`
+		SpecVersion string `json:"specVersion"`
+		SPDXVersion string `json:"spdxVersion"`
+		SPDXID      string `json:"SPDXID"`
+		Context     any    `json:"@context"` // SPDX 3
+	}
+	return json.Unmarshal(body, &b) == nil &&
+		(b.BOMFormat == "CycloneDX" && b.SpecVersion != "" || strings.HasPrefix(b.SPDXVersion, "SPDX-") && b.SPDXID != "" || b.Context != nil)
+}
+
+// rebuilt is what a rebuild found of an artifact. One of provenance that is not among the verified evidence
+// about the artifact was of something else, and passed nothing.
+func rebuilt(ev sallyport.Evidence, r Rebuild, evidence []sallyport.Evidence) sallyport.TestInput {
+	in := sallyport.TestInput{Attestation: ev.Attestation, Signer: ev.Signer, Grade: ev.Grade, Result: "FAILED"}
+	known := slices.ContainsFunc(evidence, func(p sallyport.Evidence) bool {
+		return p.Attestation == r.Provenance && p.Statement.PredicateType == provenanceType
+	})
+	if r.Equal && known {
+		in.Result = "PASSED"
 	}
 	return in
 }
@@ -58,7 +87,7 @@ func bill(ev sallyport.Evidence, about string) sallyport.SBOMInput {
 }
 
 // provenance reads SLSA provenance 1. What cannot be read names no commit and did not succeed.
-func provenance(ev sallyport.Evidence, commit string) sallyport.ProvenanceInput {
+func (g *Gate) provenance(ev sallyport.Evidence, commit string) sallyport.ProvenanceInput {
 	out := sallyport.ProvenanceInput{Attestation: ev.Attestation, Signer: ev.Signer, Grade: ev.Grade}
 	var p struct {
 		BuildDefinition struct {
@@ -82,7 +111,7 @@ func provenance(ev sallyport.Evidence, commit string) sallyport.ProvenanceInput 
 	if out.Succeeded, problem = succeeded(out.BuildType, p.BuildDefinition.InternalParameters); problem != "" {
 		why = append(why, problem)
 	}
-	if out.Source, problem = names(p.BuildDefinition.ResolvedDependencies, commit); problem != "" {
+	if out.Source, problem = g.names(out.BuildType, p.BuildDefinition.ResolvedDependencies, commit); problem != "" {
 		why = append(why, problem)
 	}
 	if problem = unclean(out.BuildType, p.BuildDefinition.InternalParameters); problem != "" {
@@ -137,49 +166,59 @@ func unclean(buildType string, internal json.RawMessage) string {
 }
 
 type dependency struct {
+	Name   string            `json:"name"`
 	URI    string            `json:"uri"`
 	Digest map[string]string `json:"digest"`
 }
 
-// names reports whether the dependencies name the commit, and no other of what has the same URI: with
-// two commits of one repository, which of them was built is not told. GitHub's provenance has the digest
-// under gitCommit, and older builders under sha1.
-func names(deps []dependency, commit string) (bool, string) {
-	id := func(d dependency) string {
-		if d.Digest["gitCommit"] != "" {
-			return d.Digest["gitCommit"]
+// names reports whether the dependencies say that the commit is the source; see the package comment.
+// GitHub's provenance has the digest under gitCommit, and older builders under sha1.
+func (g *Gate) names(buildType string, deps []dependency, commit string) (bool, string) {
+	if buildType == BuildType {
+		switch {
+		case len(deps) == 0 || deps[0].Name != "source":
+			return false, "it names no source"
+		case deps[0].Digest["gitCommit"] != commit:
+			return false, fmt.Sprintf("it names the commit %.64s", orNothing(deps[0].Digest["gitCommit"]))
 		}
-		if strings.HasPrefix(d.URI, "git+") {
-			return d.Digest["sha1"]
-		}
-		return ""
+		return true, ""
 	}
-	i := slices.IndexFunc(deps, func(d dependency) bool { return id(d) == commit })
-	if i < 0 {
-		for _, d := range deps {
-			if other := id(d); other != "" {
-				return false, fmt.Sprintf("it names the commit %.64s", other)
-			}
-		}
-		return false, "it names no commit"
-	}
-	repository := func(d dependency) string { uri, _, _ := strings.Cut(d.URI, "@"); return uri }
+	found := false
 	for _, d := range deps {
-		if other := id(d); other != "" && other != commit && repository(d) == repository(deps[i]) {
-			return false, fmt.Sprintf("it names the commit %.64s of the same repository as well", other)
+		uri, _, _ := strings.Cut(d.URI, "@")
+		if strings.TrimSuffix(uri, ".git") != predicate.ResourceURI(g.Repository) {
+			continue
 		}
+		id := d.Digest["gitCommit"]
+		if id == "" {
+			id = d.Digest["sha1"]
+		}
+		if id != commit {
+			return false, fmt.Sprintf("it names the commit %.64s", orNothing(id))
+		}
+		found = true
+	}
+	if !found {
+		return false, "it names no commit of " + predicate.ResourceURI(g.Repository)
 	}
 	return true, ""
 }
 
+func orNothing(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
 // tests returns the results of tests of the commit or its tree. Those of rebuilds are about artifacts.
-func tests(evidence []sallyport.Evidence, subjects ...sallyport.Digest) []sallyport.TestInput {
+func (g *Gate) tests(evidence []sallyport.Evidence, subjects ...sallyport.Digest) []sallyport.TestInput {
 	out := []sallyport.TestInput{}
 	for _, ev := range evidence {
 		if ev.Statement.PredicateType != testType || !slices.ContainsFunc(subjects, ev.About) {
 			continue
 		}
-		if _, ok := rebuild(ev); !ok {
+		if _, err := g.Rebuild(ev.Statement); errors.Is(err, ErrNoRebuild) {
 			out = append(out, testInput(ev))
 		}
 	}
@@ -192,15 +231,6 @@ func testInput(ev sallyport.Evidence) sallyport.TestInput {
 	}
 	_ = json.Unmarshal(ev.Statement.Predicate, &p) // no result is none that passed
 	return sallyport.TestInput{Attestation: ev.Attestation, Signer: ev.Signer, Grade: ev.Grade, Result: p.Result}
-}
-
-// rebuild reads a test result of a rebuild, which says by a field of ours that it is one.
-func rebuild(ev sallyport.Evidence) (sallyport.TestInput, bool) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(ev.Statement.Predicate, &fields); err != nil || fields[rebuildField] == nil {
-		return sallyport.TestInput{}, false
-	}
-	return testInput(ev), true
 }
 
 // checksums joins what the lists of checksums say. A name that two lists give two digests has none.

@@ -1,7 +1,7 @@
 package release
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/predicate"
@@ -47,56 +47,51 @@ func (g *Gate) decisions(p Params, evidence []sallyport.Evidence) []decision {
 	return out
 }
 
-// here reports whether a summary is about this repository and ref. The repository stands in it as a URI,
-// whose end is the name that the gate knows.
+// here reports whether a summary is about this repository and ref, under a pinned root.
 func (g *Gate) here(p Params, s predicate.Summary, subject sallyport.StatementSubject) bool {
-	uri := strings.TrimPrefix(strings.TrimPrefix(s.ResourceURI, "git+https://"), "sallyport:")
-	if uri != g.Repository && s.ResourceURI != g.Repository {
+	if s.Root == "" || s.ResourceURI != predicate.ResourceURI(g.Repository) {
 		return false
 	}
 	refs, _ := subject.Annotations["sourceRefs"].([]any)
-	for _, r := range refs {
-		if r == p.Ref {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(refs, func(r any) bool { return r == p.Ref })
 }
 
 // A history is the commits that a release may bring, as a graph.
 type history struct {
 	commits []Commit // each after its children
 	at      map[string]int
-	below   func(commit string) bool // of one that is not in it: does the release hold it, below all of these?
+
+	covered map[int]bool // accounted for by a decision that counts, or let pass by a release decision
+	judged  map[int]bool // by itself: what a decision may have as its base
 }
 
-func newHistory(commits []Commit) history {
-	h := history{commits: commits, at: make(map[string]int, len(commits))}
+func newHistory(commits []Commit) *history {
+	h := &history{commits: commits, at: make(map[string]int, len(commits)), covered: map[int]bool{}, judged: map[int]bool{}}
 	for i, c := range commits {
 		h.at[c.ID] = i
 	}
 	return h
 }
 
-// reach returns the commits of the history that head has and none of not has.
-func (h history) reach(head string, not map[int]bool) map[int]bool {
-	out := map[int]bool{}
-	todo := []string{head}
-	for len(todo) > 0 {
-		id := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
+// cover marks what id has as covered, and returns how many commits are new. What a covered commit has is
+// covered already, so the walk stops there: over all calls each commit is visited once.
+func (h *history) cover(id string) int {
+	n := 0
+	for todo := []string{id}; len(todo) > 0; {
+		id, todo = todo[len(todo)-1], todo[:len(todo)-1]
 		i, known := h.at[id]
-		if !known || out[i] || not[i] {
+		if !known || h.covered[i] {
 			continue
 		}
-		out[i] = true
+		h.covered[i] = true
+		n++
 		todo = append(todo, h.commits[i].Parents...)
 	}
-	return out
+	return n
 }
 
 // source says what a release brings, and what of it was decided.
-func (h history) source(p Params, onRef bool, decisions []decision) sallyport.Release {
+func (h *history) source(p Params, onRef bool, decisions []decision) sallyport.Release {
 	r := sallyport.Release{
 		Ref: p.Ref, Commit: sallyport.GitCommit(p.Commit), Tree: sallyport.GitTree(p.Tree), Basis: "none", OnRef: onRef,
 		Undecided: []sallyport.ReleaseCommit{}, Decisions: []sallyport.MergeDecision{}, Tests: []sallyport.TestInput{},
@@ -104,42 +99,26 @@ func (h history) source(p Params, onRef bool, decisions []decision) sallyport.Re
 	if p.Adoption != "" {
 		r.Basis, r.Since = "adoption", sallyport.GitCommit(p.Adoption)
 	}
-	released := map[int]bool{}
-	newest := len(h.commits)
-	for _, d := range decisions {
-		if d.gate != string(sallyport.GateRelease) || d.outcome != sallyport.Open.String() {
-			continue
-		}
-		if i, known := h.at[d.Head.Hex()]; known {
-			for c := range h.reach(d.Head.Hex(), released) {
-				released[c] = true
-			}
-			if i < newest {
-				newest, r.Basis, r.Since = i, "release", d.Head
-			}
-		}
-	}
-	covered, refused := map[int]bool{}, map[int]string{}
-	for _, d := range decisions {
-		if d.gate != string(sallyport.GateMerge) {
-			continue
-		}
-		cover := h.covered(d)
-		n := 0
-		for c := range cover {
-			if released[c] {
+	released := h.release(&r, decisions)
+	byHead, byLanding, refused := h.index(decisions)
+	// From the oldest on: a decision counts only on a base that was judged before.
+	for i := len(h.commits) - 1; i >= 0; i-- {
+		c := h.commits[i]
+		for _, d := range slices.Concat(byHead[c.ID], byLanding[landing{first(c.Parents), c.Tree}]) {
+			if d.tree != c.Tree || !h.base(p, d.Base.Hex()) {
 				continue
 			}
-			n++
-			if d.outcome == sallyport.Open.String() {
-				covered[c] = true
-			} else {
-				refused[c] = d.outcome
+			n := h.cover(d.Head.Hex())
+			if !h.covered[i] {
+				h.covered[i] = true
+				n++
 			}
-		}
-		if d.outcome == sallyport.Open.String() && n > 0 {
-			d.Covers = n
-			r.Decisions = append(r.Decisions, d.MergeDecision)
+			// All that it has is accounted for: a merge may have a side that nobody judged.
+			h.judged[i] = h.judged[i] || h.all(c.Parents)
+			if n > 0 {
+				d.Covers = n
+				r.Decisions = append(r.Decisions, d.MergeDecision)
+			}
 		}
 	}
 	for i, c := range h.commits {
@@ -147,33 +126,75 @@ func (h history) source(p Params, onRef bool, decisions []decision) sallyport.Re
 			continue
 		}
 		r.Commits++
-		if !covered[i] {
-			r.Undecided = append(r.Undecided, sallyport.ReleaseCommit{ID: sallyport.GitCommit(c.ID), Title: c.Title, Refused: refused[i]})
+		if !h.covered[i] {
+			r.Undecided = append(r.Undecided, sallyport.ReleaseCommit{ID: sallyport.GitCommit(c.ID), Title: c.Title, Refused: refused[c.ID]})
 		}
+	}
+	if i, known := h.at[p.Commit]; known {
+		r.Decided = h.judged[i]
 	}
 	return r
 }
 
-// covered returns the commits that a merge decision is about; see the package comment. Without a base
-// (a branch that was made), or with one that is not known here, it is about its head alone.
-func (h history) covered(d decision) map[int]bool {
-	head := d.Head.Hex()
-	base := d.Base.Hex()
-	if _, known := h.at[base]; !known && (d.Base.Zero() || !h.below(base)) {
-		i, known := h.at[head]
+// all reports whether all of these are covered, or below the history.
+func (h *history) all(ids []string) bool {
+	return !slices.ContainsFunc(ids, func(id string) bool { i, known := h.at[id]; return known && !h.covered[i] })
+}
+
+// base reports whether a decision on this base may count.
+func (h *history) base(p Params, id string) bool {
+	i, known := h.at[id]
+	return known && h.judged[i] || !known && id != "" && id == p.Adoption
+}
+
+// release marks what release decisions have let pass, and says of the newest that it is the basis.
+func (h *history) release(r *sallyport.Release, decisions []decision) map[int]bool {
+	newest := len(h.commits)
+	for _, d := range decisions {
+		if d.gate != string(sallyport.GateRelease) || d.outcome != sallyport.Open.String() {
+			continue
+		}
+		i, known := h.at[d.Head.Hex()]
 		if !known {
-			return nil
+			continue
 		}
-		return map[int]bool{i: true}
-	}
-	out := h.reach(head, h.reach(base, nil))
-	if d.tree == "" {
-		return out
-	}
-	for i, c := range h.commits {
-		if c.Tree == d.tree && len(c.Parents) > 0 && c.Parents[0] == base {
-			out[i] = true
+		h.cover(d.Head.Hex())
+		h.judged[i] = true
+		if i < newest {
+			newest, r.Basis, r.Since = i, "release", d.Head
 		}
 	}
-	return out
+	released := make(map[int]bool, len(h.covered))
+	for i := range h.covered {
+		released[i] = true
+	}
+	return released
+}
+
+// A landing is a commit by what it landed on and what it gave.
+type landing struct{ base, tree string }
+
+// index sorts the open decisions of the merge gate by their head and by how they may have landed, and tells
+// of which heads others are.
+func (h *history) index(decisions []decision) (byHead map[string][]decision, byLanding map[landing][]decision, refused map[string]string) {
+	byHead, byLanding, refused = map[string][]decision{}, map[landing][]decision{}, map[string]string{}
+	for _, d := range decisions {
+		switch {
+		case d.gate != string(sallyport.GateMerge):
+		case d.outcome != sallyport.Open.String():
+			refused[d.Head.Hex()] = d.outcome
+		case d.tree != "" && !d.Base.Zero():
+			byHead[d.Head.Hex()] = append(byHead[d.Head.Hex()], d)
+			at := landing{d.Base.Hex(), d.tree}
+			byLanding[at] = append(byLanding[at], d)
+		}
+	}
+	return byHead, byLanding, refused
+}
+
+func first(parents []string) string {
+	if len(parents) == 0 {
+		return ""
+	}
+	return parents[0]
 }

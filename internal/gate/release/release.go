@@ -13,25 +13,30 @@
 //
 // # Which commits a decision covers
 //
-// A decision of the merge gate is about a head, a base (the target's tip that it was judged against)
-// and a ref. It counts only if it is about the ref that releases come from, of this repository, and
-// signed by a verifier whom the trust roots let sign decisions, at a grade that counts: a check on a
-// developer's machine is advice. One that is open covers
+// A decision of the merge gate is about a head, a base (the target's tip that it was judged against), the
+// tree that landing the head on the base gives, and a ref. It says that the difference between the base's
+// tree and this one may land. So it is worth as much as its base, and counts only if
 //
-//   - the commits that its head has and its base has not, which is what it judged. Of a base that the
-//     release does not hold (its branch was moved since) nobody here knows what it had, and then only the
-//     head is covered;
-//   - a commit whose tree is the merge result that it judged, and whose first parent is its base: a
-//     squash, or the merge itself.
+//   - it is about the ref that releases come from, of this repository;
+//   - a verifier signed it whom the trust roots let sign decisions, at a grade that counts, under a pinned
+//     root: a check on a developer's machine is advice;
+//   - its base is the adoption commit, or a commit that a release decision has let pass, or a commit that was
+//     judged itself.
 //
-// What landed onto another base than was judged is covered by nothing until the merge gate has judged
-// it there; a job on the branch does that after each push. A commit stays covered whatever else was
-// decided about it, and one that only a refusal is about is told as refused.
+// A commit was judged itself if an open decision that counts is about it: its tree is the one that the
+// decision says, and it is the decision's head, or its first parent is the decision's base (a squash, or the
+// merge). Anything else that the decision covers, the commits that its head has and its base has not, is
+// accounted for, and is no base: a change is judged from its one end to its other, and what came and went in
+// between was not looked at.
+//
+// What landed on another base than was judged is covered by nothing until the merge gate has judged it there;
+// a job on the branch does that after each push.
 //
 // # Provenance
 //
-// SLSA provenance 1 names the commit among its resolved dependencies: some dependency has the commit's
-// digest, and none that is named by the same URI has another. Whether the run succeeded is told by
+// SLSA provenance 1 names the commit among its resolved dependencies: of our own build type the first, which
+// is the source; of others one whose URI is this repository's, and no other of that URI may have another
+// commit. A submodule, or another repository, may be at the same commit and is none. Whether the run succeeded is told by
 // Sallyport's own build type (https://sallyport.dev/build/command/v1), whose internal parameters hold
 // the exit status. Builders of other types emit nothing for a run that failed; where one does all the
 // same, this gate cannot tell.
@@ -42,6 +47,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -65,8 +71,8 @@ type Historian interface {
 	// Commits returns what is reachable from head and from none of not, each after its children. It must
 	// fail rather than return a part, if there are more than limit too.
 	Commits(ctx context.Context, head string, not []string, limit int) ([]Commit, error)
-	// Reaches reports whether commit is tip or an ancestor of it.
-	Reaches(ctx context.Context, tip, commit string) (bool, error)
+	// OnLine reports whether commit is on the first-parent history of tip.
+	OnLine(ctx context.Context, tip, commit string) (bool, error)
 }
 
 // A Gate is the release gate of one repository under one policy. All fields but Progress are required.
@@ -74,8 +80,19 @@ type Gate struct {
 	Engine     *engine.Engine
 	Historian  Historian
 	Repository string // as decisions name it
-	Progress   func(step string)
+	// Rebuild reads a verified statement of a rebuild. Its error is ErrNoRebuild if it is of something else.
+	Rebuild  func(st sallyport.Statement) (Rebuild, error)
+	Progress func(step string)
 }
+
+// A Rebuild is what a verified statement of one says.
+type Rebuild struct {
+	Equal      bool             // every subject of the statement
+	Provenance sallyport.Digest // the attestation of what was rebuilt
+}
+
+// ErrNoRebuild is wrapped by Gate.Rebuild's errors about statements of other things.
+var ErrNoRebuild = errors.New("no statement of a rebuild")
 
 // An Artifact is a file that is to be published.
 type Artifact struct {
@@ -119,7 +136,7 @@ func (g *Gate) Check(ctx context.Context, p Params) (engine.Result, sallyport.Re
 	if err != nil {
 		return engine.Result{}, in, fmt.Errorf("read the history: %w", err)
 	}
-	onRef, err := g.Historian.Reaches(ctx, p.Tip, p.Commit)
+	onRef, err := g.Historian.OnLine(ctx, p.Tip, p.Commit)
 	if err != nil {
 		return engine.Result{}, in, fmt.Errorf("find %s on %s: %w", p.Commit, p.Ref, err)
 	}
@@ -127,9 +144,9 @@ func (g *Gate) Check(ctx context.Context, p Params) (engine.Result, sallyport.Re
 		Gate: sallyport.GateRelease, Subject: sallyport.Subject{Digest: sallyport.GitCommit(p.Commit), Name: p.Name},
 		Resource: g.Repository + "@" + p.Ref, Mode: p.Mode, Root: p.Root, Solo: p.Trust.Solo, Policies: p.Policies, Advice: p.Advice,
 		Subjects: subjects(p, commits), Presented: p.Presented,
-		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
+		Input: func(_ context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
 			g.step("weighing evidence")
-			in = g.input(ctx, p, commits, onRef, at, evidence)
+			in = g.input(p, commits, onRef, at, evidence)
 			return in, nil
 		},
 	})
@@ -155,24 +172,19 @@ func subjects(p Params, commits []Commit) []sallyport.Digest {
 }
 
 // input builds the document that policy sees.
-func (g *Gate) input(ctx context.Context, p Params, commits []Commit, onRef bool, at time.Time, evidence []sallyport.Evidence) sallyport.ReleaseInput {
-	h := newHistory(commits)
-	h.below = func(commit string) bool {
-		ok, err := g.Historian.Reaches(ctx, p.Commit, commit)
-		return ok && err == nil
-	}
+func (g *Gate) input(p Params, commits []Commit, onRef bool, at time.Time, evidence []sallyport.Evidence) sallyport.ReleaseInput {
 	decisions := g.decisions(p, evidence)
 	in := sallyport.ReleaseInput{
 		Version: "v1", Gate: sallyport.GateRelease, Time: at.Format(time.RFC3339), Mode: p.Mode,
 		Subject: sallyport.Subject{Digest: sallyport.GitCommit(p.Commit), Name: p.Name}, Repository: g.Repository, Trust: p.Trust,
-		Settings: p.Settings, Release: h.source(p, onRef, decisions),
+		Settings: p.Settings, Release: newHistory(commits).source(p, onRef, decisions),
 		Artifacts: []sallyport.ArtifactInput{}, Rejected: append([]sallyport.RejectedInput{}, p.Rejected...),
 		Findings: []sallyport.Finding{}, Evidence: []sallyport.EvidenceInput{}, Exceptions: []sallyport.Exception{}, Lists: p.Lists,
 	}
-	in.Release.Tests = tests(evidence, sallyport.GitCommit(p.Commit), sallyport.GitTree(p.Tree))
+	in.Release.Tests = g.tests(evidence, sallyport.GitCommit(p.Commit), sallyport.GitTree(p.Tree))
 	sums := checksums(p.Artifacts)
 	for _, a := range p.Artifacts {
-		in.Artifacts = append(in.Artifacts, artifact(p, a, sums, evidence))
+		in.Artifacts = append(in.Artifacts, g.artifact(p, a, sums, evidence))
 	}
 	in.Rejected = append(in.Rejected, astray(p, evidence)...)
 	for _, ev := range evidence {

@@ -42,9 +42,7 @@ type past struct {
 func (p past) Commits(context.Context, string, []string, int) ([]Commit, error) {
 	return p.commits, nil
 }
-func (p past) Reaches(_ context.Context, _, commit string) (bool, error) {
-	return !p.off && commit != id("z"), nil
-}
+func (p past) OnLine(context.Context, string, string) (bool, error) { return !p.off, nil }
 
 type collected []sallyport.Attestation
 
@@ -106,7 +104,7 @@ func statement(typ string, body any, subjects ...sallyport.StatementSubject) sal
 // decided is a decision of a gate about head, judged against base.
 func decided(gate, outcome, head, base, tree string, edit ...func(*predicate.Summary, *sallyport.Evidence)) sallyport.Evidence {
 	result := map[bool]string{true: "PASSED", false: "FAILED"}[outcome == "open"]
-	sum := predicate.Summary{ResourceURI: "git+https://example.com/acme/app", VerificationResult: result, Gate: gate, Outcome: outcome, Decision: "sha256:" + strings.Repeat("0", 64)}
+	sum := predicate.Summary{ResourceURI: "git+https://example.com/acme/app", VerificationResult: result, Gate: gate, Outcome: outcome, Decision: "sha256:" + strings.Repeat("0", 64), Root: "sha256:" + strings.Repeat("1", 64)}
 	if base != "" {
 		sum.Base = string(sallyport.GitCommit(id(base)))
 	}
@@ -124,12 +122,15 @@ func decided(gate, outcome, head, base, tree string, edit ...func(*predicate.Sum
 
 func (s *scene) check(p Params, h past) sallyport.ReleaseInput {
 	s.t.Helper()
-	p.Ref, p.Commit, p.Tree = "refs/heads/main", h.commits[0].ID, h.commits[0].Tree
+	p.Ref, p.Commit, p.Tree = "refs/heads/main", id("0"), id("O")
+	if len(h.commits) > 0 {
+		p.Commit, p.Tree = h.commits[0].ID, h.commits[0].Tree
+	}
 	if p.Settings.Grades == nil {
 		p.Settings.Grades = []sallyport.Grade{sallyport.Observed}
 	}
 	var in sallyport.ReleaseInput
-	g := &Gate{Historian: h, Repository: "example.com/acme/app", Engine: &engine.Engine{
+	g := &Gate{Historian: h, Repository: "example.com/acme/app", Rebuild: noRebuild, Engine: &engine.Engine{
 		Collector: s.found, Verifier: s.known, Evaluator: undecided{&in}, Recorder: forgetful{}, Now: func() time.Time { return time.Unix(1795000000, 0) }}}
 	if _, _, err := g.Check(context.Background(), p); err != nil {
 		s.t.Fatal(err)
@@ -137,59 +138,101 @@ func (s *scene) check(p Params, h past) sallyport.ReleaseInput {
 	return in
 }
 
-// TestCovered: which commits a decision answers for.
+// TestCovered: which commits decisions answer for, and whether the released one was judged itself.
 func TestCovered(t *testing.T) {
-	line := graph("d:c", "c:b", "b:a", "a:")
-	merged := graph("m:b,y", "y:x", "x:b", "b:a", "a:")
+	line := graph("d:c", "c:b", "b:a", "a:0") // 0 is the adoption
+	merged := graph("m:b,y", "y:x", "x:b", "b:a", "a:0")
+	chain := func(more ...sallyport.Evidence) []sallyport.Evidence {
+		return append([]sallyport.Evidence{decided("merge", "open", "a", "0", "A"), decided("merge", "open", "b", "a", "B")}, more...)
+	}
+	edited := func(e func(*predicate.Summary, *sallyport.Evidence)) []sallyport.Evidence {
+		return []sallyport.Evidence{decided("merge", "open", "d", "0", "D", e)}
+	}
 	for _, c := range []struct {
 		name      string
 		history   []Commit
 		decisions []sallyport.Evidence
 		undecided string // letters, newest first
-		basis     string
+		decided   bool
 	}{
-		{"nobody decided", line, nil, "dcba", "none"},
-		{"one decision over three commits", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "")}, "a", "none"},
-		{"two in a row", line, []sallyport.Evidence{decided("merge", "open", "d", "b", ""), decided("merge", "open", "b", "a", "")}, "a", "none"},
-		{"a gap", line, []sallyport.Evidence{decided("merge", "open", "d", "c", ""), decided("merge", "open", "b", "a", "")}, "ca", "none"},
-		{"without a base it is about its head", line, []sallyport.Evidence{decided("merge", "open", "d", "", "")}, "cba", "none"},
-		{"a base below the history", line, []sallyport.Evidence{decided("merge", "open", "d", "_", "")}, "", "none"},
-		{"a base that the release does not hold", line, []sallyport.Evidence{decided("merge", "open", "d", "z", "")}, "cba", "none"},
-		{"a head that is not in the history", line, []sallyport.Evidence{decided("merge", "open", "z", "a", "")}, "dcba", "none"},
-		{"a squash by its tree on its base", line, []sallyport.Evidence{decided("merge", "open", "z", "c", "D")}, "cba", "none"},
-		{"the same tree on another base", line, []sallyport.Evidence{decided("merge", "open", "z", "b", "D")}, "dcba", "none"},
-		{"a merge, and the commits that it brings", merged, []sallyport.Evidence{decided("merge", "open", "y", "b", "M")}, "ba", "none"},
-		{"a merge whose side was never judged", merged, []sallyport.Evidence{decided("merge", "open", "z", "b", "M")}, "yxba", "none"},
-		{"waiting does not open", line, []sallyport.Evidence{decided("merge", "waiting", "d", "a", "")}, "dcba", "none"},
-		{"refused first, open later", line, []sallyport.Evidence{decided("merge", "shut", "d", "a", ""), decided("merge", "open", "d", "a", "")}, "a", "none"},
-		{"another ref", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "", func(_ *predicate.Summary, ev *sallyport.Evidence) {
+		{"nobody decided", line, nil, "dcba", false},
+		{"one decision over all of it", line, []sallyport.Evidence{decided("merge", "open", "d", "0", "D")}, "", true},
+		{"one after another", line, chain(decided("merge", "open", "d", "b", "D")), "", true},
+		{"in any order", line, []sallyport.Evidence{decided("merge", "open", "d", "b", "D"), decided("merge", "open", "b", "0", "B")}, "", true},
+		{"a gap", line, chain(decided("merge", "open", "d", "c", "D")), "dc", false},
+		{"a base from inside a change", line, []sallyport.Evidence{decided("merge", "open", "c", "0", "C"), decided("merge", "open", "d", "b", "D")}, "d", false},
+		{"the end is inside a change", graph("c:b", "b:a", "a:0"), []sallyport.Evidence{decided("merge", "open", "z", "0", "Z")}, "cba", false},
+		{"a decision without a base", line, []sallyport.Evidence{decided("merge", "open", "d", "", "D")}, "dcba", false},
+		{"a base that is not in the history", line, []sallyport.Evidence{decided("merge", "open", "d", "z", "D")}, "dcba", false},
+		{"a base below the adoption", line, []sallyport.Evidence{decided("merge", "open", "d", "_", "D")}, "dcba", false},
+		{"another result than the head has", line, []sallyport.Evidence{decided("merge", "open", "d", "0", "X")}, "dcba", false},
+		{"no result", line, []sallyport.Evidence{decided("merge", "open", "d", "0", "")}, "dcba", false},
+		{"a squash", line, chain(decided("merge", "open", "z", "b", "C"), decided("merge", "open", "d", "c", "D")), "", true},
+		{"the same result on another base", line, chain(decided("merge", "open", "z", "a", "C"), decided("merge", "open", "d", "c", "D")), "dc", false},
+		{"a merge, and what it brings", merged, chain(decided("merge", "open", "y", "b", "M")), "", true},
+		{"a merge whose side is not what was judged", merged, chain(decided("merge", "open", "z", "b", "M")), "yx", false},
+		{"waiting does not open", line, []sallyport.Evidence{decided("merge", "waiting", "d", "0", "D")}, "dcba", false},
+		{"refused first, open later", line, []sallyport.Evidence{decided("merge", "shut", "d", "0", "D"), decided("merge", "open", "d", "0", "D")}, "", true},
+		{"another ref", line, edited(func(_ *predicate.Summary, ev *sallyport.Evidence) {
 			ev.Statement.Subject[0].Annotations = map[string]any{"sourceRefs": []any{"refs/heads/main2"}}
-		})}, "dcba", "none"},
-		{"no ref", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "", func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Statement.Subject[0].Annotations = nil })}, "dcba", "none"},
-		{"another repository", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "", func(s *predicate.Summary, _ *sallyport.Evidence) { s.ResourceURI += "x" })}, "dcba", "none"},
-		{"advice", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "", func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Grade = sallyport.Declared })}, "dcba", "none"},
-		{"a person's word", line, []sallyport.Evidence{decided("merge", "open", "d", "a", "", func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Signer.Kind = sallyport.Person })}, "dcba", "none"},
-		{"PASSED and shut", line, []sallyport.Evidence{decided("merge", "shut", "d", "a", "", func(s *predicate.Summary, _ *sallyport.Evidence) { s.VerificationResult = "PASSED" })}, "dcba", "none"},
-		{"another tool's summary", line, []sallyport.Evidence{decided("", "", "d", "a", "", func(s *predicate.Summary, _ *sallyport.Evidence) { s.VerificationResult = "PASSED" })}, "dcba", "none"},
-		{"since a release", line, []sallyport.Evidence{decided("release", "open", "c", "", ""), decided("merge", "open", "d", "c", "")}, "", "release"},
-		{"since a release that was refused", line, []sallyport.Evidence{decided("release", "shut", "c", "", ""), decided("merge", "open", "d", "c", "")}, "cba", "none"},
+		}), "dcba", false},
+		{"no ref", line, edited(func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Statement.Subject[0].Annotations = nil }), "dcba", false},
+		{"another repository", line, edited(func(s *predicate.Summary, _ *sallyport.Evidence) { s.ResourceURI += "x" }), "dcba", false},
+		{"no pinned root", line, edited(func(s *predicate.Summary, _ *sallyport.Evidence) { s.Root = "" }), "dcba", false},
+		{"advice", line, edited(func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Grade = sallyport.Declared }), "dcba", false},
+		{"a person's word", line, edited(func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Signer.Kind = sallyport.Person }), "dcba", false},
+		{"shut and PASSED", line, edited(func(s *predicate.Summary, _ *sallyport.Evidence) { s.Outcome = "shut" }), "dcba", false},
+		{"another tool's summary", line, edited(func(s *predicate.Summary, _ *sallyport.Evidence) { s.Gate, s.Outcome, s.Decision = "", "", "" }), "dcba", false},
+		{"since a release", line, []sallyport.Evidence{decided("release", "open", "c", "", ""), decided("merge", "open", "d", "c", "D")}, "", true},
+		{"since a release that was refused", line, []sallyport.Evidence{decided("release", "shut", "c", "", ""), decided("merge", "open", "d", "c", "D")}, "dcba", false},
+		{"the release itself, again", graph("c:b", "b:a", "a:0"), []sallyport.Evidence{decided("release", "open", "c", "", "")}, "", true},
+		{"below a release", graph("b:a", "a:0"), []sallyport.Evidence{decided("release", "open", "c", "", "")}, "ba", false},
+		{"the adoption", graph(), nil, "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(t)
 			for _, d := range c.decisions {
 				s.keep(d)
 			}
-			in := s.check(Params{}, past{commits: c.history})
+			in := s.check(Params{Adoption: id("0")}, past{commits: c.history})
 			got := ""
 			for _, u := range in.Release.Undecided {
 				got += u.Title
 			}
-			if got != c.undecided || in.Release.Basis != c.basis {
-				t.Errorf("undecided %q since %s, want %q since %s", got, in.Release.Basis, c.undecided, c.basis)
+			if got != c.undecided || in.Release.Decided != c.decided {
+				t.Errorf("undecided %q, decided %t; want %q, %t", got, in.Release.Decided, c.undecided, c.decided)
 			}
 		})
 	}
 }
+
+// TestLaunderedTree plays two ways in which a tree that was never judged could have been released. Each
+// decision is open, and says nothing of what the branch held before.
+func TestLaunderedTree(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		history   []Commit
+		decisions []sallyport.Evidence
+	}{
+		{"a commit from inside an open change, pushed as it is, and then used as a base", graph("r:y", "y:x", "x:a", "a:0"), []sallyport.Evidence{
+			decided("merge", "open", "a", "0", "A"), decided("merge", "open", "y", "a", "Y"), decided("merge", "shut", "x", "a", "X"), decided("merge", "open", "r", "x", "R")}},
+		{"a change against a tip that was pushed straight, on an older commit", graph("h:a", "a:0"), []sallyport.Evidence{
+			decided("merge", "open", "a", "0", "A"), decided("merge", "shut", "e", "a", "E"), decided("merge", "open", "h", "e", "H")}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t)
+			for _, d := range c.decisions {
+				s.keep(d)
+			}
+			in := s.check(Params{Adoption: id("0")}, past{commits: c.history})
+			if len(in.Release.Undecided) != 1 || in.Release.Decided {
+				t.Errorf("%+v", in.Release)
+			}
+		})
+	}
+}
+
+func noRebuild(sallyport.Statement) (Rebuild, error) { return Rebuild{}, ErrNoRebuild }
 
 var app = Artifact{Name: "app", Digest: sallyport.SHA256([]byte("app"))}
 
@@ -208,7 +251,7 @@ func made(a Artifact, status string, deps ...map[string]any) sallyport.Evidence 
 }
 
 func source(commit string) map[string]any {
-	return map[string]any{"uri": "git+https://example.com/acme/app@refs/heads/main", "digest": map[string]string{"gitCommit": commit}}
+	return map[string]any{"name": "source", "uri": "git+https://example.com/acme/app@refs/heads/main", "digest": map[string]string{"gitCommit": commit}}
 }
 
 // TestProvenance: what is read of it.
@@ -233,8 +276,11 @@ func TestProvenance(t *testing.T) {
 		{"sha1 of a git URI", made(app, "", map[string]any{"uri": "git+https://example.com/acme/app", "digest": map[string]string{"sha1": d}}), true, true},
 		{"sha1 of something else", made(app, "", map[string]any{"uri": "https://example.com/app.js", "digest": map[string]string{"sha1": d}}), false, true},
 		{"another commit", made(app, `{"exitStatus":0}`, source(id("c"))), false, true},
-		{"both", made(app, `{"exitStatus":0}`, source(d), source(id("c"))), false, true},
-		{"another repository beside it", made(app, `{"exitStatus":0}`, source(d), map[string]any{"uri": "git+https://example.com/lib", "digest": map[string]string{"gitCommit": id("c")}}), true, true},
+		{"another builder's, of both", made(app, "", source(d), source(id("c"))), false, true},
+		{"another builder's, with another repository", made(app, "", source(d), map[string]any{"uri": "git+https://example.com/lib", "digest": map[string]string{"gitCommit": id("c")}}), true, true},
+		{"another builder's, of another repository", made(app, "", map[string]any{"uri": "git+https://example.com/lib", "digest": map[string]string{"gitCommit": d}}), false, true},
+		{"a submodule at the commit", made(app, `{"exitStatus":0}`, source(id("c")), map[string]any{"name": "sub", "digest": map[string]string{"gitCommit": d}}), false, true},
+		{"a submodule in front", made(app, `{"exitStatus":0}`, map[string]any{"name": "sub", "digest": map[string]string{"gitCommit": d}}, source(id("c"))), false, true},
 		{"nothing", made(app, `{"exitStatus":0}`), false, true},
 		{"no object", statement(provenanceType, []string{"x"}, subject(app)), false, false},
 	} {
