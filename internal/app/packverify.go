@@ -168,7 +168,7 @@ func (v *packVerifier) derived(ctx context.Context) error {
 	case err != nil && !v.d.Undecided:
 		return fmt.Errorf("the policy cannot be applied: %w", err)
 	case err != nil:
-		return nil // as it could not be then
+		return nil //nolint:nilerr // as it could not be then
 	case v.d.Undecided:
 		return errors.New("the policy could not be applied then, and now it can")
 	case verdict.Outcome != v.d.Outcome:
