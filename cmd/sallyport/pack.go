@@ -45,7 +45,8 @@ elsewhere is not written.`,
 }
 
 func newEvidenceVerifyPackCommand(a *app.App) *cobra.Command {
-	var root, logKey string
+	var root string
+	var o app.PackOptions
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "verify-pack PACK --root DIGEST",
@@ -56,21 +57,22 @@ that the log holds the decision, and evaluates the policy again: the same outcom
 follow. No byte of a pack can be changed unseen.
 
 What you have to know from elsewhere is the root that was pinned (--root), and the log's public key
-(--log-key, as sallyport log status prints it) where the governed configuration does not name it: without
-it the answer says that the log is the pack's own word.
+(--log-key, as sallyport log status prints it) where the governed configuration does not name it. A
+decision that no verifier of the trust roots signed is advice: anybody who has the governed files could
+have made it, and it verifies only with --advice.
 
 Exit status: 0 it verifies, 1 it could not be read, 2 it does not verify, 64 wrong usage.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d, err := sallyport.ParseDigest(root)
-			if err != nil {
+			var err error
+			if o.Root, err = sallyport.ParseDigest(root); err != nil {
 				return usagef("--root: %w", err)
 			}
 			b, err := app.ReadPack(args[0])
 			if err != nil {
 				return err
 			}
-			r, err := a.VerifyPack(cmd.Context(), b, d, logKey)
+			r, err := a.VerifyPack(cmd.Context(), b, o)
 			if errors.Is(err, app.ErrRefused) {
 				printError(a.Stderr, err)
 				return exitStatus(sallyport.ExitShut)
@@ -83,7 +85,8 @@ Exit status: 0 it verifies, 1 it could not be read, 2 it does not verify, 64 wro
 	}
 	f := cmd.Flags()
 	f.StringVar(&root, "root", "", "the `DIGEST` of the root that was pinned when it was decided")
-	f.StringVar(&logKey, "log-key", "", "the log's public verifier `KEY`")
+	f.StringVar(&o.LogKey, "log-key", "", "the log's public verifier `KEY`")
+	f.BoolVar(&o.Advice, "advice", false, "take a decision that no trusted verifier signed, or whose log nobody vouches for")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	_ = cmd.MarkFlagRequired("root")
 	return cmd

@@ -78,7 +78,7 @@ func (a *App) ExportPack(ctx context.Context, o Options, id, file string) (r Pac
 			return err
 		}
 		// What would not verify elsewhere is not written.
-		if r, err = a.VerifyPack(ctx, b, d.Root, s.marker.VerifierKey); err != nil {
+		if r, err = a.VerifyPack(ctx, b, PackOptions{Root: d.Root, LogKey: s.marker.VerifierKey, Advice: true}); err != nil {
 			return fmt.Errorf("check the pack: %w", err)
 		}
 		return durable.WriteFile(file, b, 0o644)
@@ -114,7 +114,10 @@ func (w *workspace) packFiles(ctx context.Context, s *state, id string, proof []
 		return nil, d, err
 	}
 	for name, b := range governed {
-		files[packGoverned+name] = b
+		// Signatures over a root are no part of its digest, so nothing here would bind them.
+		if !strings.HasPrefix(name, policy.SignaturesDir) {
+			files[packGoverned+name] = b
+		}
 	}
 	wanted := map[sallyport.Digest]bool{}
 	for _, e := range d.Evidence {
@@ -176,11 +179,19 @@ func (w *workspace) governedAs(ctx context.Context, root sallyport.Digest) (map[
 	return nil, withHint(fmt.Errorf("the governed files %s are not in the history of %s", root, orDefault(w.target.Ref, "the target")), "name the branch with --target")
 }
 
-// VerifyPack verifies a pack with nothing but what it holds and what the caller knows: the root that was
-// pinned, and the log's verifier key, if it is not the one that the governed configuration names.
+// PackOptions are what the reader of a pack knows from elsewhere.
+type PackOptions struct {
+	Root   sallyport.Digest // that was pinned
+	LogKey string           // the log's verifier key; empty: the one that the governed configuration names
+	// Advice takes a pack whose summary no verifier of the trust roots signed, or whose log nobody vouches
+	// for. Whoever has the governed files can make one that says anything.
+	Advice bool
+}
+
+// VerifyPack verifies a pack with nothing but what it holds and what the caller knows.
 //
 // What is wrong is an error that wraps [ErrRefused].
-func (a *App) VerifyPack(ctx context.Context, b []byte, root sallyport.Digest, logKey string) (PackReport, error) {
+func (a *App) VerifyPack(ctx context.Context, b []byte, o PackOptions) (PackReport, error) {
 	refuse := func(format string, args ...any) (PackReport, error) {
 		return PackReport{}, fmt.Errorf("%w: %w", ErrRefused, fmt.Errorf(format, args...))
 	}
@@ -198,9 +209,11 @@ func (a *App) VerifyPack(ctx context.Context, b []byte, root sallyport.Digest, l
 	}
 	v := packVerifier{files: files, head: head, d: d, used: map[string]bool{packIndex: true, packDecision: true, packInput: true, packVSA: true, packProof: true}}
 	for _, step := range []func() error{
-		func() error { return v.bound(root) },
+		func() error { return v.bound(o.Root) },
 		func() error { return v.trust(ctx, a) },
-		func() error { return v.logged(logKey) },
+		func() error { return v.logged(o.LogKey) },
+		func() error { return v.vouched(o.Advice) },
+		v.policies,
 		func() error { return v.derived(ctx) },
 		v.nothingElse,
 	} {
@@ -243,7 +256,7 @@ func encoded(v any) string {
 func (v *packVerifier) governedFiles() map[string][]byte {
 	files := map[string][]byte{}
 	for name, b := range v.files {
-		if rel, ok := strings.CutPrefix(name, packGoverned); ok {
+		if rel, ok := strings.CutPrefix(name, packGoverned); ok && !strings.HasPrefix(rel, policy.SignaturesDir) {
 			files[rel], v.used[name] = b, true
 		}
 	}

@@ -23,6 +23,7 @@ type packVerifier struct {
 	used  map[string]bool // members that something vouches for
 
 	cfg       config.Config
+	gov       policy.Governing
 	logKey    string
 	logPinned bool
 	index     uint64
@@ -85,7 +86,7 @@ func (v *packVerifier) trust(ctx context.Context, a *App) error {
 			return err
 		}
 	}
-	v.cfg = w.cfg
+	v.cfg, v.gov = w.cfg, w.gov
 	verifier := w.newVerifier(w.keys())
 	for _, name := range v.evidenceNames() {
 		if _, err := verifier.Verify(ctx, sallyport.Attestation{Raw: v.files[name], Source: name}); err != nil {
@@ -105,7 +106,10 @@ func (v *packVerifier) summary(ctx context.Context, verifier *evidence.Verifier)
 	ev, err := verifier.Verify(ctx, sallyport.Attestation{Raw: v.files[packVSA], Source: packVSA})
 	switch {
 	case err == nil:
-		v.signer, st = orDefault(ev.Signer.Name, string(ev.Signer.Kind)), ev.Statement
+		st = ev.Statement
+		if ev.Signer.Kind == sallyport.Workload && ev.Grade != sallyport.Declared {
+			v.signer = orDefault(ev.Signer.Name, string(ev.Signer.Kind))
+		}
 	case !errors.Is(err, evidence.ErrUnknownKey) && !errors.Is(err, evidence.ErrNotAllowed):
 		return fmt.Errorf("%s: %w", packVSA, err)
 	}
@@ -115,6 +119,48 @@ func (v *packVerifier) summary(ctx context.Context, verifier *evidence.Verifier)
 	}
 	if s.Decision != string(v.head.Decision) || s.Gate != string(v.d.Gate) || s.Outcome != v.d.Outcome.String() {
 		return fmt.Errorf("%s is the summary of another decision", packVSA)
+	}
+	return nil
+}
+
+// vouched refuses what only the pack itself says.
+func (v *packVerifier) vouched(advice bool) error {
+	switch {
+	case advice:
+		return nil
+	case v.signer == "":
+		return withHint(errors.New("no verifier whom the trust roots name signed the decision: it is advice, and anybody who has the governed files could have made it"), "--advice verifies it as advice")
+	case !v.logPinned:
+		return withHint(errors.New("nobody but the pack says which log holds the decision"), "name the log's public key with --log-key, or --advice")
+	}
+	return nil
+}
+
+// policies checks that the sets are those that the governed files name for the gate, and that the repository's
+// own are as they stand there. Those that are built into the program change with its version; that they are
+// what they are called is the verifier's word.
+func (v *packVerifier) policies() error {
+	names := v.cfg.Policy.Sets
+	if v.d.Gate == sallyport.GateRelease {
+		names = v.cfg.Gates.Release.PolicySets()
+	}
+	var got []string
+	for _, p := range v.d.Policies {
+		got = append(got, p.Name)
+		if p.Name == policy.BaselineName || p.Name == policy.ReleaseName || p.Name == "settings" {
+			continue
+		}
+		set, err := v.gov.Set(p.Name)
+		if err != nil || set.Digest() != p.Digest {
+			return fmt.Errorf("policy set %s is not the one of the governed files", p.Name)
+		}
+	}
+	want := slices.Clone(names)
+	if !v.d.Undecided {
+		want = append(want, "settings")
+	}
+	if !slices.Equal(got, want) && !(v.d.Undecided && slices.Equal(got, append(slices.Clone(names), "settings"))) {
+		return fmt.Errorf("it was judged by %v, and the governed files name %v", got, want)
 	}
 	return nil
 }
@@ -165,6 +211,8 @@ func (v *packVerifier) derived(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case v.d.Undecided && (v.d.Outcome != sallyport.Shut || len(v.d.Reasons) != 1):
+		return errors.New("a decision that could not be made is shut, and has one reason")
 	case err != nil && !v.d.Undecided:
 		return fmt.Errorf("the policy cannot be applied: %w", err)
 	case err != nil:

@@ -44,7 +44,7 @@ func TestPackBytes(t *testing.T) {
 	b, root, log := exported(t)
 	a := &app.App{Getenv: func(string) string { return "" }}
 	verify := func(b []byte) error {
-		_, err := a.VerifyPack(context.Background(), b, root, log)
+		_, err := a.VerifyPack(context.Background(), b, app.PackOptions{Root: root, LogKey: log, Advice: true})
 		return err
 	}
 	if err := verify(b); err != nil {
@@ -83,13 +83,16 @@ func TestPackBytes(t *testing.T) {
 		}
 		files[name] = content
 	}
-	files["more.json"] = []byte("{}")
-	c, err := archive.Write(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := verify(c); !errors.Is(err, app.ErrRefused) {
-		t.Errorf("a member that belongs to nothing: %v", err)
+	for _, more := range []string{"more.json", "governed/.sallyport/signatures/x.sig", "evidence/00.json", "policy/00"} {
+		files[more] = []byte("{}")
+		c, err := archive.Write(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := verify(c); !errors.Is(err, app.ErrRefused) {
+			t.Errorf("%s, which belongs to nothing: %v", more, err)
+		}
+		delete(files, more)
 	}
 }
 

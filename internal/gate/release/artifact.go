@@ -39,7 +39,7 @@ func (g *Gate) artifact(p Params, a Artifact, sums map[string]sallyport.Digest, 
 		t := ev.Statement.PredicateType
 		switch {
 		case t == provenanceType && about:
-			in.Provenance = append(in.Provenance, g.provenance(ev, p.Commit))
+			in.Provenance = append(in.Provenance, named(g.provenance(ev, p.Commit), ev, a))
 		case isSBOM(t) && !isBill(ev.Statement.Predicate):
 			continue // a statement that says that it is one, and holds nothing
 		case isSBOM(t) && about:
@@ -48,11 +48,24 @@ func (g *Gate) artifact(p Params, a Artifact, sums map[string]sallyport.Digest, 
 			in.SBOM = append(in.SBOM, bill(ev, "source"))
 		case t == testType && about:
 			if r, err := g.Rebuild(ev.Statement); err == nil {
-				in.Rebuilt = append(in.Rebuilt, rebuilt(ev, r, evidence))
+				in.Rebuilt = append(in.Rebuilt, rebuilt(ev, r, a, evidence))
 			}
 		}
 	}
 	return in
+}
+
+// named holds provenance to the name that it gives the artifact: the same bytes under another name are another
+// thing to whoever installs them.
+func named(p sallyport.ProvenanceInput, ev sallyport.Evidence, a Artifact) sallyport.ProvenanceInput {
+	for _, s := range ev.Statement.Subject {
+		if s.Digest[a.Digest.Algorithm()] == a.Digest.Hex() && (s.Name == "" || path.Base(s.Name) == a.Name) {
+			return p
+		}
+	}
+	p.Source = false
+	p.Why = strings.TrimPrefix(p.Why+"; it gives it another name", "; ")
+	return p
 }
 
 // isBill reports whether a predicate is a bill of materials in one of the two formats, by what either has to
@@ -63,18 +76,18 @@ func isBill(body []byte) bool {
 		SpecVersion string `json:"specVersion"`
 		SPDXVersion string `json:"spdxVersion"`
 		SPDXID      string `json:"SPDXID"`
-		Context     any    `json:"@context"` // SPDX 3
+		Context     string `json:"@context"` // SPDX 3
 	}
 	return json.Unmarshal(body, &b) == nil &&
-		(b.BOMFormat == "CycloneDX" && b.SpecVersion != "" || strings.HasPrefix(b.SPDXVersion, "SPDX-") && b.SPDXID != "" || b.Context != nil)
+		(b.BOMFormat == "CycloneDX" && b.SpecVersion != "" || strings.HasPrefix(b.SPDXVersion, "SPDX-") && b.SPDXID != "" || strings.HasPrefix(b.Context, "https://spdx.org/rdf/3"))
 }
 
 // rebuilt is what a rebuild found of an artifact. One of provenance that is not among the verified evidence
 // about the artifact was of something else, and passed nothing.
-func rebuilt(ev sallyport.Evidence, r Rebuild, evidence []sallyport.Evidence) sallyport.TestInput {
+func rebuilt(ev sallyport.Evidence, r Rebuild, a Artifact, evidence []sallyport.Evidence) sallyport.TestInput {
 	in := sallyport.TestInput{Attestation: ev.Attestation, Signer: ev.Signer, Grade: ev.Grade, Result: "FAILED"}
 	known := slices.ContainsFunc(evidence, func(p sallyport.Evidence) bool {
-		return p.Attestation == r.Provenance && p.Statement.PredicateType == provenanceType
+		return p.Attestation == r.Provenance && p.Statement.PredicateType == provenanceType && p.About(a.Digest)
 	})
 	if r.Equal && known {
 		in.Result = "PASSED"
@@ -150,14 +163,19 @@ func unclean(buildType string, internal json.RawMessage) string {
 	}
 	var parameters struct {
 		Source struct {
-			Dirty bool `json:"dirty"`
+			Dirty      *bool `json:"dirty"`
+			Submodules int   `json:"submodules"`
 		} `json:"source"`
 		Unchanged []string `json:"unchangedArtifacts"`
 	}
 	switch err := json.Unmarshal(internal, &parameters); {
 	case err != nil:
 		return "its parameters cannot be read"
-	case parameters.Source.Dirty:
+	case parameters.Source.Dirty == nil:
+		return "it does not say whether the work tree was the commit"
+	case parameters.Source.Submodules > 0:
+		return fmt.Sprintf("nobody looked into the folders of its %d submodules", parameters.Source.Submodules)
+	case *parameters.Source.Dirty:
 		return "the work tree that it was made from was not the commit"
 	case len(parameters.Unchanged) > 0:
 		return fmt.Sprintf("%d of its artifacts were there before the run", len(parameters.Unchanged))
@@ -272,20 +290,22 @@ func astray(p Params, evidence []sallyport.Evidence) []sallyport.RejectedInput {
 	var out []sallyport.RejectedInput
 	for _, ev := range evidence {
 		source, ok := presented[ev.Attestation]
-		if !ok || ev.Statement.PredicateType == summaryType || ev.About(sallyport.GitCommit(p.Commit)) || ev.About(sallyport.GitTree(p.Tree)) {
+		if !ok || ev.Statement.PredicateType == summaryType {
 			continue
 		}
-		if slices.ContainsFunc(p.Artifacts, func(a Artifact) bool { return ev.About(a.Digest) }) {
-			continue
-		}
+		about := ev.About(sallyport.GitCommit(p.Commit)) || ev.About(sallyport.GitTree(p.Tree)) ||
+			slices.ContainsFunc(p.Artifacts, func(a Artifact) bool { return ev.About(a.Digest) })
 		r := sallyport.RejectedInput{Attestation: ev.Attestation, Source: source, Code: "replayed", Why: "it is about none of the artifacts"}
-		for _, s := range ev.Statement.Subject {
-			i := slices.IndexFunc(p.Artifacts, func(a Artifact) bool { return a.Name == path.Base(s.Name) })
-			if i >= 0 {
-				r.Code, r.Why = "tampered", fmt.Sprintf("it names %s with another digest", p.Artifacts[i].Name)
+		for _, a := range p.Artifacts {
+			named := slices.ContainsFunc(ev.Statement.Subject, func(s sallyport.StatementSubject) bool { return path.Base(s.Name) == a.Name })
+			if named && !ev.About(a.Digest) {
+				about = false
+				r.Code, r.Why = "tampered", fmt.Sprintf("it names %s with another digest", a.Name)
 			}
 		}
-		out = append(out, r)
+		if !about {
+			out = append(out, r)
+		}
 	}
 	return out
 }

@@ -15,6 +15,7 @@ type decision struct {
 	gate    string
 	outcome string
 	tree    string // the merge result
+	time    string // RFC 3339 in UTC, as the verifier says
 }
 
 // decisions returns those that count here: by an accepted verifier, about the ref that releases come
@@ -29,7 +30,7 @@ func (g *Gate) decisions(p Params, evidence []sallyport.Evidence) []decision {
 		if err != nil || len(ev.Statement.Subject) == 0 || !g.here(p, s, ev.Statement.Subject[0]) {
 			continue
 		}
-		d := decision{gate: s.Gate, outcome: s.Outcome, MergeDecision: sallyport.MergeDecision{
+		d := decision{gate: s.Gate, outcome: s.Outcome, time: s.TimeVerified, MergeDecision: sallyport.MergeDecision{
 			Decision: sallyport.Digest(s.Decision), Attestation: ev.Attestation, Signer: ev.Signer, Base: sallyport.Digest(s.Base),
 		}}
 		for _, subject := range ev.Statement.Subject {
@@ -178,7 +179,7 @@ type landing struct{ base, tree string }
 // of which heads others are.
 func (h *history) index(decisions []decision) (byHead map[string][]decision, byLanding map[landing][]decision, refused map[string]string) {
 	byHead, byLanding, refused = map[string][]decision{}, map[landing][]decision{}, map[string]string{}
-	for _, d := range decisions {
+	for _, d := range latest(decisions) {
 		switch {
 		case d.gate != string(sallyport.GateMerge):
 		case d.outcome != sallyport.Open.String():
@@ -190,6 +191,26 @@ func (h *history) index(decisions []decision) (byHead map[string][]decision, byL
 		}
 	}
 	return byHead, byLanding, refused
+}
+
+// latest keeps of several decisions about the same (an approval was revoked since, or a package turned out to
+// be malicious) the newest. Of two of one moment, the one that does not open.
+func latest(decisions []decision) []decision {
+	type question struct{ gate, head, base, tree string }
+	at := map[question]int{}
+	var out []decision
+	for _, d := range decisions {
+		q := question{d.gate, string(d.Head), string(d.Base), d.tree}
+		i, known := at[q]
+		switch open := d.outcome == sallyport.Open.String(); {
+		case !known:
+			at[q] = len(out)
+			out = append(out, d)
+		case d.time > out[i].time || d.time == out[i].time && !open:
+			out[i] = d
+		}
+	}
+	return out
 }
 
 func first(parents []string) string {

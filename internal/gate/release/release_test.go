@@ -120,6 +120,17 @@ func decided(gate, outcome, head, base, tree string, edit ...func(*predicate.Sum
 	return ev
 }
 
+// later is a summary at the given hour.
+func later(ev sallyport.Evidence, hour int) sallyport.Evidence {
+	var sum predicate.Summary
+	if err := json.Unmarshal(ev.Statement.Predicate, &sum); err != nil {
+		panic(err)
+	}
+	sum.TimeVerified = fmt.Sprintf("2026-11-22T%02d:00:00Z", hour)
+	ev.Statement.Predicate, _ = json.Marshal(sum)
+	return ev
+}
+
 func (s *scene) check(p Params, h past) sallyport.ReleaseInput {
 	s.t.Helper()
 	p.Ref, p.Commit, p.Tree = "refs/heads/main", id("0"), id("O")
@@ -172,7 +183,10 @@ func TestCovered(t *testing.T) {
 		{"a merge, and what it brings", merged, chain(decided("merge", "open", "y", "b", "M")), "", true},
 		{"a merge whose side is not what was judged", merged, chain(decided("merge", "open", "z", "b", "M")), "yx", false},
 		{"waiting does not open", line, []sallyport.Evidence{decided("merge", "waiting", "d", "0", "D")}, "dcba", false},
-		{"refused first, open later", line, []sallyport.Evidence{decided("merge", "shut", "d", "0", "D"), decided("merge", "open", "d", "0", "D")}, "", true},
+		{"refused first, open later", line, []sallyport.Evidence{later(decided("merge", "shut", "d", "0", "D"), 1), later(decided("merge", "open", "d", "0", "D"), 2)}, "", true},
+		{"open first, refused later", line, []sallyport.Evidence{later(decided("merge", "shut", "d", "0", "D"), 2), later(decided("merge", "open", "d", "0", "D"), 1)}, "dcba", false},
+		{"both at once", line, []sallyport.Evidence{decided("merge", "open", "d", "0", "D"), decided("merge", "shut", "d", "0", "D")}, "dcba", false},
+		{"open, and refused on another base", line, []sallyport.Evidence{later(decided("merge", "shut", "d", "z", "D"), 2), later(decided("merge", "open", "d", "0", "D"), 1)}, "", true},
 		{"another ref", line, edited(func(_ *predicate.Summary, ev *sallyport.Evidence) {
 			ev.Statement.Subject[0].Annotations = map[string]any{"sourceRefs": []any{"refs/heads/main2"}}
 		}), "dcba", false},
@@ -262,26 +276,30 @@ func TestProvenance(t *testing.T) {
 		ev         sallyport.Evidence
 		source, ok bool
 	}{
-		{"a good run", made(app, `{"exitStatus":0}`, source(d)), true, true},
-		{"a failed run", made(app, `{"exitStatus":2}`, source(d)), true, false},
-		{"a run without a status", made(app, `{}`, source(d)), true, false},
-		{"a status that is no number", made(app, `{"exitStatus":"0"}`, source(d)), true, false},
-		{"no parameters at all", made(app, `null`, source(d)), true, false},
-		{"a run that was ended", made(app, `{"exitStatus":0,"ended":"timeout"}`, source(d)), true, false},
+		{"a good run", made(app, `{"exitStatus":0,"source":{"dirty":false}}`, source(d)), true, true},
+		{"a failed run", made(app, `{"exitStatus":2,"source":{"dirty":false}}`, source(d)), true, false},
+		{"a run without a status", made(app, `{"source":{"dirty":false}}`, source(d)), true, false},
+		{"a status that is no number", made(app, `{"exitStatus":"0","source":{"dirty":false}}`, source(d)), true, false},
+		{"no parameters at all", made(app, `null`, source(d)), false, false},
+		{"a run that was ended", made(app, `{"exitStatus":0,"ended":"timeout","source":{"dirty":false}}`, source(d)), true, false},
 		{"a run that ended by itself", made(app, `{"exitStatus":0,"ended":"exited","source":{"dirty":false}}`, source(d)), true, true},
 		{"a work tree that is not the commit", made(app, `{"exitStatus":0,"ended":"exited","source":{"dirty":true}}`, source(d)), false, true},
-		{"an artifact that was there before", made(app, `{"exitStatus":0,"unchangedArtifacts":["app"]}`, source(d)), false, true},
+		{"an artifact that was there before", made(app, `{"exitStatus":0,"source":{"dirty":false},"unchangedArtifacts":["app"]}`, source(d)), false, true},
+		{"a source that does not say", made(app, `{"exitStatus":0}`, source(d)), false, true},
+		{"submodules", made(app, `{"exitStatus":0,"source":{"dirty":false,"submodules":1}}`, source(d)), false, true},
+		{"another name", made(Artifact{Name: "app-debug", Digest: app.Digest}, `{"exitStatus":0,"source":{"dirty":false}}`, source(d)), false, true},
+		{"a folder before its name", made(Artifact{Name: "dist/app", Digest: app.Digest}, `{"exitStatus":0,"source":{"dirty":false}}`, source(d)), true, true},
 		{"parameters of another shape", made(app, `{"exitStatus":0,"source":7}`, source(d)), false, true},
 		{"another builder's", made(app, "", source(d)), true, true},
 		{"sha1 of a git URI", made(app, "", map[string]any{"uri": "git+https://example.com/acme/app", "digest": map[string]string{"sha1": d}}), true, true},
 		{"sha1 of something else", made(app, "", map[string]any{"uri": "https://example.com/app.js", "digest": map[string]string{"sha1": d}}), false, true},
-		{"another commit", made(app, `{"exitStatus":0}`, source(id("c"))), false, true},
+		{"another commit", made(app, `{"exitStatus":0,"source":{"dirty":false}}`, source(id("c"))), false, true},
 		{"another builder's, of both", made(app, "", source(d), source(id("c"))), false, true},
 		{"another builder's, with another repository", made(app, "", source(d), map[string]any{"uri": "git+https://example.com/lib", "digest": map[string]string{"gitCommit": id("c")}}), true, true},
 		{"another builder's, of another repository", made(app, "", map[string]any{"uri": "git+https://example.com/lib", "digest": map[string]string{"gitCommit": d}}), false, true},
-		{"a submodule at the commit", made(app, `{"exitStatus":0}`, source(id("c")), map[string]any{"name": "sub", "digest": map[string]string{"gitCommit": d}}), false, true},
-		{"a submodule in front", made(app, `{"exitStatus":0}`, map[string]any{"name": "sub", "digest": map[string]string{"gitCommit": d}}, source(id("c"))), false, true},
-		{"nothing", made(app, `{"exitStatus":0}`), false, true},
+		{"a submodule at the commit", made(app, `{"exitStatus":0,"source":{"dirty":false}}`, source(id("c")), map[string]any{"name": "sub", "digest": map[string]string{"gitCommit": d}}), false, true},
+		{"a submodule in front", made(app, `{"exitStatus":0,"source":{"dirty":false}}`, map[string]any{"name": "sub", "digest": map[string]string{"gitCommit": d}}, source(id("c"))), false, true},
+		{"nothing", made(app, `{"exitStatus":0,"source":{"dirty":false}}`), false, true},
 		{"no object", statement(provenanceType, []string{"x"}, subject(app)), false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -298,6 +316,11 @@ func TestProvenance(t *testing.T) {
 	}
 }
 
+func withSubject(ev sallyport.Evidence, s sallyport.StatementSubject) sallyport.Evidence {
+	ev.Statement.Subject = append(ev.Statement.Subject, s)
+	return ev
+}
+
 // TestStray: what is presented and is about something else.
 func TestStray(t *testing.T) {
 	other := Artifact{Name: "app", Digest: sallyport.SHA256([]byte("changed"))}
@@ -307,9 +330,10 @@ func TestStray(t *testing.T) {
 		ev   sallyport.Evidence
 		code string
 	}{
-		{"about it", made(app, `{"exitStatus":0}`), ""},
-		{"its name with another digest", made(other, `{"exitStatus":0}`), "tampered"},
-		{"another artifact", made(third, `{"exitStatus":0}`), "replayed"},
+		{"about it", made(app, `{"exitStatus":0,"source":{"dirty":false}}`), ""},
+		{"its name with another digest", made(other, `{"exitStatus":0,"source":{"dirty":false}}`), "tampered"},
+		{"another artifact", made(third, `{"exitStatus":0,"source":{"dirty":false}}`), "replayed"},
+		{"the commit, and its name with another digest", withSubject(made(other, `{"exitStatus":0,"source":{"dirty":false}}`), sallyport.StatementSubject{Name: "source", Digest: map[string]string{"gitCommit": id("d")}}), "tampered"},
 		{"the commit", statement(testType, map[string]string{"result": "PASSED"}, sallyport.StatementSubject{Digest: map[string]string{"gitCommit": id("d")}}), ""},
 		{"another commit", statement(testType, map[string]string{"result": "PASSED"}, sallyport.StatementSubject{Digest: map[string]string{"gitCommit": id("c")}}), "replayed"},
 	} {
