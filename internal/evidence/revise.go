@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
@@ -115,10 +116,12 @@ func (r Revision) apply(k *Key) ([]trustLine, error) {
 }
 
 // plain is a scalar that needs no quotes, in a flow sequence neither.
-var plain = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.@/-]*(:[A-Za-z0-9_.@/#-]+)*$`)
+var plain = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.@/-]*(:[A-Za-z0-9_.@/#-]+)*$`)
+})
 
 func scalar(s string) string {
-	if plain.MatchString(s) && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off"}, strings.ToLower(s)) {
+	if plain().MatchString(s) && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off"}, strings.ToLower(s)) {
 		return s
 	}
 	b, err := sallyport.EncodeJSON(s)

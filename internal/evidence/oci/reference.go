@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -22,10 +23,15 @@ type Reference struct {
 const maxReference = 1024
 
 var (
-	repository = regexp.MustCompile(`^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$`)
-	tagName    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	hostName   = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
+	repository = lazily(`^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$`)
+	tagName    = lazily(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	hostName   = lazily(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 )
+
+// lazily compiles a pattern when it is first asked: these three cost a start-up most of a millisecond.
+func lazily(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // ParseReference reads "registry/repository[:tag][@digest]". The registry has to be named: which
 // one a short name means is a setting of the machine, and an answer must not depend on it.
@@ -58,14 +64,14 @@ func ParseReference(s string) (Reference, error) {
 	}
 	rest, tag, ok := strings.Cut(rest, ":")
 	switch {
-	case ok && !tagName.MatchString(tag):
+	case ok && !tagName().MatchString(tag):
 		return bad("its tag is malformed")
 	case ok:
 		r.Tag = tag
 	case r.Digest.Zero():
 		r.Tag = "latest"
 	}
-	if len(rest) > 255 || !repository.MatchString(rest) {
+	if len(rest) > 255 || !repository().MatchString(rest) {
 		return bad("its repository is malformed; there are no capital letters in one")
 	}
 	r.Repository = rest
@@ -100,7 +106,7 @@ func validHost(s string) bool {
 		a, err := netip.ParseAddr(host)
 		return err == nil && a.Zone() == "" && strings.HasPrefix(s, "[")
 	}
-	return len(host) <= 253 && hostName.MatchString(host)
+	return len(host) <= 253 && hostName().MatchString(host)
 }
 
 // hostOnly is host:port without the port and without brackets.
