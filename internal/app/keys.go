@@ -146,7 +146,7 @@ type KeyChange struct {
 type RevokeOptions struct {
 	Name   string
 	Reason string
-	At     string // RFC 3339; empty for now
+	At     string // RFC 3339; without it, the time of the call
 }
 
 // RevokeKey writes a revocation into the work tree's trust.yaml.

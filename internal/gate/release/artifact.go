@@ -236,11 +236,32 @@ func (g *Gate) tests(evidence []sallyport.Evidence, subjects ...sallyport.Digest
 		if ev.Statement.PredicateType != testType || !slices.ContainsFunc(subjects, ev.About) {
 			continue
 		}
-		if _, err := g.Rebuild(ev.Statement); errors.Is(err, ErrNoRebuild) {
+		if _, err := g.Rebuild(ev.Statement); errors.Is(err, ErrNoRebuild) && ofTests(ev) {
 			out = append(out, testInput(ev))
 		}
 	}
 	return out
+}
+
+// ofTests reports whether a test result is one of tests: the type carries summaries of scans as well, whose
+// clean answer says nothing of tests, and one that passed and names no test has tested nothing.
+func ofTests(ev sallyport.Evidence) bool {
+	var p struct {
+		Result        string   `json:"result"`
+		Passed        []string `json:"passedTests"`
+		Configuration []struct {
+			MediaType string `json:"mediaType"`
+		} `json:"configuration"`
+	}
+	if err := json.Unmarshal(ev.Statement.Predicate, &p); err != nil {
+		return false
+	}
+	for _, c := range p.Configuration {
+		if strings.Contains(c.MediaType, "sarif") {
+			return false
+		}
+	}
+	return len(p.Passed) > 0 || p.Result != "PASSED" && p.Result != "WARNED"
 }
 
 func testInput(ev sallyport.Evidence) sallyport.TestInput {

@@ -351,6 +351,33 @@ func TestStray(t *testing.T) {
 	}
 }
 
+// TestTests: a clean scan is no test that passed, and neither is a pass of nothing.
+func TestTests(t *testing.T) {
+	about := sallyport.StatementSubject{Digest: map[string]string{"gitCommit": id("d")}}
+	for _, c := range []struct {
+		name, predicate, want string
+	}{
+		{"tests that passed", `{"result":"PASSED","passedTests":["TestA"]}`, "PASSED"},
+		{"tests that failed", `{"result":"FAILED","failedTests":["TestA"]}`, "FAILED"},
+		{"no test", `{"result":"PASSED"}`, ""},
+		{"no test, with a warning", `{"result":"WARNED","passedTests":[]}`, ""},
+		{"a scan that found nothing", `{"result":"PASSED","passedTests":["rule"],"configuration":[{"mediaType":"application/sarif+json"}]}`, ""},
+		{"lists of another shape", `{"result":"PASSED","passedTests":"all"}`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t)
+			s.keep(statement(testType, json.RawMessage(c.predicate), about))
+			got := ""
+			for _, r := range s.check(Params{}, past{commits: graph("d:c")}).Release.Tests {
+				got += r.Result
+			}
+			if got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 // TestChecksums: a list vouches for what it holds, and is one only if all of it is right.
 func TestChecksums(t *testing.T) {
 	lib := Artifact{Name: "lib", Digest: sallyport.SHA256([]byte("lib"))}
