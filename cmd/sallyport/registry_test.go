@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,12 +27,13 @@ func registries(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: registry KIND")
 	}
-	kind, ready := args[0], false
+	kind := args[0]
+	var ready atomic.Bool // the image stands: from here on the registry is what its kind says
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(kind == "referrers" || kind == "broken" || kind == "lying"))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, pass, _ := r.BasicAuth()
 		switch {
-		case !ready:
+		case !ready.Load():
 		case kind == "broken" && strings.HasSuffix(r.URL.Path, ".att"):
 			w.WriteHeader(http.StatusInternalServerError)
 			return
@@ -78,7 +80,7 @@ func registries(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	send(http.MethodPut, "manifests/v1", manifest)
 	send(http.MethodPut, "manifests/many", many)
-	ready = true
+	ready.Store(true)
 	host := strings.TrimPrefix(s.URL, "http://")
 	ts.Setenv("REGISTRY", host)
 	ts.Setenv("IMAGE", host+"/team/app:v1")
