@@ -22,7 +22,7 @@ const (
 	FileSame      = "same"
 	FileModified  = "modified"  // other bytes, another mode or another kind
 	FileDeleted   = "deleted"   // the commit has it, and the work tree does not
-	FileUntracked = "untracked" // the work tree has it, the commit does not, and no .gitignore names it
+	FileUntracked = "untracked" // the work tree has it, the commit does not, and no .gitignore of the commit names it
 )
 
 // A WorkFile is a file of the work tree, or one that is missing there.
@@ -70,7 +70,8 @@ func (s *WorkTreeState) Difference() string {
 // Bytes are compared, and nothing else: no index, time stamp or attribute can make a changed file
 // look the same, and no filter is run. What a checkout with filters wrote differs therefore, except
 // for what Git LFS put in a pointer's place. Which of the other files are ignored is asked of git,
-// under the .gitignore files of the work tree alone: .git/info/exclude is in no commit.
+// by the rules of the commit's own .gitignore files: .git/info/exclude, and a .gitignore that somebody
+// put into the work tree, are in no commit, and would hide what is built with.
 func (r *Repo) CompareWorkTree(ctx context.Context, commit string) (*WorkTreeState, error) {
 	if r.workTree == "" {
 		return nil, fmt.Errorf("compare the work tree: %w: the repository has none", ErrNotFound)
@@ -118,7 +119,7 @@ func (r *Repo) CompareWorkTree(ctx context.Context, commit string) (*WorkTreeSta
 	if err := r.lfs(ctx, &st, entries, unlike); err != nil {
 		return nil, err
 	}
-	untracked, err := r.untracked(ctx, commit)
+	untracked, err := r.untracked(ctx, commit, entries)
 	if err != nil {
 		return nil, err
 	}
@@ -229,9 +230,9 @@ func (r *Repo) lfs(ctx context.Context, st *WorkTreeState, entries []Entry, unli
 	})
 }
 
-// untracked lists what the work tree has beside the commit and no .gitignore names. A repository
-// inside this one is listed as a folder, with a slash at its end.
-func (r *Repo) untracked(ctx context.Context, commit string) ([]string, error) {
+// untracked lists what the work tree has beside the commit and no .gitignore of the commit names. A
+// repository inside this one is listed as a folder, with a slash at its end.
+func (r *Repo) untracked(ctx context.Context, commit string, entries []Entry) ([]string, error) {
 	if err := r.checkOID(commit); err != nil {
 		return nil, err
 	}
@@ -239,8 +240,12 @@ func (r *Repo) untracked(ctx context.Context, commit string) ([]string, error) {
 	if _, err := r.Output(ctx, 4<<10, nil, "read-tree", commit); err != nil {
 		return nil, err
 	}
+	ignores, err := r.ignores(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
 	var out []string
-	err := r.Stream(ctx, nil, func(in io.Reader) error {
+	err = r.Stream(ctx, nil, func(in io.Reader) error {
 		b, err := io.ReadAll(io.LimitReader(in, maxListing+1))
 		if err != nil {
 			return err
@@ -254,7 +259,7 @@ func (r *Repo) untracked(ctx context.Context, commit string) ([]string, error) {
 			}
 		}
 		return nil
-	}, "--work-tree="+r.workTree, "ls-files", "-z", "--others", "--exclude-per-directory=.gitignore")
+	}, "--work-tree="+r.workTree, "ls-files", "-z", "--others", "--exclude-from="+ignores)
 	return out, err
 }
 
