@@ -74,10 +74,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // printError prints one error line and the hint that it carries, if any.
 func printError(w io.Writer, err error) {
 	fmt.Fprintf(w, "sallyport: error: %s\n", oneLine(err.Error()))
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		fmt.Fprintf(w, "sallyport: hint: %s\n", oneLine(hinted.Hint()))
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(w, "sallyport: hint: %s\n", oneLine(hint))
 	}
+}
+
+// hintOf is the next step that an error carries, or empty.
+func hintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
+	}
+	return ""
 }
 
 // oneLine folds what a foreign program or file may have put into an error, so that it cannot
@@ -161,7 +169,7 @@ Exit status of every command that decides:
 		newScanCommand(a),
 		newAdvisoryCommand(a),
 		newSBOMCommand(a),
-		newRebuildCommand(a), newCompareCommand(a),
+		newPipelineCommand(a), newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),
 		newRootTrustCommand(a),

@@ -151,6 +151,18 @@ func readAnyReport(name, root string) (report.File, []byte, error) {
 // whoRan says who ran the tool, as the environment has it, and how the work tree differs from the commit
 // that the report is about. Files that are in no commit are no difference here: the report is one.
 func (w *workspace) whoRan(ctx context.Context, subjects []sallyport.Digest, environ []string) (map[string]any, string, error) {
+	who, t, err := w.ranIn(ctx, subjects, environ)
+	if err != nil || t == nil {
+		return who, "", err
+	}
+	if changed := t.Count(git.FileModified) + t.Count(git.FileDeleted); changed > 0 {
+		return who, fmt.Sprintf("%d files of the work tree are not the commit's, and the statement says so", changed), nil
+	}
+	return who, "", nil
+}
+
+// ranIn is whoRan with the whole state of the work tree, nil if it is unknown.
+func (w *workspace) ranIn(ctx context.Context, subjects []sallyport.Digest, environ []string) (map[string]any, *git.WorkTreeState, error) {
 	ci := build.ReadCI(w.app.Getenv)
 	who := map[string]any{"grade": sallyport.Declared, "initiator": initiator(ci, environ)}
 	if ci != nil {
@@ -159,18 +171,14 @@ func (w *workspace) whoRan(ctx context.Context, subjects []sallyport.Digest, env
 	head, err := w.repo.Resolve(ctx, "HEAD")
 	if err != nil || w.repo.WorkTree() == "" || subjects[0] != sallyport.GitCommit(head) {
 		who["worktree"] = "unknown"
-		return who, "", nil //nolint:nilerr // without a head there is nothing to compare with
+		return who, nil, nil //nolint:nilerr // without a head there is nothing to compare with
 	}
 	t, err := w.repo.CompareWorkTree(ctx, head)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	changed := t.Count(git.FileModified) + t.Count(git.FileDeleted)
 	who["worktree"] = map[string]int{"modified": t.Count(git.FileModified), "deleted": t.Count(git.FileDeleted), "untracked": t.Count(git.FileUntracked)}
-	if changed > 0 {
-		return who, fmt.Sprintf("%d files of the work tree are not the commit's, and the statement says so", changed), nil
-	}
-	return who, "", nil
+	return who, t, nil
 }
 
 // reportStatements makes the statements about one report.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -43,8 +44,9 @@ type BuildOptions struct {
 
 	AllowUnchanged, RequireClean bool
 
-	Stdin   *os.File
-	Signals <-chan os.Signal
+	Stdin          *os.File
+	Stdout, Stderr io.Writer // what the command writes; nil: as the program's own
+	Signals        <-chan os.Signal
 }
 
 // Built is what came of a build.
@@ -82,7 +84,7 @@ func (a *App) Build(ctx context.Context, o Options, bo BuildOptions) (Built, err
 	}
 	step := build.Step{
 		Args: bo.Args, Dir: b.dir, Env: build.Without(bo.Environ, append(keyVariables(bo.Key), ciTokenVariable)...),
-		Stdin: bo.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, Signals: bo.Signals, Timeout: bo.Timeout, Now: time.Now,
+		Stdin: bo.Stdin, Stdout: orWriter(bo.Stdout, a.Stdout), Stderr: orWriter(bo.Stderr, a.Stderr), Signals: bo.Signals, Timeout: bo.Timeout, Now: time.Now,
 	}
 	if bo.Logs != "" {
 		step.Keep = maxLog
@@ -95,6 +97,13 @@ func (a *App) Build(ctx context.Context, o Options, bo BuildOptions) (Built, err
 	ctx, stop := until(ctx, bo.Signals)
 	defer stop()
 	return b.built, b.after(ctx, w)
+}
+
+func orWriter(w, otherwise io.Writer) io.Writer {
+	if w == nil {
+		return otherwise
+	}
+	return w
 }
 
 // prepare notes what there is before the run.
@@ -240,10 +249,7 @@ func (b *builder) before(ctx context.Context) (err error) {
 		d.InternalParameters.Grade = sallyport.Observed
 	}
 	d.InternalParameters.CI = ci
-	d.InternalParameters.Source = build.Source{
-		Dirty: b.built.Dirty, Modified: b.tree.Count(git.FileModified), Deleted: b.tree.Count(git.FileDeleted),
-		Untracked: b.tree.Count(git.FileUntracked), Submodules: len(b.tree.Submodules),
-	}
+	d.InternalParameters.Source = sourceState(b.tree)
 	ref, _ := w.repo.SymbolicHead(ctx) // detached: no ref
 	d.ResolvedDependencies = append(d.ResolvedDependencies, build.Resource{
 		Name: "source", URI: sourceURI(ctx, w.repo, ci, oid, ref), Digest: map[string]string{"gitCommit": oid},
@@ -258,6 +264,14 @@ func (b *builder) before(ctx context.Context) (err error) {
 		b.note("CI says that it builds %.12s, and %.12s is checked out", ci.Commit, oid)
 	}
 	return nil
+}
+
+// sourceState is the work tree as provenance has it.
+func sourceState(t *git.WorkTreeState) build.Source {
+	return build.Source{
+		Dirty: t.Dirty(), Modified: t.Count(git.FileModified), Deleted: t.Count(git.FileDeleted),
+		Untracked: t.Count(git.FileUntracked), Submodules: len(t.Submodules),
+	}
 }
 
 func (b *builder) note(format string, args ...any) {

@@ -106,6 +106,8 @@ type Config struct {
 	Log Log `yaml:"log"`
 	// CI says whose identity tokens confirm what a build's job says of itself.
 	CI CI `yaml:"ci"`
+	// Pipeline says what `sallyport pipeline` does between a commit and its release.
+	Pipeline Pipeline `yaml:"pipeline"`
 }
 
 // Gates says what each gate guards.
@@ -332,6 +334,9 @@ func (c Config) validate(raw map[string]any) error {
 		return err
 	}
 	if err := c.Advisories.validate(raw); err != nil {
+		return err
+	}
+	if err := c.Pipeline.validate(raw); err != nil {
 		return err
 	}
 	return c.Log.validate()

@@ -1,0 +1,460 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/checksum"
+	"github.com/sallyport-dev/sallyport/internal/base/git"
+	"github.com/sallyport-dev/sallyport/internal/build"
+	"github.com/sallyport-dev/sallyport/internal/change"
+	"github.com/sallyport-dev/sallyport/internal/evidence"
+	"github.com/sallyport-dev/sallyport/internal/evidence/sigstore"
+	"github.com/sallyport-dev/sallyport/internal/pipeline"
+	"github.com/sallyport-dev/sallyport/internal/render"
+	"github.com/sallyport-dev/sallyport/internal/scan/report"
+	"github.com/sallyport-dev/sallyport/internal/scan/sbom"
+)
+
+// treeState is how the work tree differs from the commit, and who runs the pipeline.
+type treeState struct {
+	source build.Source
+	who    map[string]any
+}
+
+func passed(format string, args ...any) (pipeline.Outcome, error) {
+	return pipeline.Outcome{State: pipeline.Passed, Detail: fmt.Sprintf(format, args...)}, nil
+}
+
+// compareTree reads the work tree once, for all that is said about it.
+func (p *pipelineRun) compareTree(ctx context.Context) (_ pipeline.Outcome, err error) {
+	w, err := p.app.open(ctx, p.opts)
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	defer done(&err, w.Close)
+	var t *git.WorkTreeState
+	if p.tree.who, t, err = w.ranIn(ctx, p.about, p.po.Environ); err != nil {
+		return pipeline.Outcome{}, err
+	}
+	if t == nil {
+		return pipeline.Outcome{}, errors.New("another commit was checked out meanwhile")
+	}
+	p.tree.source = sourceState(t)
+	if t.Dirty() {
+		return passed("it is not the commit, and so nothing that is made from it can be released: %s", differences(t))
+	}
+	return passed("as in %.12s", p.commit)
+}
+
+// scan judges what the release brings, since the gate was adopted, by today's rules: what the merge gate would
+// shut for a finding shuts here. What it would let a person decide has been decided when it was merged, and warns.
+func (p *pipelineRun) scan(ctx context.Context) (pipeline.Outcome, error) {
+	w := p.w
+	since := w.cfg.Gates.Release.Adoption
+	if since == "" {
+		return pipeline.Outcome{}, withHint(errors.New("nothing says from which commit on this repository is judged"), "name it in gates.release.adoption, in "+configPath)
+	}
+	base, err := w.repo.Resolve(ctx, since)
+	if err != nil {
+		return pipeline.Outcome{}, fmt.Errorf("find the commit of gates.release.adoption: %w", err)
+	}
+	if base == p.commit {
+		return passed("nothing is new since the adoption")
+	}
+	c, err := w.differ(ctx).Change(ctx, change.Request{TargetRef: w.target.Ref, Action: "update", Base: base, Head: p.commit})
+	if err != nil {
+		return pipeline.Outcome{}, fmt.Errorf("read what the release brings: %w", err)
+	}
+	at := w.target.Base
+	defer func() { w.target.Base = at }()
+	w.target.Base, w.target.Head, w.target.Action = base, p.commit, "update"
+	g, params, err := w.gateFor(ctx, c)
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	g.Progress = nil
+	preview, err := g.Preview(ctx, params)
+	if err != nil {
+		return pipeline.Outcome{}, fmt.Errorf("scan what the release brings: %w", err)
+	}
+	d := preview.Decision
+	if d.Undecided {
+		return pipeline.Outcome{}, errors.New("the policy of the merge gate cannot be applied, so nothing says what a finding does")
+	}
+	about := map[string]bool{}
+	for _, f := range preview.Input.Findings {
+		about[f.Kind.Code()] = true
+	}
+	d.Reasons = slices.DeleteFunc(slices.Clone(d.Reasons), func(r sallyport.Reason) bool { return !about[r.Code] })
+	return p.attestScan(ctx, d, len(c.Files))
+}
+
+// attestScan writes the findings as SARIF, and signs what they come to.
+func (p *pipelineRun) attestScan(ctx context.Context, d sallyport.Decision, files int) (pipeline.Outcome, error) {
+	var out bytes.Buffer
+	if err := render.SARIF(&out, d, "", Version()); err != nil {
+		return pipeline.Outcome{}, err
+	}
+	if err := p.folder.write(scanFile, out.Bytes()); err != nil {
+		return pipeline.Outcome{}, err
+	}
+	reports, err := report.Read(report.SARIF, out.Bytes(), "")
+	if err != nil {
+		return pipeline.Outcome{}, fmt.Errorf("read our own report: %w", err)
+	}
+	who := map[string]any{"grade": sallyport.Declared, "policies": d.Policies}
+	f := report.File{Source: scanFile, Kind: report.SARIF, Digest: sallyport.SHA256(out.Bytes()), Reports: reports}
+	sts, sum, err := reportStatements(f, out.Bytes(), p.about, who, false)
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	for _, st := range sts {
+		if st.PredicateType == report.TestResultType {
+			if err := p.put(ctx, "scan"+bundleSuffix, st); err != nil {
+				return pipeline.Outcome{}, err
+			}
+		}
+	}
+	o := pipeline.Outcome{State: pipeline.Passed, Detail: fmt.Sprintf("%d files that are new or changed, nothing found", files)}
+	if len(d.Reasons) > 0 {
+		o.Detail = fmt.Sprintf("%d files that are new or changed: %s", files, strings.Join(codesOf(d.Reasons), ", "))
+	}
+	if sum.Result == "FAILED" {
+		o.State = pipeline.Failed
+		o.Detail += " (" + scanFile + ")"
+	}
+	return o, nil
+}
+
+// put signs a statement into the folder.
+func (p *pipelineRun) put(ctx context.Context, name string, st sallyport.Statement) error {
+	bundle, err := evidence.Sign(ctx, st, p.key)
+	if err != nil {
+		return fmt.Errorf("sign %s: %w", name, err)
+	}
+	if err := p.folder.write(name, bundle); err != nil {
+		return err
+	}
+	p.folder.statement(name)
+	return nil
+}
+
+// scanners runs other people's.
+func (p *pipelineRun) scanners(ctx context.Context) (pipeline.Outcome, error) {
+	dir, err := os.MkdirTemp("", "sallyport-pipeline-")
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	defer os.RemoveAll(dir)
+	o := p.opts
+	o.Repo = p.top
+	r, err := p.app.Scan(ctx, o, ScanOptions{Tools: p.cfg.Scanners, Timeout: 10 * time.Minute, Reports: dir, Key: p.po.Key, Output: dir, Environ: p.po.Environ})
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return pipeline.Outcome{}, err
+		}
+		name := "report-" + e.Name()
+		if err := p.folder.write(name, b); err != nil {
+			return pipeline.Outcome{}, err
+		}
+		if strings.HasSuffix(name, bundleSuffix) {
+			p.folder.statement(name)
+		}
+	}
+	out := pipeline.Outcome{State: pipeline.Passed}
+	if r.ExitStatus() != sallyport.ExitOpen {
+		out.State = pipeline.Failed
+	}
+	var told []string
+	for _, t := range r.Tools {
+		told = append(told, fmt.Sprintf("%s: %s, %d results", t.Name, strings.ToLower(t.Result), len(t.Results)))
+	}
+	out.Detail = strings.Join(told, "; ")
+	return out, nil
+}
+
+// sbom lists what the commit's lock files pin. It is signed once the artifacts are there.
+func (p *pipelineRun) sbom(ctx context.Context) (pipeline.Outcome, error) {
+	bill, err := p.app.SBOM(ctx, p.opts, SBOMOptions{Subject: "git:" + p.commit, Version: p.po.Name})
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	p.bills = map[string][]byte{}
+	if p.bills[cycloneDXFile], err = bill.CycloneDX(); err != nil {
+		return pipeline.Outcome{}, err
+	}
+	if p.bills[spdxFile], err = bill.SPDX(); err != nil {
+		return pipeline.Outcome{}, err
+	}
+	for name, b := range p.bills {
+		if err := p.folder.write(name, b); err != nil {
+			return pipeline.Outcome{}, err
+		}
+	}
+	more := ""
+	if !bill.Complete {
+		more = ", and it is not whole: sallyport sbom says why"
+	}
+	return passed("%d packages in %d files%s", len(bill.Components), len(bill.Files), more)
+}
+
+// build runs the build, or finds that it ran before, and takes the artifacts over.
+func (p *pipelineRun) build(ctx context.Context) (pipeline.Outcome, error) {
+	if len(p.cfg.Build.Run) == 0 {
+		return p.existing(ctx)
+	}
+	if out, ok := p.builtBefore(ctx); ok {
+		return out, nil
+	}
+	log := new(stepLog)
+	o := p.opts
+	o.Repo = p.top
+	built, err := p.app.Build(ctx, o, BuildOptions{
+		Args: p.cfg.Build.Run, Artifacts: p.cfg.Artifacts, Env: p.cfg.Build.Env, Environ: p.po.Environ, Timeout: p.cfg.Build.Limit(),
+		Key: p.po.Key, Bundle: p.folder.at(provenanceFile), Stdout: log, Stderr: log,
+	})
+	if lerr := log.save(p.folder, "build"); err == nil {
+		err = lerr
+	}
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	p.folder.statement(provenanceFile)
+	if r := built.Result; r.Failed() {
+		return pipeline.Outcome{State: pipeline.Failed, Detail: fmt.Sprintf("%s: %s, status %d%s (%s)", p.cfg.Build.Run[0], r.Ended, r.ExitStatus, spaced(r.Why), logName("build"))}, nil
+	}
+	for _, a := range built.Artifacts {
+		if err := p.takeArtifact(a); err != nil {
+			return pipeline.Outcome{}, err
+		}
+	}
+	return passed("%d artifacts by %s", len(p.artifacts), p.cfg.Build.Run[0])
+}
+
+func spaced(s string) string {
+	if s == "" {
+		return ""
+	}
+	return ": " + s
+}
+
+// existing takes artifacts that no command of the pipeline makes.
+func (p *pipelineRun) existing(ctx context.Context) (pipeline.Outcome, error) {
+	watch, err := build.NewWatch(ctx, p.top, p.cfg.Artifacts)
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	found, err := watch.Artifacts(ctx, true)
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	for _, a := range found {
+		if err := p.takeArtifact(a); err != nil {
+			return pipeline.Outcome{}, err
+		}
+	}
+	return passed("%d artifacts that lay there: provenance of them has to be found elsewhere", len(p.artifacts))
+}
+
+func (p *pipelineRun) takeArtifact(a build.Artifact) error {
+	f := PipelineFile{Name: filepath.Base(filepath.FromSlash(a.Path)), Digest: sallyport.Digest("sha256:" + a.SHA256)}
+	if reservedName(f.Name) {
+		return fmt.Errorf("the artifact %s has the name of a file that the pipeline writes itself", sallyport.Path(a.Path))
+	}
+	if slices.ContainsFunc(p.artifacts, func(o PipelineFile) bool { return strings.EqualFold(o.Name, f.Name) }) {
+		return fmt.Errorf("two artifacts are named %s, and they are to lie in one folder", sallyport.Path(f.Name))
+	}
+	if err := p.folder.take(filepath.Join(p.top, filepath.FromSlash(a.Path)), f.Name, f.Digest); err != nil {
+		return err
+	}
+	p.artifacts = append(p.artifacts, f)
+	return nil
+}
+
+// sign signs the bills of materials for every artifact, and the checksums of all files.
+func (p *pipelineRun) sign(ctx context.Context) (pipeline.Outcome, error) {
+	var subjects []sallyport.StatementSubject
+	for _, a := range p.artifacts {
+		subjects = append(subjects, sallyport.StatementSubject{Name: a.Name, Digest: map[string]string{"sha256": a.Digest.Hex()}})
+	}
+	for _, d := range p.about {
+		subjects = append(subjects, sallyport.StatementSubject{Name: "source", Digest: map[string]string{d.Algorithm(): d.Hex()}})
+	}
+	for _, one := range []struct{ file, bundle, typ string }{
+		{cycloneDXFile, "sbom.cdx" + bundleSuffix, sbom.CycloneDXType}, {spdxFile, "sbom.spdx" + bundleSuffix, sbom.SPDXType},
+	} {
+		st := sallyport.Statement{Type: sallyport.StatementType, PredicateType: one.typ, Predicate: p.bills[one.file], Subject: subjects}
+		if err := p.put(ctx, one.bundle, st); err != nil {
+			return pipeline.Outcome{}, err
+		}
+	}
+	if err := p.folder.write(publicKeyFile, p.public); err != nil {
+		return pipeline.Outcome{}, err
+	}
+	known := map[string]string{}
+	for _, a := range p.artifacts {
+		known[a.Name] = a.Digest.Hex()
+	}
+	var lines []checksum.Line
+	for _, name := range p.folder.files() {
+		sum := known[name]
+		if sum == "" {
+			d, err := digestFile(p.folder.at(name))
+			if err != nil {
+				return pipeline.Outcome{}, err
+			}
+			sum = d.Hex()
+		}
+		lines = append(lines, checksum.Line{Algorithm: "sha256", Hex: sum, Name: name})
+	}
+	list := checksum.Format(lines)
+	if err := p.folder.write(checksumsFile, list); err != nil {
+		return pipeline.Outcome{}, err
+	}
+	if err := p.attestOwn(ctx, lines, list); err != nil {
+		return pipeline.Outcome{}, err
+	}
+	bundle, err := sigstore.Sign(ctx, p.key, sigstore.Content{Artifact: sigstore.Bytes(list)})
+	if err != nil {
+		return pipeline.Outcome{}, fmt.Errorf("sign the checksums: %w", err)
+	}
+	if err := p.folder.write(checksumsFile+bundleSuffix, bundle); err != nil {
+		return pipeline.Outcome{}, err
+	}
+	return passed("%d files", len(lines))
+}
+
+// attestOwn signs provenance of the files that the pipeline made itself, as those of any other command: the release
+// gate asks of every file that is published what built it.
+func (p *pipelineRun) attestOwn(ctx context.Context, lines []checksum.Line, list []byte) error {
+	made := []build.Artifact{{Path: checksumsFile, SHA256: sallyport.SHA256(list).Hex()}}
+	for _, l := range lines {
+		if !slices.ContainsFunc(p.artifacts, func(a PipelineFile) bool { return a.Name == l.Name }) {
+			made = append(made, build.Artifact{Path: l.Name, SHA256: l.Hex})
+		}
+	}
+	ci := build.ReadCI(p.app.Getenv)
+	var prov build.Provenance
+	d := &prov.BuildDefinition
+	d.BuildType = build.BuildType
+	d.ExternalParameters = build.External{Command: []string{"sallyport", "pipeline"}, Directory: ".", Artifacts: []string{}, Environment: map[string]string{}}
+	d.InternalParameters = build.Internal{Ended: build.Exited, Grade: sallyport.Declared, Initiator: initiator(ci, p.po.Environ), Source: p.tree.source, CI: ci}
+	ref, _ := p.w.repo.SymbolicHead(ctx) // detached: no ref
+	d.ResolvedDependencies = []build.Resource{{Name: "source", URI: sourceURI(ctx, p.w.repo, ci, p.commit, ref), Digest: map[string]string{"gitCommit": p.commit}}}
+	run := &prov.RunDetails
+	run.Builder.ID, run.Builder.Version = ci.Builder(), map[string]string{"sallyport": Version()}
+	run.Metadata.InvocationID = orDefault(ci.Invocation(), newUUID())
+	run.Metadata.StartedOn, run.Metadata.FinishedOn = p.began.UTC().Truncate(time.Second), p.app.now().UTC().Truncate(time.Second)
+	run.Byproducts = []build.Resource{}
+	st, err := prov.Statement(p.about[0], made)
+	if err != nil {
+		return err
+	}
+	return p.put(ctx, ownFile, st)
+}
+
+// verify reads the folder as somebody would who has it from elsewhere: the list by its signature, each file by the
+// list, each statement by the key, and every artifact by the statements that are about it.
+func (p *pipelineRun) verify(ctx context.Context) (pipeline.Outcome, error) {
+	wrong := func(format string, args ...any) (pipeline.Outcome, error) {
+		return pipeline.Outcome{State: pipeline.Failed, Detail: fmt.Sprintf(format, args...)}, nil
+	}
+	res, err := p.app.VerifyArtifact(ctx, ArtifactOptions{
+		Subject: p.folder.at(checksumsFile), Bundles: []string{p.folder.at(checksumsFile + bundleSuffix)}, Key: p.folder.at(publicKeyFile), Offline: true,
+	})
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	if res.ExitStatus() != sallyport.ExitOpen {
+		return wrong("the signature over %s does not verify", checksumsFile)
+	}
+	b, err := readLimit(p.folder.at(checksumsFile), checksum.MaxSize)
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	if sallyport.SHA256(b) != res.Digests[0] {
+		return wrong("%s changed while it was read", checksumsFile)
+	}
+	lines, err := checksum.Parse(b)
+	if err != nil {
+		return pipeline.Outcome{}, err
+	}
+	listed := map[string]string{}
+	for _, l := range lines {
+		got, err := digestFile(p.folder.at(l.Name))
+		if err != nil {
+			return pipeline.Outcome{}, err
+		}
+		if got.Hex() != l.Hex {
+			return wrong("%s is not what %s says", l.Name, checksumsFile)
+		}
+		listed[l.Name] = l.Hex
+	}
+	for _, a := range p.artifacts {
+		if listed[a.Name] != a.Digest.Hex() {
+			return wrong("%s is not what was built", a.Name)
+		}
+	}
+	n, why, err := p.verifyStatements(ctx)
+	if err != nil || why != "" {
+		return pipeline.Outcome{State: pipeline.Failed, Detail: why}, err
+	}
+	return passed("%d files, %d statements", len(lines), n)
+}
+
+// verifyStatements holds every bundle to the key of this run, and to what the pipeline is about.
+func (p *pipelineRun) verifyStatements(ctx context.Context) (n int, why string, err error) {
+	paths := p.folder.statements()
+	atts, err := readBundles(paths)
+	if err != nil {
+		return 0, "", err
+	}
+	for i, att := range atts {
+		name := filepath.Base(paths[i])
+		st, err := evidence.Statement(att.Raw)
+		if err != nil {
+			return 0, name + ": " + err.Error(), nil
+		}
+		v, err := p.ownVerifier(st.PredicateType)
+		if err != nil {
+			return 0, "", err
+		}
+		ev, err := v.Verify(ctx, att)
+		if err != nil {
+			return 0, name + ": " + err.Error(), nil
+		}
+		if !ev.About(p.about[0]) {
+			return 0, name + " is about another commit", nil
+		}
+		if name == ownFile {
+			continue // it is about what the checksums hold
+		}
+		whole := st.PredicateType == build.ProvenanceType || st.PredicateType == sbom.CycloneDXType || st.PredicateType == sbom.SPDXType
+		for _, a := range p.artifacts {
+			if whole && !ev.About(a.Digest) {
+				return 0, fmt.Sprintf("%s is not about %s", name, a.Name), nil
+			}
+		}
+	}
+	return len(atts), "", nil
+}
