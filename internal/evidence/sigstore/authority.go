@@ -24,6 +24,23 @@ type authority struct {
 	links []link
 }
 
+// Quick returns a trusted root whose certificate authorities remember what of their chains they have
+// verified; it says what tr says.
+func Quick(tr *root.TrustedRoot) root.TrustedMaterial {
+	return material{TrustedRoot: tr, authorities: newAuthorities(tr)}
+}
+
+func newAuthorities(tr *root.TrustedRoot) []root.CertificateAuthority {
+	var out []root.CertificateAuthority
+	for _, ca := range tr.FulcioCertificateAuthorities() {
+		if f, ok := ca.(*root.FulcioCertificateAuthority); ok {
+			ca = newAuthority(f)
+		}
+		out = append(out, ca)
+	}
+	return out
+}
+
 // A link is an intermediate certificate that the root certificate has signed.
 type link struct {
 	pool *x509.CertPool // of the intermediate alone

@@ -8,10 +8,11 @@ import (
 	"encoding/binary"
 	"hash"
 	"slices"
-	"sync"
+
+	"github.com/sallyport-dev/sallyport/internal/base/recent"
 )
 
-// Bounds of what a cache keeps of one bundle, in bytes.
+// maxCached is the largest bundle that a cache keeps, in bytes.
 const maxCached = 256 << 10
 
 // A Cache remembers what has verified, so that a gate that is asked again about the same bundle answers in
@@ -26,11 +27,7 @@ const maxCached = 256 << 10
 // Only what verified is kept, in memory, and never on disk: whoever can write there could write that
 // something verified.
 type Cache struct {
-	mu    sync.Mutex
-	room  int // bytes that entries may take
-	used  int
-	found map[cacheKey]*cached
-	order []cacheKey // oldest first
+	found *recent.Map[cacheKey, cached]
 }
 
 type cacheKey [sha256.Size]byte
@@ -39,12 +36,11 @@ type cacheKey [sha256.Size]byte
 type cached struct {
 	parsed parsed
 	result Result
-	size   int
 }
 
 // NewCache returns a cache that holds bundles of at most so many mebibytes together.
 func NewCache(mebibytes int) *Cache {
-	return &Cache{room: mebibytes << 20, found: map[cacheKey]*cached{}}
+	return &Cache{recent.New[cacheKey, cached](mebibytes << 20)}
 }
 
 // Verify is [Root.Verify], with what is remembered.
@@ -54,7 +50,7 @@ func (c *Cache) Verify(r *Root, raw []byte, a Artifact, by Signer) (Result, erro
 	}
 	key, ok := keyOf(r, raw, by)
 	if ok {
-		if e := c.get(key); e != nil {
+		if e, ok := c.found.Get(key); ok {
 			return e.about(a)
 		}
 	}
@@ -72,7 +68,7 @@ func (c *Cache) VerifyPiece(r *Root, p Piece, a Artifact, by Signer) (Result, er
 	}
 	key, ok := keyOf(r, p.raw, by)
 	if ok {
-		if e := c.get(key); e != nil {
+		if e, ok := c.found.Get(key); ok {
 			return e.about(a)
 		}
 	}
@@ -86,34 +82,13 @@ func (c *Cache) verified(r *Root, p parsed, a Artifact, by Signer, key cacheKey,
 	// stands for.
 	_, plain := by.Key.(ed25519.PublicKey)
 	if err == nil && cacheable && size <= maxCached && !(plain && p.statement == nil) {
-		c.put(key, &cached{parsed: p, result: res.clone(), size: size})
+		c.found.Put(key, cached{p, res.clone()}, size)
 	}
 	return res, err
 }
 
-func (c *Cache) get(key cacheKey) *cached {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.found[key]
-}
-
-func (c *Cache) put(key cacheKey, e *cached) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.found[key] != nil || e.size > c.room {
-		return
-	}
-	for c.used+e.size > c.room && len(c.order) > 0 {
-		oldest := c.order[0]
-		c.order = c.order[1:]
-		c.used -= c.found[oldest].size
-		delete(c.found, oldest)
-	}
-	c.found[key], c.used, c.order = e, c.used+e.size, append(c.order, key)
-}
-
 // about is what a cached bundle says if it is about the artifact.
-func (e *cached) about(a Artifact) (Result, error) {
+func (e cached) about(a Artifact) (Result, error) {
 	if e.parsed.statement != nil {
 		if !a.Known() {
 			return Result{}, errNoArtifact

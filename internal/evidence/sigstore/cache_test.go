@@ -14,6 +14,8 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+
+	"github.com/sallyport-dev/sallyport/internal/base/recent"
 )
 
 // TestCacheSame asks one cache, and no cache, about every bundle of the suite under every root and signer of
@@ -52,8 +54,8 @@ func TestCacheSame(t *testing.T) {
 			}
 		}
 	}
-	if good < 40 || len(cache.found) == 0 {
-		t.Errorf("%d verified, %d kept", good, len(cache.found))
+	if good < 40 || cache.found.Len() == 0 {
+		t.Errorf("%d verified, %d kept", good, cache.found.Len())
 	}
 }
 
@@ -67,10 +69,10 @@ func TestCacheMisses(t *testing.T) {
 				t.Fatal(err)
 			}
 			key, ok := keyOf(c.root, c.raw, c.by)
-			if !ok || cache.get(key) == nil {
+			if !ok || !cache.has(key) {
 				t.Fatal("it is not kept")
 			}
-			kept := len(cache.found)
+			kept := cache.found.Len()
 			other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 			if err != nil {
 				t.Fatal(err)
@@ -100,23 +102,29 @@ func TestCacheMisses(t *testing.T) {
 			for i := 0; i < len(c.raw); i += 97 {
 				raw := bytes.Clone(c.raw)
 				raw[i] ^= 1
-				if k, ok := keyOf(c.root, raw, c.by); !ok || cache.get(k) != nil {
+				if k, ok := keyOf(c.root, raw, c.by); !ok || cache.has(k) {
 					t.Fatalf("byte %d does not matter", i)
 				}
 			}
-			if k, _ := keyOf(another(t, c.root), c.raw, c.by); cache.get(k) != nil {
+			if k, _ := keyOf(another(t, c.root), c.raw, c.by); cache.has(k) {
 				t.Error("another root hits")
 			}
 			for _, by := range []Signer{{Key: c.by.Key, Subject: c.by.Subject, Issuer: c.by.Issuer, Logged: true}, {Key: c.by.Key, Subject: c.by.Subject, Issuer: c.by.Issuer, IgnoreLog: true}} {
-				if k, _ := keyOf(c.root, c.raw, by); cache.get(k) != nil {
+				if k, _ := keyOf(c.root, c.raw, by); cache.has(k) {
 					t.Error("asking for a log entry does not matter")
 				}
 			}
-			if len(cache.found) != kept {
-				t.Errorf("%d kept, want %d", len(cache.found), kept)
+			if cache.found.Len() != kept {
+				t.Errorf("%d kept, want %d", cache.found.Len(), kept)
 			}
 		})
 	}
+}
+
+// has reports whether something is kept.
+func (c *Cache) has(k cacheKey) bool {
+	_, ok := c.found.Get(k)
+	return ok
 }
 
 // another returns a root that names the same and is not the same bytes.
@@ -138,7 +146,7 @@ func TestCacheBounds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache := &Cache{room: 8 << 10, found: map[cacheKey]*cached{}}
+	cache := &Cache{recent.New[cacheKey, cached](8 << 10)}
 	var first []byte
 	for i := range 50 {
 		a := Bytes([]byte{byte(i)})
@@ -153,19 +161,16 @@ func TestCacheBounds(t *testing.T) {
 			}
 			res.Statement[0] = 'x'
 		}
-		if cache.used > cache.room || len(cache.found) != len(cache.order) {
-			t.Fatalf("%d bytes of %d, %d entries of %d", cache.used, cache.room, len(cache.found), len(cache.order))
-		}
 	}
-	if k, _ := keyOf(root, first, Signer{Key: &key.PublicKey}); cache.get(k) != nil {
+	if k, _ := keyOf(root, first, Signer{Key: &key.PublicKey}); cache.has(k) {
 		t.Error("the oldest is still there")
 	}
 	a := Bytes(nil)
 	large := fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":%q}}],"predicateType":"https://example.com/x","predicate":{"x":%q}}`, a.Digest("sha256").Hex(), bytes.Repeat([]byte("x"), maxCached))
-	before := len(cache.found)
 	raw := must(Sign(context.Background(), key, Content{Artifact: a, Statement: large}))
-	if _, err := NewCache(1).Verify(root, raw, a, Signer{Key: &key.PublicKey}); err != nil || len(cache.found) != before {
-		t.Errorf("%v, %d kept", err, len(cache.found)-before)
+	cache = NewCache(1)
+	if _, err := cache.Verify(root, raw, a, Signer{Key: &key.PublicKey}); err != nil || cache.found.Len() != 0 {
+		t.Errorf("%v, %d kept", err, cache.found.Len())
 	}
 	if _, err := (*Cache)(nil).Verify(root, raw, a, Signer{Key: &key.PublicKey}); err != nil {
 		t.Error(err)
@@ -202,7 +207,7 @@ func TestCacheEd25519(t *testing.T) {
 	if _, err := cache.Verify(root, raw, a, Signer{Key: key.Public()}); err == nil {
 		t.Error("the file changed, and it verifies")
 	}
-	if len(cache.found) != 0 {
+	if cache.found.Len() != 0 {
 		t.Error("it is kept")
 	}
 }

@@ -41,14 +41,7 @@ func ParseRoot(b []byte) (*Root, error) {
 		return nil, errors.New("read trusted root: it names neither a certificate authority nor a log")
 	}
 	sum := sha256.Sum256(b)
-	r := &Root{material: tr, digest: "sha256:" + hex.EncodeToString(sum[:])}
-	for _, ca := range tr.FulcioCertificateAuthorities() {
-		if f, ok := ca.(*root.FulcioCertificateAuthority); ok {
-			ca = newAuthority(f)
-		}
-		r.authorities = append(r.authorities, ca)
-	}
-	return r, nil
+	return &Root{material: tr, authorities: newAuthorities(tr), digest: "sha256:" + hex.EncodeToString(sum[:])}, nil
 }
 
 // Digest names the root's bytes.
