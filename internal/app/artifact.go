@@ -76,7 +76,7 @@ func (v ArtifactVerification) ExitStatus() int {
 // VerifyArtifact verifies signatures over a file, a digest or an image. It asks no server but the
 // image's registry.
 func (a *App) VerifyArtifact(ctx context.Context, o ArtifactOptions) (ArtifactVerification, error) {
-	v := artifactVerifier{app: a, o: o, res: ArtifactVerification{Subject: o.Subject, Digests: []sallyport.Digest{}, Signatures: []Signature{}, Looked: []string{}}}
+	v := artifactVerifier{app: a, o: o, cache: sigstore.NewCache(8), res: ArtifactVerification{Subject: o.Subject, Digests: []sallyport.Digest{}, Signatures: []Signature{}, Looked: []string{}}}
 	if err := v.trust(); err != nil {
 		return ArtifactVerification{}, err
 	}
@@ -106,7 +106,8 @@ type artifactVerifier struct {
 	path     string // of the file that has to be signed; empty if only a digest is known
 	artifact sigstore.Artifact
 	res      ArtifactVerification
-	image    bool // the subject is an image in a registry
+	image    bool            // the subject is an image in a registry
+	cache    *sigstore.Cache // the same bundle may lie in several places
 }
 
 // trust reads who is trusted.
@@ -293,7 +294,7 @@ func (v *artifactVerifier) file(name string, b []byte, named bool) {
 		if v.pgp != nil {
 			s.Why = "it is no OpenPGP signature, and an OpenPGP key is expected"
 		} else {
-			res, err := p.Verify(v.root, v.artifact, v.signer)
+			res, err := v.cache.VerifyPiece(v.root, p, v.artifact, v.signer)
 			v.judge(&s, res, err)
 		}
 		good = good || s.Verified

@@ -71,7 +71,7 @@ func verifySSH(sig, message []byte, namespace string) (evidence.SSHInfo, error) 
 // newVerifier returns a verifier under keys, at the enforcement point's time.
 func (w *workspace) newVerifier(keys []evidence.Key) *evidence.Verifier {
 	v := evidence.NewVerifier(keys, w.app.now())
-	v.SSH, v.OpenPGP, v.Keyless = verifySSH, w.verifyOpenPGP, w.keyless
+	v.SSH, v.OpenPGP, v.Keyless, v.Cache = verifySSH, w.verifyOpenPGP, w.keyless, w.signatures
 	return v
 }
 

@@ -85,7 +85,7 @@ func (v *artifactVerifier) imageItem(it oci.Item, digest sallyport.Digest) {
 		}
 		artifact = sigstore.Bytes(it.Raw)
 	}
-	res, err := v.root.Verify(raw, artifact, v.signer)
+	res, err := v.cache.Verify(v.root, raw, artifact, v.signer)
 	v.judge(&s, res, err)
 }
 

@@ -79,7 +79,7 @@ func (v *packVerifier) trust(ctx context.Context, a *App) error {
 		return fmt.Errorf("the decision's time: %w", err)
 	}
 	then := &App{Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, Getenv: a.Getenv, Clock: func() time.Time { return at }}
-	w := &workspace{app: then, cfg: config.Default(), roster: &identity.Roster{}, gov: policy.Governing{Files: v.governedFiles()}}
+	w := &workspace{app: then, signatures: evidence.NewCache(32), cfg: config.Default(), roster: &identity.Roster{}, gov: policy.Governing{Files: v.governedFiles()}}
 	w.gov.Trust.Solo = v.d.Solo
 	if len(w.gov.Files) > 0 {
 		if err := w.parseGoverned(); err != nil {

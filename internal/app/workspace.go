@@ -50,18 +50,19 @@ type workspace struct {
 	// pushedEvidence are commits that are being pushed to the evidence ref.
 	pushedEvidence []string
 
-	gov      policy.Governing
-	cfg      config.Config
-	data     policy.Data
-	roster   *identity.Roster
-	trust    []evidence.Key
-	keyless  *evidence.Keyless // nil without a trusted root
-	eval     engine.Evaluator
-	ahead    func() (*policy.Evaluator, error) // waits for what compileAhead began; may be nil
-	policies []sallyport.PolicySet
-	sets     []policy.Set
-	advice   []string
-	heard    []negative // what was verified and has to be remembered
+	gov        policy.Governing
+	cfg        config.Config
+	data       policy.Data
+	roster     *identity.Roster
+	trust      []evidence.Key
+	keyless    *evidence.Keyless // nil without a trusted root
+	signatures *evidence.Cache   // what verified, while this process lives
+	eval       engine.Evaluator
+	ahead      func() (*policy.Evaluator, error) // waits for what compileAhead began; may be nil
+	policies   []sallyport.PolicySet
+	sets       []policy.Set
+	advice     []string
+	heard      []negative // what was verified and has to be remembered
 
 	ineligible map[string]string // who may not approve the change, and why; nil until it was asked
 	// negatives are the words of an external log that have to be among the evidence.
@@ -81,7 +82,7 @@ func (a *App) open(ctx context.Context, o Options) (*workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &workspace{app: a, opts: o, repo: repo, dir: o.StateDir}
+	w := &workspace{app: a, opts: o, repo: repo, dir: o.StateDir, signatures: evidence.NewCache(32)}
 	if w.dir == "" {
 		w.dir = filepath.Join(repo.CommonDir(), "sallyport")
 	}

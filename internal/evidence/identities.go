@@ -57,6 +57,11 @@ func (v *Verifier) verifyCertificate(p parsed) (signed, error) {
 	if err != nil {
 		return signed{}, fmt.Errorf("%w: %s", ErrSignature, oneLine(err))
 	}
+	return v.identity(who)
+}
+
+// identity finds who of the trust roots a good certificate is of.
+func (v *Verifier) identity(who KeylessSigner) (signed, error) {
 	hint := identityHint(who.Issuer, who.Subject)
 	keys := slices.DeleteFunc(slices.Clone(v.keys[hint]), func(k Key) bool {
 		return k.Identity != hint || k.Repository != "" && k.Repository != who.Claims.Repository
@@ -64,7 +69,7 @@ func (v *Verifier) verifyCertificate(p parsed) (signed, error) {
 	if len(keys) == 0 {
 		return signed{}, fmt.Errorf("%w: %.300q", ErrUnknownKey, hint)
 	}
-	return signed{hint: hint, keys: keys}, nil
+	return signed{hint: hint, keys: keys, who: who}, nil
 }
 
 // verifyBundle verifies the envelope of a bundle under its certificate, and that under the trusted root

@@ -25,6 +25,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/base/cms"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
+	"github.com/sallyport-dev/sallyport/internal/evidence/sigstore"
 )
 
 // MaxTrustedRoot is the largest trusted root that is read, in bytes.
@@ -52,7 +53,7 @@ const (
 // A Keyless verifies what certificate authorities such as Fulcio vouch for: signatures under
 // certificates that live for minutes. It asks no server. It is safe for concurrent use.
 type Keyless struct {
-	material *root.TrustedRoot
+	material root.TrustedMaterial
 }
 
 // A KeylessSigner is who made a signature, according to its certificate and the trusted root.
@@ -87,7 +88,7 @@ func ParseTrustedRoot(b []byte) (*Keyless, error) {
 	if len(tr.FulcioCertificateAuthorities()) == 0 && len(tr.TimestampingAuthorities()) == 0 {
 		return nil, errors.New("read trusted root: it names no certificate authority and no timestamp authority")
 	}
-	return &Keyless{tr}, nil
+	return &Keyless{sigstore.Quick(tr)}, nil
 }
 
 // VerifyCommit verifies an armoured CMS signature, as gitsign makes them, over message.

@@ -47,6 +47,8 @@ type Verifier struct {
 	OpenPGP OpenPGPVerifier
 	// Keyless verifies signatures under certificates. If it is nil, none does.
 	Keyless *Keyless
+	// Cache remembers signatures. If it is nil, each is verified anew.
+	Cache *Cache
 
 	now  time.Time
 	keys map[string][]Key // by hint: one key may stand in the roster and in the trust roots
@@ -110,15 +112,7 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 	if err := ctx.Err(); err != nil {
 		return sallyport.Evidence{}, err
 	}
-	p, err := parse(a.Raw)
-	if err != nil {
-		return sallyport.Evidence{}, err
-	}
-	s, err := v.verifySignature(p)
-	if err != nil {
-		return sallyport.Evidence{}, err
-	}
-	st, err := decodeStatement(p.envelope.Payload)
+	p, s, st, err := v.read(a.Raw)
 	if err != nil {
 		return sallyport.Evidence{}, err
 	}
@@ -167,7 +161,8 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 type signed struct {
 	hint    string
 	keys    []Key
-	touched bool // by a security key, for this signature
+	touched bool          // by a security key, for this signature
+	who     KeylessSigner // of a certificate
 }
 
 func (v *Verifier) verifySignature(p parsed) (signed, error) {
@@ -201,6 +196,14 @@ func (v *Verifier) verifyPEM(p parsed, hint string) (signed, error) {
 	}
 	if err := verifyEnvelope(p, m); err != nil {
 		return signed{}, fmt.Errorf("%w under key %q", ErrSignature, v.keys[hint][0].Name)
+	}
+	return v.underPEM(hint)
+}
+
+// underPEM says whose a good signature under the key of a hint is.
+func (v *Verifier) underPEM(hint string) (signed, error) {
+	if v.pem[hint] == nil {
+		return signed{}, fmt.Errorf("%w: %.100q", ErrUnknownKey, hint)
 	}
 	return signed{hint: hint, keys: v.keys[hint]}, nil
 }

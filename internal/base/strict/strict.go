@@ -132,6 +132,14 @@ func CheckJSON(b []byte, limit int) error {
 	if err := checkSize(b, limit); err != nil {
 		return err
 	}
+	if json.Valid(b) && unique(b) {
+		return nil
+	}
+	return checkSlowly(b)
+}
+
+// checkSlowly is what [CheckJSON] means. It is asked only when the answer may be no.
+func checkSlowly(b []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
 	if err := checkValue(dec, 0); err != nil {

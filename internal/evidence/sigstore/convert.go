@@ -10,7 +10,6 @@ import (
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
-	"github.com/sigstore/sigstore-go/pkg/bundle"
 
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
@@ -25,6 +24,7 @@ type Piece struct {
 	// Index is its place in the file, from 0.
 	Index int
 
+	raw    []byte // of a bundle: what the cache knows it by
 	parsed parsed
 	err    error
 }
@@ -179,7 +179,7 @@ func convertOne(doc []byte) []Piece {
 }
 
 func bundlePiece(raw []byte) Piece {
-	p := Piece{Format: "bundle"}
+	p := Piece{Format: "bundle", raw: raw}
 	p.parsed, p.err = parse(raw)
 	return p
 }
@@ -238,12 +238,7 @@ func envelopePieces(doc []byte) []Piece {
 // newPiece is a piece of a bundle that was made here.
 func newPiece(format string, pb *protobundle.Bundle) Piece {
 	p := Piece{Format: format}
-	b, err := bundle.NewBundle(pb)
-	if err != nil {
-		p.err = fmt.Errorf("%w: %s", ErrBundle, oneLine(err))
-		return p
-	}
-	p.parsed, p.err = newParsed(b)
+	p.parsed, p.err = newParsed(pb)
 	return p
 }
 

@@ -20,9 +20,10 @@ const MaxRoot = 1 << 20
 // A Root is who is trusted to vouch for identities, entries and times: a Sigstore trusted root. It
 // is safe for concurrent use.
 type Root struct {
-	material *root.TrustedRoot
-	digest   string
-	name     string
+	material    *root.TrustedRoot
+	authorities []root.CertificateAuthority // of material, with what is known of them
+	digest      string
+	name        string
 }
 
 // ParseRoot reads a trusted root (application/vnd.dev.sigstore.trustedroot+json). One that names no
@@ -40,7 +41,7 @@ func ParseRoot(b []byte) (*Root, error) {
 		return nil, errors.New("read trusted root: it names neither a certificate authority nor a log")
 	}
 	sum := sha256.Sum256(b)
-	return &Root{material: tr, digest: "sha256:" + hex.EncodeToString(sum[:])}, nil
+	return &Root{material: tr, authorities: newAuthorities(tr), digest: "sha256:" + hex.EncodeToString(sum[:])}, nil
 }
 
 // Digest names the root's bytes.

@@ -134,8 +134,12 @@ func (p parsed) claims() (Identity, error) {
 // material is the root with one key beside it, whatever the bundle calls the key.
 type material struct {
 	*root.TrustedRoot
-	key *root.ExpiringKey
+	authorities []root.CertificateAuthority
+	key         *root.ExpiringKey
 }
+
+// FulcioCertificateAuthorities are those of the root, with what is known of them.
+func (m material) FulcioCertificateAuthorities() []root.CertificateAuthority { return m.authorities }
 
 func (m material) PublicKeyVerifier(string) (root.TimeConstrainedVerifier, error) {
 	if m.key == nil {
@@ -147,7 +151,7 @@ func (m material) PublicKeyVerifier(string) (root.TimeConstrainedVerifier, error
 // materialFor returns what sigstore-go is to believe. blob says that a file was signed and not a
 // statement: then Ed25519 means the variant over a digest first.
 func (r *Root) materialFor(key crypto.PublicKey, prehashed bool) (material, error) {
-	m := material{TrustedRoot: r.material}
+	m := material{TrustedRoot: r.material, authorities: r.authorities}
 	if key == nil {
 		return m, nil
 	}

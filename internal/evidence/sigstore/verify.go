@@ -10,8 +10,8 @@ import (
 
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
-	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/verify"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
@@ -56,7 +56,7 @@ func (r *Root) Verify(raw []byte, a Artifact, by Signer) (Result, error) {
 
 // parsed is a bundle that can be read, not verified.
 type parsed struct {
-	*bundle.Bundle
+	*entity
 	statement []byte // or nil
 	read      statement
 	digest    *protocommon.HashOutput
@@ -67,18 +67,22 @@ func parse(raw []byte) (parsed, error) {
 	if err := strict.CheckJSON(raw, MaxBundle); err != nil {
 		return parsed{}, fmt.Errorf("%w: %w", ErrBundle, err)
 	}
-	var b bundle.Bundle
-	if err := b.UnmarshalJSON(raw); err != nil {
+	pb := new(protobundle.Bundle)
+	if err := protojson.Unmarshal(raw, pb); err != nil {
 		return parsed{}, fmt.Errorf("%w: %s", ErrBundle, oneLine(err))
 	}
-	return newParsed(&b)
+	return newParsed(pb)
 }
 
-func newParsed(b *bundle.Bundle) (parsed, error) {
+func newParsed(pb *protobundle.Bundle) (parsed, error) {
+	b, err := newEntity(pb)
+	if err != nil {
+		return parsed{}, fmt.Errorf("%w: %s", ErrBundle, oneLine(err))
+	}
 	if !slices.Contains(mediaTypes, b.GetMediaType()) {
 		return parsed{}, fmt.Errorf("%w: its media type %.100q is not known", ErrBundle, b.GetMediaType())
 	}
-	p := parsed{Bundle: b}
+	p := parsed{entity: b}
 	switch c := b.GetContent().(type) {
 	case *protobundle.Bundle_DsseEnvelope:
 		if n := len(c.DsseEnvelope.GetSignatures()); n != 1 {
@@ -87,7 +91,6 @@ func newParsed(b *bundle.Bundle) (parsed, error) {
 		if t := c.DsseEnvelope.GetPayloadType(); t != inTotoPayload {
 			return parsed{}, fmt.Errorf("%w: its payload type is %.100q, not %q", ErrBundle, t, inTotoPayload)
 		}
-		var err error
 		if p.read, err = readStatement(c.DsseEnvelope.GetPayload()); err != nil {
 			return parsed{}, err
 		}
@@ -133,7 +136,7 @@ func (r *Root) verify(p parsed, a Artifact, by Signer) (Result, error) {
 	if e.Key != nil {
 		policy = []verify.PolicyOption{verify.WithKey()}
 	}
-	res, err := v.Verify(p.Bundle, verify.NewPolicy(about, policy...))
+	res, err := v.Verify(p.entity, verify.NewPolicy(about, policy...))
 	if err != nil {
 		return Result{}, classify(err)
 	}
@@ -169,26 +172,45 @@ func (r *Root) verify(p parsed, a Artifact, by Signer) (Result, error) {
 	return out, nil
 }
 
-// artifact says to sigstore-go what the signature has to be about.
-func (p parsed) artifact(a Artifact, e expected) (verify.ArtifactPolicyOption, error) {
+var errNoArtifact = fmt.Errorf("%w: no artifact is named", ErrArtifact)
+
+// signs returns the artifact's digest under the algorithm that the bundle's signature over a file names,
+// if it is the one that was signed.
+func (p parsed) signs(a Artifact) (name string, sum []byte, err error) {
 	if !a.Known() {
-		return nil, fmt.Errorf("%w: no artifact is named", ErrArtifact)
+		return "", nil, errNoArtifact
 	}
-	if p.statement != nil {
-		return verify.WithoutArtifactUnsafe(), nil // compared below, more strictly
-	}
-	name := map[protocommon.HashAlgorithm]string{
-		protocommon.HashAlgorithm_SHA2_256: "sha256", protocommon.HashAlgorithm_SHA2_384: "sha384", protocommon.HashAlgorithm_SHA2_512: "sha512",
-	}[p.digest.GetAlgorithm()]
-	if name == "" {
-		return nil, fmt.Errorf("%w: its digest algorithm is not SHA-256, SHA-384 or SHA-512", ErrBundle)
+	switch p.digest.GetAlgorithm() {
+	case protocommon.HashAlgorithm_SHA2_256:
+		name = "sha256"
+	case protocommon.HashAlgorithm_SHA2_384:
+		name = "sha384"
+	case protocommon.HashAlgorithm_SHA2_512:
+		name = "sha512"
+	default:
+		return "", nil, fmt.Errorf("%w: its digest algorithm is not SHA-256, SHA-384 or SHA-512", ErrBundle)
 	}
 	sum, ok := a.sums[name]
 	if !ok {
-		return nil, fmt.Errorf("%w: it signs a %s digest, and that of the artifact is not known", ErrArtifact, name)
+		return "", nil, fmt.Errorf("%w: it signs a %s digest, and that of the artifact is not known", ErrArtifact, name)
 	}
 	if !bytes.Equal(sum, p.digest.GetDigest()) {
-		return nil, fmt.Errorf("%w: it signs %s:%x", ErrArtifact, name, p.digest.GetDigest())
+		return "", nil, fmt.Errorf("%w: it signs %s:%x", ErrArtifact, name, p.digest.GetDigest())
+	}
+	return name, sum, nil
+}
+
+// artifact says to sigstore-go what the signature has to be about.
+func (p parsed) artifact(a Artifact, e expected) (verify.ArtifactPolicyOption, error) {
+	if p.statement != nil {
+		if !a.Known() {
+			return nil, errNoArtifact
+		}
+		return verify.WithoutArtifactUnsafe(), nil // compared below, more strictly
+	}
+	name, sum, err := p.signs(a)
+	if err != nil {
+		return nil, err
 	}
 	if _, plain := e.Key.(ed25519.PublicKey); plain && name != "sha512" {
 		b, err := a.whole()
