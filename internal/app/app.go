@@ -53,6 +53,8 @@ type Options struct {
 	JUnit    []string
 	Pusher   string // a roster id that the enforcement point authenticated
 	Progress func(step string)
+
+	shared *git.Repo // open already, and its owner's to close; nil: one of this call's own
 }
 
 // ErrRefused is wrapped when something was checked and found wrong, as opposed to not checkable.

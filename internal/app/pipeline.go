@@ -14,10 +14,13 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/build"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/internal/pipeline"
+	"github.com/sallyport-dev/sallyport/internal/scan/report"
+	"github.com/sallyport-dev/sallyport/internal/scan/sbom"
 )
 
 // PipelineOptions say how to run the pipeline that the configuration describes.
@@ -98,6 +101,7 @@ type pipelineRun struct {
 	tree      treeState
 	bills     map[string][]byte // by file name
 	artifacts []PipelineFile
+	verified  []sallyport.Attestation
 	release   *ReleaseReport
 }
 
@@ -137,6 +141,7 @@ func (p *pipelineRun) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	w := p.w
+	p.opts.shared = w.repo
 	if p.top = w.repo.WorkTree(); p.top == "" {
 		return errors.New("a bare repository has nothing to build: run it in a checkout")
 	}
@@ -230,8 +235,9 @@ func (p *pipelineRun) steps() []pipeline.Step {
 	steps = append(steps, tests...)
 	steps = append(steps,
 		pipeline.Step{Name: stepBuild, Needs: append([]string{stepTree}, stepNames(tests)...), Lane: "work tree", Run: p.build},
-		pipeline.Step{Name: stepSign, Needs: []string{stepSBOM, stepBuild}, Run: p.sign},
 	)
+	// The checksums are of all that the other steps wrote.
+	steps = append(steps, pipeline.Step{Name: stepSign, Needs: stepNames(steps), Run: p.sign})
 	steps = append(steps, pipeline.Step{Name: stepVerify, Needs: stepNames(steps), Run: p.verify})
 	return append(steps, pipeline.Step{Name: stepGate, Needs: []string{stepVerify}, Run: p.gate})
 }
@@ -246,15 +252,16 @@ func stepNames(steps []pipeline.Step) []string {
 
 // gate asks the release gate. The evidence is what lies in the folder, and what was kept before.
 func (p *pipelineRun) gate(ctx context.Context) (pipeline.Outcome, error) {
-	files := []string{p.folder.at(checksumsFile)}
+	ro := ReleaseOptions{Name: p.po.Name, VSA: p.folder.at(vsaFile), signatures: p.w.signatures, presented: p.verified, digests: map[string]sallyport.Digest{}}
+	ro.Files = []string{p.folder.at(checksumsFile)}
 	for _, a := range p.artifacts {
-		files = append(files, p.folder.at(a.Name))
+		path := p.folder.at(a.Name)
+		ro.Files, ro.digests[path] = append(ro.Files, path), a.Digest // verify has read it
 	}
-	slices.Sort(files)
+	slices.Sort(ro.Files)
 	o := p.opts
 	o.Target.Head = p.commit
-	o.Bundles = p.folder.statements()
-	r, err := p.app.CheckRelease(ctx, o, ReleaseOptions{Files: files, Name: p.po.Name, VSA: p.folder.at(vsaFile)})
+	r, err := p.app.CheckRelease(ctx, o, ro)
 	if err != nil {
 		return pipeline.Outcome{}, err
 	}
@@ -271,10 +278,12 @@ func (p *pipelineRun) gate(ctx context.Context) (pipeline.Outcome, error) {
 }
 
 // ownVerifier knows the key of this run and nothing else.
-func (p *pipelineRun) ownVerifier(types ...string) (*evidence.Verifier, error) {
-	k, err := evidence.KeyFor(p.public, types...)
+func (p *pipelineRun) ownVerifier() (*evidence.Verifier, error) {
+	k, err := evidence.KeyFor(p.public, build.ProvenanceType, report.TestResultType, report.SARIFType, sbom.CycloneDXType, referenceType)
 	if err != nil {
 		return nil, err
 	}
-	return evidence.NewVerifier([]evidence.Key{k}, p.app.now()), nil
+	v := evidence.NewVerifier([]evidence.Key{k}, p.app.now())
+	v.Cache = p.w.signatures
+	return v, nil
 }

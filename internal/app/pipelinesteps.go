@@ -3,12 +3,15 @@ package app
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
@@ -300,13 +303,8 @@ func (p *pipelineRun) sign(ctx context.Context) (pipeline.Outcome, error) {
 	for _, d := range p.about {
 		subjects = append(subjects, sallyport.StatementSubject{Name: "source", Digest: map[string]string{d.Algorithm(): d.Hex()}})
 	}
-	for _, one := range []struct{ file, bundle, typ string }{
-		{cycloneDXFile, "sbom.cdx" + bundleSuffix, sbom.CycloneDXType}, {spdxFile, "sbom.spdx" + bundleSuffix, sbom.SPDXType},
-	} {
-		st := sallyport.Statement{Type: sallyport.StatementType, PredicateType: one.typ, Predicate: p.bills[one.file], Subject: subjects}
-		if err := p.put(ctx, one.bundle, st); err != nil {
-			return pipeline.Outcome{}, err
-		}
+	if err := p.attestBills(ctx, subjects); err != nil {
+		return pipeline.Outcome{}, err
 	}
 	if err := p.folder.write(publicKeyFile, p.public); err != nil {
 		return pipeline.Outcome{}, err
@@ -342,6 +340,45 @@ func (p *pipelineRun) sign(ctx context.Context) (pipeline.Outcome, error) {
 		return pipeline.Outcome{}, err
 	}
 	return passed("%d files", len(lines))
+}
+
+// referenceType is the type of statements that name a document by its digest
+// (https://github.com/in-toto/attestation/blob/main/spec/predicates/reference.md).
+const referenceType = "https://in-toto.io/attestation/reference/v0.1"
+
+// attestBills binds the bills of materials to every artifact: CycloneDX by all of its bytes, since gates read
+// it, and SPDX, which says the same, by its digest. A statement that has not changed stays as it was signed.
+func (p *pipelineRun) attestBills(ctx context.Context, subjects []sallyport.StatementSubject) error {
+	spdx := p.bills[spdxFile]
+	ref, err := sallyport.EncodeJSON(map[string]any{
+		"attester": map[string]string{"id": "https://sallyport.dev/pipeline"},
+		"references": []any{map[string]any{
+			"name": spdxFile, "mediaType": "application/spdx+json", "digest": map[string]string{"sha256": sallyport.SHA256(spdx).Hex()},
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	bills := []struct {
+		bundle, typ string
+		body        []byte
+	}{
+		{"sbom.cdx" + bundleSuffix, sbom.CycloneDXType, p.bills[cycloneDXFile]},
+		{"sbom.spdx" + bundleSuffix, referenceType, ref},
+	}
+	return together(len(bills), func(i int) error {
+		b := bills[i]
+		body, err := sallyport.EncodeJSON(json.RawMessage(b.body)) // as a statement has it
+		if err != nil {
+			return err
+		}
+		st := sallyport.Statement{Type: sallyport.StatementType, PredicateType: b.typ, Predicate: body, Subject: subjects}
+		if ev, ok := p.before(ctx, b.bundle, b.typ); ok && bytes.Equal(ev.Statement.Predicate, body) && reflect.DeepEqual(ev.Statement.Subject, subjects) {
+			p.folder.statement(b.bundle)
+			return nil
+		}
+		return p.put(ctx, b.bundle, st)
+	})
 }
 
 // attestOwn signs provenance of the files that the pipeline made itself, as those of any other command: the release
@@ -429,32 +466,57 @@ func (p *pipelineRun) verifyStatements(ctx context.Context) (n int, why string, 
 	if err != nil {
 		return 0, "", err
 	}
-	for i, att := range atts {
+	v, err := p.ownVerifier()
+	if err != nil {
+		return 0, "", err
+	}
+	wrong := make([]string, len(atts))
+	err = together(len(atts), func(i int) error {
+		ev, err := v.Verify(ctx, atts[i])
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		name := filepath.Base(paths[i])
-		st, err := evidence.Statement(att.Raw)
 		if err != nil {
-			return 0, name + ": " + err.Error(), nil
+			wrong[i] = name + ": " + err.Error()
+		} else {
+			wrong[i] = p.astray(name, ev)
 		}
-		v, err := p.ownVerifier(st.PredicateType)
-		if err != nil {
-			return 0, "", err
+		return nil
+	})
+	for _, w := range wrong {
+		if w != "" {
+			return 0, w, err
 		}
-		ev, err := v.Verify(ctx, att)
-		if err != nil {
-			return 0, name + ": " + err.Error(), nil
-		}
-		if !ev.About(p.about[0]) {
-			return 0, name + " is about another commit", nil
-		}
-		if name == ownFile {
-			continue // it is about what the checksums hold
-		}
-		whole := st.PredicateType == build.ProvenanceType || st.PredicateType == sbom.CycloneDXType || st.PredicateType == sbom.SPDXType
+	}
+	p.verified = atts
+	return len(atts), "", err
+}
+
+// astray says what a statement is not about, and should be.
+func (p *pipelineRun) astray(name string, ev sallyport.Evidence) string {
+	if !ev.About(p.about[0]) {
+		return name + " is about another commit"
+	}
+	switch typ := ev.Statement.PredicateType; {
+	case name == ownFile: // it is about what the checksums hold
+	case typ == build.ProvenanceType, typ == sbom.CycloneDXType, typ == referenceType:
 		for _, a := range p.artifacts {
-			if whole && !ev.About(a.Digest) {
-				return 0, fmt.Sprintf("%s is not about %s", name, a.Name), nil
+			if !ev.About(a.Digest) {
+				return fmt.Sprintf("%s is not about %s", name, a.Name)
 			}
 		}
 	}
-	return len(atts), "", nil
+	return ""
+}
+
+// together calls fn for 0 to n-1, side by side, and joins the errors.
+func together(n int, fn func(int) error) error {
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = fn(i) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }

@@ -172,7 +172,7 @@ func (p *pipelineRun) before(ctx context.Context, name, typ string) (sallyport.E
 	if err != nil {
 		return sallyport.Evidence{}, false
 	}
-	v, err := p.ownVerifier(typ)
+	v, err := p.ownVerifier()
 	if err != nil {
 		return sallyport.Evidence{}, false
 	}

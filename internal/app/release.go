@@ -32,6 +32,10 @@ type ReleaseOptions struct {
 	Files []string
 	Name  string // of the release, for people
 	VSA   string // where the verification summary is written, beside the store; empty: nowhere
+
+	signatures *evidence.Cache             // what this process verified before; may be nil
+	presented  []sallyport.Attestation     // as Options.Bundles, read already
+	digests    map[string]sallyport.Digest // of files, by path, that the caller has just read
 }
 
 // A ReleaseReport is a recorded decision of the release gate.
@@ -50,6 +54,9 @@ func (a *App) CheckRelease(ctx context.Context, o Options, ro ReleaseOptions) (_
 		return ReleaseReport{}, err
 	}
 	defer done(&err, w.Close)
+	if ro.signatures != nil {
+		w.signatures = ro.signatures
+	}
 	if err := w.repo.Shallow(); err != nil {
 		return ReleaseReport{}, err
 	}
@@ -126,10 +133,10 @@ func (w *workspace) releaseParams(ctx context.Context, ro ReleaseOptions) (relea
 	if w.gov.Trust.RootChanged {
 		p.Mode = sallyport.Enforce // whoever changed the governed files does not choose the mode
 	}
-	if p.Artifacts, err = artifacts(ro.Files); err != nil {
+	if p.Artifacts, err = artifacts(ro.Files, ro.digests); err != nil {
 		return release.Params{}, err
 	}
-	return p, w.present(ctx, ro.Files, &p)
+	return p, w.present(ctx, ro, &p)
 }
 
 // compileRelease puts the release gate's policy in place of the merge gate's.
@@ -179,18 +186,22 @@ var releaseCodes = sync.OnceValue(func() []string {
 func releaseCode(code string) bool { return slices.Contains(releaseCodes(), code) }
 
 // artifacts digests the files, and reads those that are checksums.
-func artifacts(files []string) ([]release.Artifact, error) {
+func artifacts(files []string, known map[string]sallyport.Digest) ([]release.Artifact, error) {
 	out := make([]release.Artifact, 0, len(files))
 	for _, name := range files {
-		f, err := sigstore.File(name)
-		if err != nil {
-			return nil, err
+		d := known[name]
+		if d.Zero() {
+			var err error
+			if d, err = digestFile(name); err != nil {
+				return nil, err
+			}
 		}
-		a := release.Artifact{Name: filepath.Base(name), Digest: f.Digest("sha256")}
+		a := release.Artifact{Name: filepath.Base(name), Digest: d}
 		if slices.ContainsFunc(out, func(b release.Artifact) bool { return b.Name == a.Name }) {
 			return nil, usagef("two files are named %s, and users could not tell which is meant", a.Name)
 		}
 		if isChecksums(a.Name) {
+			var err error
 			if a.Checksums, err = readChecksums(name, a.Digest); err != nil {
 				return nil, err
 			}
@@ -227,18 +238,24 @@ func readChecksums(name string, digest sallyport.Digest) (map[string]sallyport.D
 
 // present reads the statements that the caller names with --bundle, and those that lie beside the files,
 // and tells of each that does not verify why.
-func (w *workspace) present(ctx context.Context, files []string, p *release.Params) error {
-	places := slices.Clone(w.opts.Bundles)
-	for _, name := range files {
-		for _, suffix := range []string{".sigstore.json", ".intoto.jsonl", ".sigstore", ".jsonl"} {
-			if _, err := os.Stat(name + suffix); err == nil && !slices.Contains(places, name+suffix) {
-				places = append(places, name+suffix)
-			}
+func (w *workspace) present(ctx context.Context, ro ReleaseOptions, p *release.Params) error {
+	v := w.newVerifier(w.keys())
+	one := func(att sallyport.Attestation, named bool) {
+		p.Presented = append(p.Presented, att)
+		_, err := v.Verify(ctx, att)
+		// What others signed may lie beside a file as well; only what is brought along has to count.
+		if err != nil && (named || !errors.Is(err, evidence.ErrUnknownKey) && !errors.Is(err, evidence.ErrNotAllowed)) {
+			p.Rejected = append(p.Rejected, sallyport.RejectedInput{Attestation: att.Digest(), Source: att.Source, Code: rejection(err), Why: err.Error()})
 		}
 	}
-	v := w.newVerifier(w.keys())
+	for _, att := range ro.presented {
+		one(att, true)
+	}
+	places := slices.Clone(w.opts.Bundles)
+	if ro.presented == nil {
+		places = append(places, beside(ro.Files, places)...)
+	}
 	for i, place := range places {
-		named := i < len(w.opts.Bundles)
 		b, err := readLimit(place, sigstore.MaxBundle)
 		if err != nil {
 			return fmt.Errorf("read the bundle: %w", err)
@@ -248,16 +265,23 @@ func (w *workspace) present(ctx context.Context, files []string, p *release.Para
 			return fmt.Errorf("read the bundle %s: %w", place, err)
 		}
 		for _, raw := range bundles {
-			att := sallyport.Attestation{Raw: raw, Source: place}
-			p.Presented = append(p.Presented, att)
-			_, err := v.Verify(ctx, att)
-			// What others signed may lie beside a file as well; only what is brought along has to count.
-			if err != nil && (named || !errors.Is(err, evidence.ErrUnknownKey) && !errors.Is(err, evidence.ErrNotAllowed)) {
-				p.Rejected = append(p.Rejected, sallyport.RejectedInput{Attestation: att.Digest(), Source: place, Code: rejection(err), Why: err.Error()})
-			}
+			one(sallyport.Attestation{Raw: raw, Source: place}, i < len(w.opts.Bundles))
 		}
 	}
 	return nil
+}
+
+// beside lists the bundles that lie where tools put them, beside the files.
+func beside(files, named []string) []string {
+	var out []string
+	for _, name := range files {
+		for _, suffix := range []string{".sigstore.json", ".intoto.jsonl", ".sigstore", ".jsonl"} {
+			if _, err := os.Stat(name + suffix); err == nil && !slices.Contains(named, name+suffix) {
+				out = append(out, name+suffix)
+			}
+		}
+	}
+	return out
 }
 
 // rejection is the code of why an attestation does not verify.

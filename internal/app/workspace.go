@@ -75,7 +75,10 @@ type workspace struct {
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {
-	repo, err := git.Open(ctx, orDefault(o.Repo, "."), git.QuarantineFromEnv(a.Getenv))
+	repo, err := o.shared, error(nil)
+	if repo == nil {
+		repo, err = git.Open(ctx, orDefault(o.Repo, "."), git.QuarantineFromEnv(a.Getenv))
+	}
 	if errors.Is(err, git.ErrNotRepository) {
 		return nil, withHint(err, "run it in a checkout, or name one with --repo")
 	}
@@ -95,6 +98,9 @@ func (w *workspace) Close() error {
 	}
 	if w.known != nil && w.known.DB != nil {
 		_ = w.known.DB.Close() // it was only read
+	}
+	if w.opts.shared != nil {
+		return nil
 	}
 	return w.repo.Close()
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // maxCached is the largest bundle that a cache keeps, in bytes.
-const maxCached = 256 << 10
+const maxCached = 4 << 20
 
 // A Cache remembers signatures that have verified, so that a gate that meets the same attestation again does
 // not verify it again. It is safe for concurrent use, and may be shared by verifiers under other keys and

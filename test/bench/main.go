@@ -11,7 +11,9 @@
 //   - "check merge" over the last 1, 20, 200 and 2,000 commits of a repository, beside
 //     "git log -p" over the same range, which has to read the same objects and is the floor;
 //   - with -peers, the gate about twenty commits beside gitleaks, syft and opa chained by hand. They
-//     are built from test/peers, and one that is missing fails the run.
+//     are built from test/peers, and one that is missing fails the run;
+//   - with -pipeline, for each of the repositories that it names: the whole pipeline, once and again with
+//     nothing new, beside gitleaks, syft, cosign and opa chained by hand.
 //
 // A cold check has an empty state folder: it makes its keys and its log, and nothing is cached.
 // A warm one repeats it. Both append a decision to a log on disk. The operating system has the
@@ -63,6 +65,8 @@ func main() {
 	flag.StringVar(&sizes, "commits", "1,20,200,2000", "about how many commits to judge")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds per range; ranges of a thousand commits and more get 3")
 	flag.BoolVar(&o.peers, "peers", false, "also build the programs of test/peers and measure the gate beside them")
+	flag.StringVar(&o.pipeline, "pipeline", "", "measure the pipeline over these `repositories`, with commas between them; they are cloned")
+	flag.BoolVar(&o.only, "only-pipeline", false, "measure nothing else")
 	flag.StringVar(&o.binary, "binary", "", "measure this `executable` instead of building one")
 	flag.Parse()
 	for s := range strings.SplitSeq(sizes, ",") {
@@ -81,6 +85,8 @@ func main() {
 
 type options struct {
 	repo, binary string
+	pipeline     string
+	only         bool
 	sizes        []int
 	rounds       int
 	peers        bool
@@ -94,6 +100,8 @@ type bench struct {
 	env  []string
 	out  io.Writer
 	made bool // the repository is synthetic
+
+	built map[string]string // the peers
 }
 
 func run(ctx context.Context, o options, out io.Writer) (err error) {
@@ -118,6 +126,19 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if err := b.machine(ctx); err != nil {
 		return err
 	}
+	if !b.only {
+		if err := b.all(ctx); err != nil {
+			return err
+		}
+	}
+	if b.pipeline == "" {
+		return nil
+	}
+	return b.pipelines(ctx, strings.Split(b.pipeline, ","))
+}
+
+// all measures everything but the pipeline.
+func (b *bench) all(ctx context.Context) error {
 	if err := b.startUp(ctx); err != nil {
 		return err
 	}
