@@ -198,11 +198,11 @@ func (p *pipelineRun) openFolder(ctx context.Context) (*releaseFolder, error) {
 	if err != nil {
 		return nil, err
 	}
-	parent, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	abs, err = realPath(abs)
 	if err != nil {
-		return nil, fmt.Errorf("write into %s: %w", out, errors.Unwrap(err))
+		return nil, fmt.Errorf("write into %s: %w", out, err)
 	}
-	rel, err := filepath.Rel(top, filepath.Join(parent, filepath.Base(abs)))
+	rel, err := filepath.Rel(top, abs)
 	if err == nil && filepath.IsLocal(rel) {
 		if rel == "." || strings.HasPrefix(rel+"/", ".git/") {
 			return nil, usagef("%s is no folder of its own", out)
@@ -213,7 +213,22 @@ func (p *pipelineRun) openFolder(ctx context.Context) (*releaseFolder, error) {
 			return nil, withHint(usagef("%s lies in the work tree, and no .gitignore names it: it would be a change that no commit has", out), "add it to .gitignore, or name a folder elsewhere")
 		}
 	}
-	return openReleaseFolder(ctx, filepath.Join(parent, filepath.Base(abs)))
+	return openReleaseFolder(ctx, abs)
+}
+
+// realPath follows the links of the part of a path that is there.
+func realPath(path string) (string, error) {
+	dir, rest := filepath.Dir(path), filepath.Base(path)
+	for {
+		real, err := filepath.EvalSymlinks(dir)
+		if err == nil {
+			return filepath.Join(real, rest), nil
+		}
+		if !errors.Is(err, os.ErrNotExist) || dir == filepath.Dir(dir) {
+			return "", errors.Unwrap(err)
+		}
+		dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest)
+	}
 }
 
 // steps lists what there is to do. Commands work in the same folder, one at a time.

@@ -56,6 +56,9 @@ type releaseFolder struct {
 // openReleaseFolder makes the folder, or takes over one that a pipeline wrote before. What makes a folder look
 // finished is removed at once.
 func openReleaseFolder(ctx context.Context, path string) (*releaseFolder, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make the folder: %w", err)
+	}
 	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("make the folder: %w", err)
 	}

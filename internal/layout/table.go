@@ -65,6 +65,7 @@ var Parts = []Part{
 	{"internal/store", Service},
 	{"internal/forge", Service},
 	{"internal/rebuild", Service},
+	{"internal/pipeline", Service},
 	{"internal/evidence/oci", Backend},
 	{"internal/key/*", Backend},
 	{"internal/tlog/*", Backend},
