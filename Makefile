@@ -48,7 +48,7 @@ peers:
 # The built program beside git, over BENCH_REPO=/path/to/a/clone or a repository that it makes;
 # beside gitleaks, syft and opa, built from test/peers; then the benchmarks of single packages.
 bench:
-	$(GO) run ./test/bench -peers -repo '$(BENCH_REPO)'
+	$(GO) run ./test/bench -peers -repo '$(BENCH_REPO)' -pipeline '$(BENCH_PIPELINE)'
 	BENCH_REPO='$(BENCH_REPO)' $(GO) test -run '^$$' -bench . -benchmem ./internal/...
 
 # Reads the public vulnerability database, or the copy that GOVULNDB names.

@@ -48,7 +48,6 @@ type PipelineReport struct {
 type PipelineFile struct {
 	Name   string           `json:"name"`
 	Digest sallyport.Digest `json:"digest"`
-	from   string           // where the build made it
 }
 
 // ExitStatus is the gate's. Without its answer, a step that failed shuts, and one that could not be done is no answer.
@@ -121,7 +120,7 @@ func (a *App) Pipeline(ctx context.Context, o Options, po PipelineOptions) (_ Pi
 	defer p.folder.close()
 	ctx, stop := until(ctx, po.Signals)
 	defer stop()
-	results, err := pipeline.Run(ctx, p.steps(), po.Tell)
+	results, err := pipeline.Run(ctx, p.steps(), time.Now, po.Tell)
 	if err != nil {
 		return PipelineReport{}, err
 	}

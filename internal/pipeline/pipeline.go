@@ -81,14 +81,14 @@ type Event struct {
 }
 
 // Run runs the steps and returns their results in the order in which they stand. Tell, which may be nil, is
-// called for one event at a time. An error is about the steps themselves: two of one name, or one that
+// called for one event at a time; now is the clock by which steps are timed. An error is about the steps themselves: two of one name, or one that
 // needs what does not stand before it.
-func Run(ctx context.Context, steps []Step, tell func(Event)) ([]Result, error) {
+func Run(ctx context.Context, steps []Step, now func() time.Time, tell func(Event)) ([]Result, error) {
 	r, err := plan(steps)
 	if err != nil {
 		return nil, err
 	}
-	r.tell = tell
+	r.now, r.tell = now, tell
 	var all sync.WaitGroup
 	for i := range steps {
 		all.Go(func() { r.step(ctx, i) })
@@ -105,6 +105,7 @@ type run struct {
 	before  []int // the step before in the lane, or -1
 	ended   []chan struct{}
 	results []Result
+	now     func() time.Time
 	tell    func(Event)
 	telling sync.Mutex
 }
@@ -158,10 +159,10 @@ func (r *run) step(ctx context.Context, i int) {
 		return
 	}
 	res := &r.results[i]
-	res.Began = time.Now()
+	res.Began = r.now()
 	r.say(Event{Began: true, Result: *res})
 	out, err := r.steps[i].Run(ctx)
-	res.Duration = time.Since(res.Began)
+	res.Duration = r.now().Sub(res.Began)
 	res.State, res.Detail, res.Err = out.State, out.Detail, err
 	switch {
 	case err != nil:

@@ -42,7 +42,7 @@ func TestRun(t *testing.T) {
 		{"a lane goes on", []Step{{Name: "a", Lane: "l", Run: fail}, {Name: "b", Lane: "l", Run: pass}}, "a: failed, b: passed"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got, err := Run(t.Context(), row.steps, nil)
+			got, err := Run(t.Context(), row.steps, time.Now, nil)
 			if err != nil || states(got) != row.want {
 				t.Errorf("got %s, %v; want %s", states(got), err, row.want)
 			}
@@ -56,7 +56,7 @@ func TestRunRefuses(t *testing.T) {
 		{{Name: "a", Needs: []string{"b"}, Run: pass}, {Name: "b", Run: pass}},
 		{{Name: "a", Needs: []string{"a"}, Run: pass}},
 	} {
-		if _, err := Run(t.Context(), steps, nil); err == nil {
+		if _, err := Run(t.Context(), steps, time.Now, nil); err == nil {
 			t.Errorf("%v ran", steps)
 		}
 	}
@@ -86,7 +86,7 @@ func TestSideBySide(t *testing.T) {
 				steps = append(steps, Step{Name: name, Lane: row.lane, Run: nap})
 			}
 			var order []string
-			if _, err := Run(t.Context(), steps, func(e Event) {
+			if _, err := Run(t.Context(), steps, time.Now, func(e Event) {
 				if !e.Began {
 					order = append(order, e.Result.Name)
 				}
@@ -110,7 +110,7 @@ func TestInterrupted(t *testing.T) {
 		{Name: "a", Run: func(ctx context.Context) (Outcome, error) { cancel(); <-ctx.Done(); return Outcome{}, ctx.Err() }},
 		{Name: "b", Needs: nil, Lane: "l", Run: pass},
 		{Name: "c", Needs: []string{"a"}, Run: pass},
-	}, nil)
+	}, time.Now, nil)
 	if err != nil || got[0].State != Broken || got[2].State != NotRun {
 		t.Errorf("got %s, %v", states(got), err)
 	}
