@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/glob"
 	"github.com/sallyport-dev/sallyport/internal/build"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
@@ -187,7 +188,7 @@ func (p *pipelineRun) openFolder(ctx context.Context) (*releaseFolder, error) {
 		out = filepath.Join(p.top, filepath.FromSlash(p.cfg.Output))
 	}
 	if out == "" {
-		return nil, usagef("name the folder to write: --output DIR, or pipeline.output in %s", configPath)
+		return nil, usagef("name the folder to write: --output-dir DIR, or pipeline.output in %s", configPath)
 	}
 	abs, err := filepath.Abs(out)
 	if err != nil {
@@ -205,6 +206,11 @@ func (p *pipelineRun) openFolder(ctx context.Context) (*releaseFolder, error) {
 	if err == nil && filepath.IsLocal(rel) {
 		if rel == "." || strings.HasPrefix(rel+"/", ".git/") {
 			return nil, usagef("%s is no folder of its own", out)
+		}
+		for _, pattern := range p.cfg.Artifacts {
+			if g, err := glob.Parse(strings.TrimPrefix(pattern, "./")); err == nil && g.Match(filepath.ToSlash(rel)+"/"+checksumsFile) {
+				return nil, usagef("%s lies where %s looks for artifacts: what is written would be taken for one", out, pattern)
+			}
 		}
 		if ignored, err := p.w.repo.Ignored(ctx, p.commit, filepath.ToSlash(rel)); err != nil {
 			return nil, err
