@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 //	json FILE PATH [VALUE]  compares what stands at a path such as decision.reasons.0.code with
 //	                        VALUE; len is how many. "! json" says that it is not so, or not there
 //	let NAME FILE PATH      puts what stands there into the environment
+//	tuf WHAT [FILE]         serves a repository of trusted roots; see tufRepositories
 //	registry KIND           starts a registry with an image in it; see registries
 //	edit FILE OLD NEW       replaces every OLD by NEW in a file that holds it
 func TestScripts(t *testing.T) {
@@ -57,6 +58,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": registries,
+			"tuf":      tufRepositories(t),
 			"stage":    func(ts *testscript.TestScript, neg bool, args []string) { stage(ts, neg, args, staged) },
 			"exits":    exits,
 			"json":     jsonIs,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,8 @@ By what you name: --key FILE (PEM, or an OpenPGP certificate) or --certificate-i
 --signature, or lie beside the file: FILE.sigstore.json, .sigstore, .bundle, .intoto.jsonl, .sig with
 .pem, .asc. Read are Sigstore bundles, lines and lists of them as GitHub and npm give them, bare
 envelopes, cosign's older formats, and OpenPGP. Certificates, log entries and timestamps are verified
-against --trusted-root, or the shipped snapshot of the public Sigstore instance. A statement counts
+against --trusted-root, or the public Sigstore instance's: what "trust update" fetched, or the
+shipped snapshot. A statement counts
 only if it is of the --type that you ask for.
 
 An image is oci:registry.example/app:v1. Its signatures and statements are looked for in its registry, in
@@ -77,7 +79,7 @@ verifies, 64 wrong usage.`,
 func addIdentityFlags(f *pflag.FlagSet, o *app.ArtifactOptions) {
 	f.StringVar(&o.Identity, "certificate-identity", "", "whom the certificate is for, exact: an address or a `URI`")
 	f.StringVar(&o.Issuer, "certificate-oidc-issuer", "", "the `URL` of the issuer of the identity's token, exact")
-	f.StringVar(&o.TrustedRoot, "trusted-root", "", "a Sigstore trusted root `FILE` (default: the public instance's, as shipped)")
+	f.StringVar(&o.TrustedRoot, "trusted-root", "", "a Sigstore trusted root `FILE` (default: the public instance's, see sallyport trust)")
 }
 
 // named reports whether the caller says who should have signed, instead of asking the repository: by whom
@@ -166,6 +168,9 @@ func printArtifact(a *app.App, opts verifyOptions, res app.ArtifactVerification)
 		for _, l := range signatureLines(s) {
 			fmt.Fprintf(a.Stdout, "  %s\n", render.Clean(l))
 		}
+	}
+	if slices.ContainsFunc(res.Signatures, func(s app.Signature) bool { return s.Identity != nil || len(s.Times)+len(s.Entries) > 0 }) {
+		fmt.Fprintf(a.Stdout, "by the trusted root %s\n", render.Clean(res.Root))
 	}
 	if res.ExitStatus() != 0 {
 		fmt.Fprintf(a.Stdout, "nothing that counts is signed about %s\n", render.Clean(about))

@@ -125,7 +125,7 @@ var Libraries = []Library{
 	{"github.com/ThalesGroup/crypto11", []string{"cmd/sallyport-pkcs11"}},
 	{"github.com/secure-systems-lab/go-securesystemslib", []string{"internal/evidence"}},
 	{"github.com/secure-systems-lab/go-securesystemslib/encrypted", []string{"internal/key"}}, // cosign's key files
-	{"github.com/theupdateframework/go-tuf", []string{"internal/evidence"}}, // which sigstore-go links already
+	{"github.com/theupdateframework/go-tuf", []string{"internal/evidence"}},                   // which sigstore-go links already
 	{"github.com/in-toto/attestation", []string{"internal/evidence"}},
 	{"google.golang.org/protobuf", []string{"internal/evidence"}},
 	{"github.com/transparency-dev/tessera", []string{"internal/tlog/tessera"}},

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/internal/evidence/tuf"
-	"github.com/sallyport-dev/sallyport/internal/evidence/tuf/tuftest"
+	"github.com/sallyport-dev/sallyport/internal/evidence/tuf/tufrepo"
 )
 
 var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -18,7 +18,7 @@ func root(n int) []byte { return fmt.Appendf(nil, `{"the trusted root": %d}`, n)
 
 // TestUpdate follows a repository through its life.
 func TestUpdate(t *testing.T) {
-	r := tuftest.New(t, now, root(1))
+	r := tufrepo.New(t, now, root(1))
 	pinned := r.Pinned()
 	state, info, err := tuf.Update(pinned, nil, "https://tuf.example", r.Get, now)
 	if err != nil {
@@ -71,58 +71,58 @@ func TestUpdate(t *testing.T) {
 func TestAttacks(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		attack func(t *testing.T, r *tuftest.Repository)
+		attack func(t *testing.T, r *tufrepo.Repository)
 		want   error
 	}{
-		{"none", func(_ *testing.T, r *tuftest.Repository) { r.Version = 6; r.Publish() }, nil},
-		{"rollback of the timestamp", func(_ *testing.T, r *tuftest.Repository) { r.Version = 4; r.Publish() }, tuf.ErrRollback},
-		{"rollback of the targets", func(_ *testing.T, r *tuftest.Repository) { r.Version, r.TargetsVersion = 6, 4; r.Publish() }, tuf.ErrRollback},
-		{"freeze", func(_ *testing.T, r *tuftest.Repository) {
+		{"none", func(_ *testing.T, r *tufrepo.Repository) { r.Version = 6; r.Publish() }, nil},
+		{"rollback of the timestamp", func(_ *testing.T, r *tufrepo.Repository) { r.Version = 4; r.Publish() }, tuf.ErrRollback},
+		{"rollback of the targets", func(_ *testing.T, r *tufrepo.Repository) { r.Version, r.TargetsVersion = 6, 4; r.Publish() }, tuf.ErrRollback},
+		{"freeze", func(_ *testing.T, r *tufrepo.Repository) {
 			r.Version, r.Expires = 6, now.Add(-time.Minute)
 			r.Publish()
 		}, tuf.ErrExpired},
-		{"a root that has expired", func(_ *testing.T, r *tuftest.Repository) { r.RootExpires = now.Add(-time.Minute); r.RotateRoot() }, tuf.ErrExpired},
-		{"endless timestamp", func(_ *testing.T, r *tuftest.Repository) {
+		{"a root that has expired", func(_ *testing.T, r *tufrepo.Repository) { r.RootExpires = now.Add(-time.Minute); r.RotateRoot() }, tuf.ErrExpired},
+		{"endless timestamp", func(_ *testing.T, r *tufrepo.Repository) {
 			r.Files["timestamp.json"] = bytes.Repeat([]byte(" "), 1<<20)
 		}, tuf.ErrTooLarge},
-		{"endless root", func(_ *testing.T, r *tuftest.Repository) { r.Files["3.root.json"] = bytes.Repeat([]byte(" "), 1<<20) }, tuf.ErrTooLarge},
-		{"endless trusted root", func(_ *testing.T, r *tuftest.Repository) {
+		{"endless root", func(_ *testing.T, r *tufrepo.Repository) { r.Files["3.root.json"] = bytes.Repeat([]byte(" "), 1<<20) }, tuf.ErrTooLarge},
+		{"endless trusted root", func(_ *testing.T, r *tufrepo.Repository) {
 			r.Version, r.Target = 6, root(6)
 			r.Publish()
 			r.Files[targetOf(r)] = bytes.Repeat([]byte(" "), 1<<20)
 		}, tuf.ErrTooLarge},
-		{"a trusted root larger than any", func(_ *testing.T, r *tuftest.Repository) {
+		{"a trusted root larger than any", func(_ *testing.T, r *tufrepo.Repository) {
 			r.Version, r.Target = 6, bytes.Repeat([]byte(" "), 2<<20)
 			r.Publish()
 		}, tuf.ErrTooLarge},
-		{"one of two signs the targets", func(_ *testing.T, r *tuftest.Repository) { r.Version, r.Signers["targets"] = 6, 1; r.Publish() }, tuf.ErrUnsigned},
-		{"nobody signs the timestamp", func(_ *testing.T, r *tuftest.Repository) { r.Version, r.Signers["timestamp"] = 6, 0; r.Publish() }, tuf.ErrUnsigned},
-		{"others sign the snapshot", func(_ *testing.T, r *tuftest.Repository) { r.NewKeys("snapshot", 1); r.Version = 6; r.Publish() }, tuf.ErrUnsigned},
-		{"one of two signs the next root", func(_ *testing.T, r *tuftest.Repository) { r.Signers["root before"] = 1; r.RotateRoot() }, tuf.ErrUnsigned},
-		{"the next root does not sign itself", func(_ *testing.T, r *tuftest.Repository) { r.Signers["root"] = 2; r.RotateRoot() }, tuf.ErrUnsigned},
-		{"another trusted root under its name", func(_ *testing.T, r *tuftest.Repository) {
+		{"one of two signs the targets", func(_ *testing.T, r *tufrepo.Repository) { r.Version, r.Signers["targets"] = 6, 1; r.Publish() }, tuf.ErrUnsigned},
+		{"nobody signs the timestamp", func(_ *testing.T, r *tufrepo.Repository) { r.Version, r.Signers["timestamp"] = 6, 0; r.Publish() }, tuf.ErrUnsigned},
+		{"others sign the snapshot", func(_ *testing.T, r *tufrepo.Repository) { r.NewKeys("snapshot", 1); r.Version = 6; r.Publish() }, tuf.ErrUnsigned},
+		{"one of two signs the next root", func(_ *testing.T, r *tufrepo.Repository) { r.Signers["root before"] = 1; r.RotateRoot() }, tuf.ErrUnsigned},
+		{"the next root does not sign itself", func(_ *testing.T, r *tufrepo.Repository) { r.Signers["root"] = 2; r.RotateRoot() }, tuf.ErrUnsigned},
+		{"another trusted root under its name", func(_ *testing.T, r *tufrepo.Repository) {
 			r.Version, r.Target = 6, root(6)
 			r.Publish()
 			r.Files[targetOf(r)] = root(7)
 		}, tuf.ErrMismatch},
-		{"a snapshot of another day", func(_ *testing.T, r *tuftest.Repository) {
+		{"a snapshot of another day", func(_ *testing.T, r *tufrepo.Repository) {
 			old := r.Files["5.snapshot.json"]
 			r.Version = 6
 			r.Publish()
 			r.Files["6.snapshot.json"] = old
 		}, tuf.ErrRollback},
-		{"targets of another day", func(_ *testing.T, r *tuftest.Repository) {
+		{"targets of another day", func(_ *testing.T, r *tufrepo.Repository) {
 			old := r.Files["5.targets.json"]
 			r.Version = 6
 			r.Publish()
 			r.Files["6.targets.json"] = old
 		}, tuf.ErrRollback},
-		{"the timestamp is gone", func(_ *testing.T, r *tuftest.Repository) { delete(r.Files, "timestamp.json") }, tuf.ErrNotFound},
-		{"a role in place of another", func(_ *testing.T, r *tuftest.Repository) { r.Files["timestamp.json"] = r.Files["5.snapshot.json"] }, tuf.ErrInvalid},
-		{"no JSON", func(_ *testing.T, r *tuftest.Repository) { r.Files["timestamp.json"] = []byte("<html>") }, errAny},
+		{"the timestamp is gone", func(_ *testing.T, r *tufrepo.Repository) { delete(r.Files, "timestamp.json") }, tuf.ErrNotFound},
+		{"a role in place of another", func(_ *testing.T, r *tufrepo.Repository) { r.Files["timestamp.json"] = r.Files["5.snapshot.json"] }, tuf.ErrInvalid},
+		{"no JSON", func(_ *testing.T, r *tufrepo.Repository) { r.Files["timestamp.json"] = []byte("<html>") }, errAny},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := tuftest.New(t, now, root(1))
+			r := tufrepo.New(t, now, root(1))
 			pinned := r.Pinned()
 			r.RotateRoot()
 			r.Version, r.Target = 5, root(5)
@@ -150,7 +150,7 @@ func TestAttacks(t *testing.T) {
 // TestRootRollback: whoever has a key that the root has revoked since can fool a client that begins at the
 // pinned root each time, and none that remembers the newest.
 func TestRootRollback(t *testing.T) {
-	r := tuftest.New(t, now, root(1))
+	r := tufrepo.New(t, now, root(1))
 	pinned := r.Pinned()
 	r.Version, r.Target = 9, root(9)
 	r.Publish()
@@ -173,7 +173,7 @@ func TestRootRollback(t *testing.T) {
 
 var errAny = errors.New("any")
 
-func targetOf(r *tuftest.Repository) string {
+func targetOf(r *tufrepo.Repository) string {
 	for name := range maps.Keys(r.Files) {
 		if len(name) > 60 && name[:8] == "targets/" {
 			return name
@@ -185,7 +185,7 @@ func targetOf(r *tuftest.Repository) string {
 // TestLoad: whoever can write to the file that is kept can take nothing into it that the keys of the
 // repository did not sign.
 func TestLoad(t *testing.T) {
-	r := tuftest.New(t, now, root(1))
+	r := tufrepo.New(t, now, root(1))
 	pinned := r.Pinned()
 	r.RotateRoot()
 	state, _, err := tuf.Update(pinned, nil, "m", r.Get, now)
@@ -204,7 +204,7 @@ func TestLoad(t *testing.T) {
 			t.Fatalf("byte %d: %v", i, err)
 		}
 	}
-	mallory := tuftest.New(t, now, []byte("mallory's"))
+	mallory := tufrepo.New(t, now, []byte("mallory's"))
 	theirs, _, err := tuf.Update(mallory.Pinned(), nil, "m", mallory.Get, now)
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +234,7 @@ func TestPublicRoot(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	r := tuftest.New(f, now, root(1))
+	r := tufrepo.New(f, now, root(1))
 	pinned := r.Pinned()
 	state, _, err := tuf.Update(pinned, nil, "m", r.Get, now)
 	if err != nil {
@@ -250,7 +250,7 @@ func FuzzLoad(f *testing.F) {
 }
 
 func BenchmarkLoad(b *testing.B) {
-	r := tuftest.New(b, now, root(1))
+	r := tufrepo.New(b, now, root(1))
 	pinned := r.Pinned()
 	state, _, err := tuf.Update(pinned, nil, "m", r.Get, now)
 	if err != nil {

@@ -1,9 +1,9 @@
-// Package tuftest makes repositories of The Update Framework for tests, with go-tuf's own writer: a root
+// Package tufrepo makes repositories of The Update Framework for tests, with go-tuf's own writer: a root
 // with keys of each role, a timestamp, a snapshot and targets, as files by their published names.
 //
 // A test changes the fields of a [Repository] and calls [Repository.Publish]; what is published is whatever
 // the fields say, right or wrong.
-package tuftest
+package tufrepo
 
 import (
 	"crypto"
