@@ -127,6 +127,7 @@ var Libraries = []Library{
 	{"github.com/secure-systems-lab/go-securesystemslib/encrypted", []string{"internal/key"}}, // cosign's key files
 	{"github.com/theupdateframework/go-tuf", []string{"internal/evidence"}},                   // which sigstore-go links already
 	{"github.com/in-toto/attestation", []string{"internal/evidence"}},
+	{"github.com/in-toto/in-toto-golang", nobody}, // the peer of internal/evidence/intoto, in its tests
 	{"google.golang.org/protobuf", []string{"internal/evidence"}},
 	{"github.com/transparency-dev/tessera", []string{"internal/tlog/tessera"}},
 	{"github.com/transparency-dev/merkle", []string{"internal/tlog", "internal/tlog/*"}},
