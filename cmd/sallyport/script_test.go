@@ -49,7 +49,11 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e.Vars = append(e.Vars, "CONFORMANCE="+conformance)
+			layouts, err := filepath.Abs("testdata/layout")
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, "CONFORMANCE="+conformance, "LAYOUTS="+layouts)
 			// Nothing of the machine's git, CI system or terminal.
 			e.Vars = append(e.Vars, "HOME="+e.WorkDir, "LC_ALL=C.UTF-8", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 				"GIT_AUTHOR_NAME=Alice Example", "GIT_AUTHOR_EMAIL=alice@example.com",

@@ -19,6 +19,7 @@ type verifyOptions struct {
 	repoFlags
 	evidence app.VerifyOptions
 	artifact app.ArtifactOptions
+	layout   app.LayoutOptions
 	json     bool
 }
 
@@ -47,6 +48,11 @@ every layout (docs/oci.md), and have to be about its digest.
 
 With --checksums FILE the subject has to stand in FILE, and FILE is what has to be signed.
 
+With --layout FILE and --layout-key KEY the subject has to be the product of that in-toto layout: every
+step carried out by as many as it needs, and every artifact as its rules say, by the link metadata beside
+the layout or in --links DIR. Inspections are commands, and are never run: a layout that has some is
+refused unless --without-inspections passes them over.
+
 No server is asked but an image's registry; with --offline none at all.
 
 Exit status: 0 at least one verifies and none that was named fails, 1 could not verify, 2 nothing
@@ -71,6 +77,7 @@ verifies, 64 wrong usage.`,
 	f.BoolVar(&opts.artifact.Logged, "require-log", false, "with --key: a log entry is needed as well")
 	f.BoolVar(&opts.artifact.IgnoreLog, "insecure-ignore-tlog", false, "with --key: pass log entries over")
 	f.BoolVar(&opts.artifact.Offline, "offline", false, "ask no server: of files and digests this is always so")
+	addLayoutFlags(f, &opts.layout)
 	f.BoolVar(&opts.json, "json", false, "print JSON")
 	return cmd
 }
@@ -92,6 +99,9 @@ func (o *verifyOptions) named() bool {
 }
 
 func runVerify(ctx context.Context, a *app.App, opts verifyOptions) error {
+	if opts.layout.Layout != "" || len(opts.layout.Keys) > 0 || opts.layout.Links != "" || opts.layout.WithoutInspections {
+		return runVerifyLayout(ctx, a, opts)
+	}
 	opts.artifact.Key, opts.artifact.Type, opts.artifact.Bundles = opts.evidence.Key, opts.evidence.Type, opts.opts.Bundles
 	if !opts.named() {
 		res, err := a.Verify(ctx, opts.opts, opts.evidence)

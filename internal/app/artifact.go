@@ -172,15 +172,7 @@ func (a *App) trustedRoot(file string) (*sigstore.Root, error) {
 // subject finds what has to be signed: the subject, or the checksums that it stands in.
 func (v *artifactVerifier) subject() error {
 	var err error
-	if d, parseErr := sallyport.ParseDigest(v.o.Subject); parseErr == nil {
-		v.artifact, err = sigstore.Digested(d)
-	} else {
-		v.path = v.o.Subject
-		if v.artifact, err = sigstore.File(v.path); err != nil {
-			err = withHint(fmt.Errorf("%q is no subject: %w", v.o.Subject, err), "a subject is a file, or a digest such as sha256:…")
-		}
-	}
-	if err != nil {
+	if v.artifact, v.path, err = artifactOf(v.o.Subject); err != nil {
 		return err
 	}
 	for _, algorithm := range []string{"sha256", "sha384", "sha512"} {
