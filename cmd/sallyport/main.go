@@ -164,7 +164,7 @@ Exit status of every command that decides:
 		newAgentCommand(a),
 		newApprovalCommand(a), newExceptionCommand(a),
 		newAttestCommand(a),
-		newVerifyCommand(a), newSignCommand(a),
+		newVerifyCommand(a), newSignCommand(a), newTrustCommand(a),
 		newBuildCommand(a),
 		newScanCommand(a),
 		newAdvisoryCommand(a),

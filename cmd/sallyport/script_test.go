@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 //	json FILE PATH [VALUE]  compares what stands at a path such as decision.reasons.0.code with
 //	                        VALUE; len is how many. "! json" says that it is not so, or not there
 //	let NAME FILE PATH      puts what stands there into the environment
+//	tuf WHAT [FILE]         serves a repository of trusted roots; see tufRepositories
 //	registry KIND           starts a registry with an image in it; see registries
 //	edit FILE OLD NEW       replaces every OLD by NEW in a file that holds it
 func TestScripts(t *testing.T) {
@@ -48,7 +49,11 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e.Vars = append(e.Vars, "CONFORMANCE="+conformance)
+			layouts, err := filepath.Abs("testdata/layout")
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, "CONFORMANCE="+conformance, "LAYOUTS="+layouts)
 			// Nothing of the machine's git, CI system or terminal.
 			e.Vars = append(e.Vars, "HOME="+e.WorkDir, "LC_ALL=C.UTF-8", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 				"GIT_AUTHOR_NAME=Alice Example", "GIT_AUTHOR_EMAIL=alice@example.com",
@@ -57,6 +62,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": registries,
+			"tuf":      tufRepositories(t),
 			"stage":    func(ts *testscript.TestScript, neg bool, args []string) { stage(ts, neg, args, staged) },
 			"exits":    exits,
 			"json":     jsonIs,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ type verifyOptions struct {
 	repoFlags
 	evidence app.VerifyOptions
 	artifact app.ArtifactOptions
+	layout   app.LayoutOptions
 	json     bool
 }
 
@@ -37,13 +39,19 @@ By what you name: --key FILE (PEM, or an OpenPGP certificate) or --certificate-i
 --signature, or lie beside the file: FILE.sigstore.json, .sigstore, .bundle, .intoto.jsonl, .sig with
 .pem, .asc. Read are Sigstore bundles, lines and lists of them as GitHub and npm give them, bare
 envelopes, cosign's older formats, and OpenPGP. Certificates, log entries and timestamps are verified
-against --trusted-root, or the shipped snapshot of the public Sigstore instance. A statement counts
+against --trusted-root, or the public Sigstore instance's: what "trust update" fetched, or the
+shipped snapshot. A statement counts
 only if it is of the --type that you ask for.
 
 An image is oci:registry.example/app:v1. Its signatures and statements are looked for in its registry, in
 every layout (docs/oci.md), and have to be about its digest.
 
 With --checksums FILE the subject has to stand in FILE, and FILE is what has to be signed.
+
+With --layout FILE and --layout-key KEY the subject has to be the product of that in-toto layout: every
+step carried out by as many as it needs, and every artifact as its rules say, by the link metadata beside
+the layout or in --links DIR. Inspections are commands, and are never run: a layout that has some is
+refused unless --without-inspections passes them over.
 
 No server is asked but an image's registry; with --offline none at all.
 
@@ -69,6 +77,7 @@ verifies, 64 wrong usage.`,
 	f.BoolVar(&opts.artifact.Logged, "require-log", false, "with --key: a log entry is needed as well")
 	f.BoolVar(&opts.artifact.IgnoreLog, "insecure-ignore-tlog", false, "with --key: pass log entries over")
 	f.BoolVar(&opts.artifact.Offline, "offline", false, "ask no server: of files and digests this is always so")
+	addLayoutFlags(f, &opts.layout)
 	f.BoolVar(&opts.json, "json", false, "print JSON")
 	return cmd
 }
@@ -77,7 +86,7 @@ verifies, 64 wrong usage.`,
 func addIdentityFlags(f *pflag.FlagSet, o *app.ArtifactOptions) {
 	f.StringVar(&o.Identity, "certificate-identity", "", "whom the certificate is for, exact: an address or a `URI`")
 	f.StringVar(&o.Issuer, "certificate-oidc-issuer", "", "the `URL` of the issuer of the identity's token, exact")
-	f.StringVar(&o.TrustedRoot, "trusted-root", "", "a Sigstore trusted root `FILE` (default: the public instance's, as shipped)")
+	f.StringVar(&o.TrustedRoot, "trusted-root", "", "a Sigstore trusted root `FILE` (default: the public instance's, see sallyport trust)")
 }
 
 // named reports whether the caller says who should have signed, instead of asking the repository: by whom
@@ -90,6 +99,9 @@ func (o *verifyOptions) named() bool {
 }
 
 func runVerify(ctx context.Context, a *app.App, opts verifyOptions) error {
+	if opts.layout.Layout != "" || len(opts.layout.Keys) > 0 || opts.layout.Links != "" || opts.layout.WithoutInspections {
+		return runVerifyLayout(ctx, a, opts)
+	}
 	opts.artifact.Key, opts.artifact.Type, opts.artifact.Bundles = opts.evidence.Key, opts.evidence.Type, opts.opts.Bundles
 	if !opts.named() {
 		res, err := a.Verify(ctx, opts.opts, opts.evidence)
@@ -166,6 +178,9 @@ func printArtifact(a *app.App, opts verifyOptions, res app.ArtifactVerification)
 		for _, l := range signatureLines(s) {
 			fmt.Fprintf(a.Stdout, "  %s\n", render.Clean(l))
 		}
+	}
+	if slices.ContainsFunc(res.Signatures, func(s app.Signature) bool { return s.Identity != nil || len(s.Times)+len(s.Entries) > 0 }) {
+		fmt.Fprintf(a.Stdout, "by the trusted root %s\n", render.Clean(res.Root))
 	}
 	if res.ExitStatus() != 0 {
 		fmt.Fprintf(a.Stdout, "nothing that counts is signed about %s\n", render.Clean(about))

@@ -112,7 +112,7 @@ type artifactVerifier struct {
 
 // trust reads who is trusted.
 func (v *artifactVerifier) trust() (err error) {
-	v.root, err = trustedRoot(v.o.TrustedRoot)
+	v.root, err = v.app.trustedRoot(v.o.TrustedRoot)
 	if err != nil {
 		return err
 	}
@@ -145,9 +145,17 @@ func (v *artifactVerifier) trust() (err error) {
 	return err
 }
 
-// trustedRoot reads a trusted root, or returns the shipped one.
-func trustedRoot(file string) (*sigstore.Root, error) {
+// trustedRoot reads a trusted root, or returns the public instance's: the one that was fetched last, or the
+// shipped one.
+func (a *App) trustedRoot(file string) (*sigstore.Root, error) {
 	if file == "" {
+		pinned, path, err := a.trustFile(TrustOptions{})
+		if err != nil { // nowhere to look
+			return sigstore.PublicGood()
+		}
+		if r, _, _, err := keptRoot(pinned, path); r != nil || err != nil {
+			return r, err
+		}
 		return sigstore.PublicGood()
 	}
 	b, err := readSmall(file)
@@ -164,15 +172,7 @@ func trustedRoot(file string) (*sigstore.Root, error) {
 // subject finds what has to be signed: the subject, or the checksums that it stands in.
 func (v *artifactVerifier) subject() error {
 	var err error
-	if d, parseErr := sallyport.ParseDigest(v.o.Subject); parseErr == nil {
-		v.artifact, err = sigstore.Digested(d)
-	} else {
-		v.path = v.o.Subject
-		if v.artifact, err = sigstore.File(v.path); err != nil {
-			err = withHint(fmt.Errorf("%q is no subject: %w", v.o.Subject, err), "a subject is a file, or a digest such as sha256:…")
-		}
-	}
-	if err != nil {
+	if v.artifact, v.path, err = artifactOf(v.o.Subject); err != nil {
 		return err
 	}
 	for _, algorithm := range []string{"sha256", "sha384", "sha512"} {

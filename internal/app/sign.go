@@ -151,7 +151,7 @@ func (s *signing) open(ctx context.Context) (err error) {
 		return err
 	}
 	if s.o.TrustedRoot != "" {
-		s.root, err = trustedRoot(s.o.TrustedRoot)
+		s.root, err = s.app.trustedRoot(s.o.TrustedRoot)
 	}
 	return err
 }

@@ -126,7 +126,9 @@ var Libraries = []Library{
 	{"github.com/ThalesGroup/crypto11", []string{"cmd/sallyport-pkcs11"}},
 	{"github.com/secure-systems-lab/go-securesystemslib", []string{"internal/evidence"}},
 	{"github.com/secure-systems-lab/go-securesystemslib/encrypted", []string{"internal/key"}}, // cosign's key files
+	{"github.com/theupdateframework/go-tuf", []string{"internal/evidence"}},                   // which sigstore-go links already
 	{"github.com/in-toto/attestation", []string{"internal/evidence"}},
+	{"github.com/in-toto/in-toto-golang", nobody}, // the peer of internal/evidence/intoto, in its tests
 	{"google.golang.org/protobuf", []string{"internal/evidence"}},
 	{"github.com/transparency-dev/tessera", []string{"internal/tlog/tessera"}},
 	{"github.com/transparency-dev/merkle", []string{"internal/tlog", "internal/tlog/*"}},

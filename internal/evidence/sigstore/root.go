@@ -1,6 +1,7 @@
 package sigstore
 
 import (
+	"bytes"
 	"crypto/sha256"
 	_ "embed" // the public instance's root
 	"encoding/hex"
@@ -47,8 +48,18 @@ func ParseRoot(b []byte) (*Root, error) {
 // Digest names the root's bytes.
 func (r *Root) Digest() string { return r.digest }
 
-// Name says what the root is, for people: empty but for the shipped one.
+// Name says what the root is, for people: empty for one that is nobody's but the caller's.
 func (r *Root) Name() string { return r.name }
+
+// Named returns the root with a name for people.
+func (r *Root) Named(name string) *Root {
+	named := *r
+	named.name = name
+	return &named
+}
+
+// PublicGoodJSON is [PublicGood] as bytes.
+func PublicGoodJSON() []byte { return bytes.Clone(publicGood) }
 
 //go:embed public_good.json
 var publicGood []byte
