@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -51,8 +52,8 @@ func (s *Scanner) Advised(a *Advice) *Scanner {
 // An adviser looks the packages of one change up.
 type adviser struct {
 	*Advice
-	exact map[string]bool // packages of which the change pins a version somewhere, by ecosystem and name
-	told  map[string]bool
+	pins map[pin]bool // of which the change names one version
+	told map[string]bool
 	out   []sallyport.Finding
 }
 
@@ -65,10 +66,10 @@ func (s *Scanner) advised(deps []sallyport.Dependency, found []sallyport.Finding
 	if s.advice == nil {
 		return nil
 	}
-	a := &adviser{Advice: s.advice, exact: map[string]bool{}, told: map[string]bool{}}
+	a := &adviser{Advice: s.advice, pins: map[pin]bool{}, told: map[string]bool{}}
 	for i := range deps {
 		if d := &deps[i]; brings(d) && exactVersion(d) != "" {
-			a.exact[d.Ecosystem+"\x00"+d.Name] = true
+			a.pins[pin{d.Ecosystem, d.Name, path.Dir(string(d.Path)), d.Lock}] = true
 		}
 	}
 	for i := range deps {
@@ -84,10 +85,34 @@ func (s *Scanner) advised(deps []sallyport.Dependency, found []sallyport.Finding
 	return a.out
 }
 
+// A pin says where a change names one version of a package.
+type pin struct {
+	ecosystem, name, folder string
+	lock                    bool
+}
+
+// pinned reports whether the change says which version an entry that leaves it open will be: in a file beside it, or
+// in a lock file of a folder above, as workspaces have it. What another folder pins says nothing about this one.
+func (a *adviser) pinned(d *sallyport.Dependency) bool {
+	folder := path.Dir(string(d.Path))
+	if a.pins[pin{d.Ecosystem, d.Name, folder, false}] {
+		return true
+	}
+	for {
+		if a.pins[pin{d.Ecosystem, d.Name, folder, true}] {
+			return true
+		}
+		if folder == "." || folder == "/" {
+			return false
+		}
+		folder = path.Dir(folder)
+	}
+}
+
 // brings reports whether the change adds or updates a package that comes from elsewhere. What lies in the repository is
 // scanned as its files; its name is nobody's.
 func brings(d *sallyport.Dependency) bool {
-	return d.Change != dep.Removed && d.Purl != "" && d.Registry != "file"
+	return d.Change != dep.Removed && d.Purl != "" && d.Registry != local
 }
 
 // exactVersion is the one version that an entry names, if it does.
@@ -125,7 +150,7 @@ func (a *adviser) look(d *sallyport.Dependency) {
 		switch {
 		case v != "":
 			a.unknown(adviceVersion, d, d.Name+"\x00"+v, fmt.Sprintf("%s %s: %s", d.Name, v, ans.Why))
-		case !a.exact[d.Ecosystem+"\x00"+d.Name]:
+		case !a.pinned(d):
 			a.unknown(adviceUnpinned, d, d.Name, fmt.Sprintf("%s is asked for as %q, there are advisories about it (%s), and the change pins no version", d.Name, d.Version, few(ans.Undecided)))
 		}
 	}

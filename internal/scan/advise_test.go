@@ -51,6 +51,7 @@ func TestAdvised(t *testing.T) {
 	open := func(name, asked string) sallyport.Dependency {
 		return sallyport.Dependency{Purl: "pkg:npm/" + name, Ecosystem: "npm", Name: name, Version: asked, Change: "added", Path: "package.json"}
 	}
+	at := func(d sallyport.Dependency, p sallyport.Path) sallyport.Dependency { d.Path = p; return d }
 	cargo := sallyport.Dependency{Purl: "pkg:cargo/serde@1.0.0", Ecosystem: "cargo", Name: "serde", Version: "1.0.0", Change: "added", Path: "Cargo.lock"}
 	known := Advice{DB: db, Now: adviceNow}
 	required := Advice{DB: db, Now: adviceNow, Required: true, MaxAge: 168 * time.Hour}
@@ -78,6 +79,11 @@ func TestAdvised(t *testing.T) {
 		{"no version", required, []sallyport.Dependency{npm("left-pad", "next")}, []string{"advisory version high"}},
 		{"pinned nowhere", required, []sallyport.Dependency{open("left-pad", "^1.2.0")}, []string{"advisory unpinned medium"}},
 		{"pinned elsewhere in the change", required, []sallyport.Dependency{open("left-pad", "^1.3.0"), npm("left-pad", "1.3.0")}, nil},
+		{"pinned in another folder of the change", required, []sallyport.Dependency{open("left-pad", "^1.2.0"), at(npm("left-pad", "1.3.0"), "other/package-lock.json")}, []string{"advisory unpinned medium"}},
+		{"pinned in a folder below", required, []sallyport.Dependency{at(open("left-pad", "^1.2.0"), "a/package.json"), at(npm("left-pad", "1.3.0"), "a/b/package-lock.json")}, []string{"advisory unpinned medium"}},
+		{"pinned for the workspace", required, []sallyport.Dependency{at(open("left-pad", "^1.3.0"), "packages/a/package.json"), npm("left-pad", "1.3.0")}, nil},
+		{"a version in a manifest above, which pins nothing here", required, []sallyport.Dependency{at(open("left-pad", "^1.2.0"), "a/package.json"),
+			with(npm("left-pad", "1.3.0"), func(d *sallyport.Dependency) { d.Lock = false })}, []string{"advisory unpinned medium"}},
 		{"nothing is known about any version", required, []sallyport.Dependency{open("right-pad", "^1.3.0")}, nil},
 		{"another ecosystem", required, []sallyport.Dependency{cargo, cargo}, []string{"advisory uncovered high"}},
 		{"another ecosystem, told", known, []sallyport.Dependency{cargo}, []string{"advisory uncovered low"}},
