@@ -54,7 +54,7 @@ type adviser struct {
 	*Advice
 	pins map[pin]bool // of which the change names one version
 	told map[string]bool
-	out   []sallyport.Finding
+	out  []sallyport.Finding
 }
 
 // advised finds what is known about the packages that a change adds or updates. It is asked anew each time, and not

@@ -17,12 +17,14 @@
 // # The index
 //
 // [Import] writes one file. It begins with a head of fixed size, which has the format's version and the
-// SHA-256 of itself and of the description ([Meta], JSON); then come a table of buckets, the buckets, and
-// the description. A package's entries lie in the bucket that a hash of ecosystem and name selects.
+// SHA-256 of itself and of the description ([Meta], JSON); then come a table of buckets, the digests of the
+// table's pages, the buckets, and the description. A package's entries lie in the bucket that a hash of ecosystem and name selects.
 // The table gives for each bucket its place, its length and a digest, over the build's own number,
 // the bucket's, and its bytes, of an empty one too. So what was cut off, overwritten with zeros, moved or
 // taken from another build is found when it is read ([ErrDamaged]), and is never an empty answer. The
-// digest of the whole ([Meta.Digest]) covers the table, and so all buckets; [DB.Verify] reads everything.
+// digest of the whole ([Meta.Digest]) is that of the digests of the table's pages, and so of all buckets. It is held to when the
+// database is opened, and each page when it is first asked: what a decision names by that digest is what answered.
+// [DB.Verify] reads everything.
 // None of this is a signature: who can write the file can write another.
 //
 // # Matching

@@ -235,7 +235,7 @@ func write(packages map[packageKey][]byte, meta *Meta) ([]byte, error) {
 	h := head{format: Format, rows: rows}
 	seedOf := sha256.New()
 	var table, data []byte
-	start := uint64(headSize) + uint64(rows)*rowSize
+	start := h.buckets()
 	buckets := make([][]byte, rows)
 	for r := range rows {
 		slices.SortFunc(keys[r], func(a, b packageKey) int {
@@ -264,7 +264,12 @@ func write(packages map[packageKey][]byte, meta *Meta) ([]byte, error) {
 		data = append(data, buckets[r]...)
 		buckets[r] = nil
 	}
-	meta.Digest = sallyport.SHA256(table)
+	var sums []byte
+	for page := range slices.Chunk(table, pageRows*rowSize) {
+		sum := sha256.Sum256(page)
+		sums = append(sums, sum[:]...)
+	}
+	meta.Digest = sallyport.SHA256(sums)
 	body, err := json.Marshal(meta)
 	if err != nil {
 		return nil, err
@@ -277,6 +282,7 @@ func write(packages map[packageKey][]byte, meta *Meta) ([]byte, error) {
 	out := make([]byte, 0, h.size)
 	out = append(out, h.encode(body)...)
 	out = append(out, table...)
+	out = append(out, sums...)
 	out = append(out, data...)
 	return append(out, body...), nil
 }
