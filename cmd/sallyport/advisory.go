@@ -39,6 +39,7 @@ opens a connection. The merge gate looks there too; docs/advisories.md.`,
 
 func newAdvisoryImportCommand(a *app.App) *cobra.Command {
 	var opts advisoryFlags
+	var src app.AdvisorySource
 	var asOf string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -48,19 +49,24 @@ func newAdvisoryImportCommand(a *app.App) *cobra.Command {
 the one that was there. A path that holds no record, or something that cannot be read, fails the whole
 import, and the database stays as it was.
 
+A few records do not make an ecosystem known. Of which ecosystems the paths have all records is what
+--covers says, or the source itself: an export with a coverage.json, or Go's vulndb with its index.
+
+  sallyport advisory import npm/all.zip PyPI/all.zip --covers npm,PyPI
+
 Exit status: 0 made, 1 a source is not taken, 64 wrong usage.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var at time.Time
 			if asOf != "" {
 				var err error
-				if at, err = time.Parse(time.RFC3339, asOf); err != nil {
-					if at, err = time.Parse(time.DateOnly, asOf); err != nil {
+				if src.AsOf, err = time.Parse(time.RFC3339, asOf); err != nil {
+					if src.AsOf, err = time.Parse(time.DateOnly, asOf); err != nil {
 						return usagef("--as-of: %q is no time such as 2026-11-20T06:00:00Z, and no day", asOf)
 					}
 				}
 			}
-			s, err := a.AdvisoryImport(cmd.Context(), opts.opts, opts.ao, args, at)
+			src.Paths = args
+			s, err := a.AdvisoryImport(cmd.Context(), opts.opts, opts.ao, src)
 			if err != nil {
 				return err
 			}
@@ -69,6 +75,7 @@ Exit status: 0 made, 1 a source is not taken, 64 wrong usage.`,
 	}
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().StringVar(&asOf, "as-of", "", "the `TIME` at which the sources were made, if you know better than they say")
+	cmd.Flags().StringSliceVar(&src.Covers, "covers", nil, "the `ECOSYSTEMS`, by OSV's names, of which the paths have all records; repeatable, or with commas")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -144,7 +151,11 @@ func printAdvisories(a *app.App, s *app.AdvisoryStatus, asJSON bool) error {
 	fmt.Fprintf(w, "%s, %s\n", s.Digest, orWord(s.Signer, "nobody signed the data"))
 	rows := [][]string{}
 	for _, e := range s.Ecosystems {
-		rows = append(rows, []string{e.Name, fmt.Sprint(e.Records), fmt.Sprint(e.Malicious) + " malicious", "newest " + dayOf(e.Newest), asOfText(e)})
+		whole := "all records"
+		if !e.Whole {
+			whole = "some records: what is not among them is not known"
+		}
+		rows = append(rows, []string{e.Name, fmt.Sprint(e.Records), fmt.Sprint(e.Malicious) + " malicious", "newest " + dayOf(e.Newest), asOfText(e), whole})
 	}
 	render.Table(w, "  ", rows)
 	for _, src := range s.Sources {
@@ -275,7 +286,11 @@ func writeMatches(w io.Writer, r *app.AdvisoryReport, format string) error {
 	for _, e := range r.Database.Ecosystems {
 		for _, name := range r.Against {
 			if e.Name == name {
-				against = append(against, fmt.Sprintf("%d of %s, %s", e.Records, name, asOfText(e)))
+				some := ""
+				if !e.Whole {
+					some = ", not all there are"
+				}
+				against = append(against, fmt.Sprintf("%d of %s, %s%s", e.Records, name, asOfText(e), some))
 			}
 		}
 	}

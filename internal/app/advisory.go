@@ -43,16 +43,26 @@ func (a *App) advisoryPath(ctx context.Context, o Options, ao AdvisoryOptions) (
 	return w.path(advisoryFile), nil
 }
 
-// AdvisoryImport makes a database of exactly the records at the paths. asOf is when they were
-// made, if the caller knows better than they say.
-func (a *App) AdvisoryImport(ctx context.Context, o Options, ao AdvisoryOptions, paths []string, asOf time.Time) (*AdvisoryStatus, error) {
-	now := a.now()
-	if asOf.After(now) {
-		return nil, usagef("--as-of: %s is still to come", asOf.Format(time.RFC3339))
+// An AdvisorySource is what a database is made of.
+type AdvisorySource struct {
+	Paths  []string
+	AsOf   time.Time // when the records were made, if the caller knows better than they say
+	Covers []string  // ecosystems of which they are all that there are
+}
+
+// AdvisoryImport makes a database of exactly the records of a source.
+func (a *App) AdvisoryImport(ctx context.Context, o Options, ao AdvisoryOptions, src AdvisorySource) (*AdvisoryStatus, error) {
+	if src.AsOf.After(a.now()) {
+		return nil, usagef("--as-of: %s is still to come", src.AsOf.Format(time.RFC3339))
+	}
+	for _, eco := range src.Covers {
+		if !advisory.Keeps(eco) {
+			return nil, usagef("--covers: %.40q is no ecosystem that is kept; there are %s", eco, strings.Join(advisory.Names(), ", "))
+		}
 	}
 	var from []advisory.Origin
-	for _, p := range paths {
-		from = append(from, advisory.Origin{Path: p, AsOf: asOf})
+	for _, p := range src.Paths {
+		from = append(from, advisory.Origin{Path: p, AsOf: src.AsOf, Covers: src.Covers})
 	}
 	return a.advisoryImport(ctx, o, ao, from)
 }
@@ -239,7 +249,7 @@ func (r *AdvisoryReport) match(db *advisory.DB, p *PackageReport) {
 			}
 		}
 	}
-	if eco != "" && ans.Unknown != advisory.UnknownEcosystem && !slices.Contains(r.Against, eco) {
+	if _, kept := db.Meta().Ecosystem(eco); kept && ans.Unknown != advisory.UnknownDamaged && !slices.Contains(r.Against, eco) {
 		r.Against = append(r.Against, eco)
 		slices.Sort(r.Against)
 	}

@@ -140,7 +140,7 @@ func (a *adviser) look(d *sallyport.Dependency) {
 		a.match(d, m)
 	}
 	switch ans.Unknown {
-	case advisory.UnknownEcosystem:
+	case advisory.UnknownEcosystem, advisory.UnknownCoverage:
 		a.unknown(adviceUncovered, d, d.Ecosystem, ans.Why)
 		return
 	case advisory.UnknownDamaged:

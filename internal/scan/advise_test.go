@@ -28,7 +28,7 @@ func adviceDB(t *testing.T) *advisory.DB {
 		}
 	}
 	p := filepath.Join(dir, "a.db")
-	if _, err := advisory.Import(context.Background(), p, []advisory.Origin{{Path: dir}}, adviceNow); err != nil {
+	if _, err := advisory.Import(context.Background(), p, []advisory.Origin{{Path: dir, Covers: []string{"npm"}}}, adviceNow); err != nil {
 		t.Fatal(err)
 	}
 	db, err := advisory.Open(p)

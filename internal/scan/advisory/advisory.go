@@ -10,7 +10,16 @@
 // JSON, a record that contradicts the schema, and an archive that grows beyond all measure fail the
 // whole import, since a database that lacks them would look whole. Links are not followed, and counted.
 //
-// Of two records with one id the newer counts, by their times of modification. Withdrawn records
+// A few records do not make an ecosystem known. A source is whole for one if its bringer says so ([Origin.Covers]), or it says
+// so itself: in a file coverage.json at its top,
+//
+//	{"covers": {"npm": 184216}}
+//
+// with the number of records of each ecosystem that are in it and not withdrawn, which has to be right; or, as Go's
+// vulndb, by an index/vulns.json all of whose records are there.
+//
+// Of two records with one id the newer counts, by their times of modification. Where one of them has none, nobody can tell,
+// and what both say is kept. Withdrawn records
 // are counted and not kept. Records of ecosystems that no package URL here names, such as those of
 // Linux distributions, are counted and left out.
 //
@@ -34,7 +43,7 @@
 // a package, with one [Match] for all records that are aliases of each other.
 //
 // An answer is that nothing is known to affect the version only if its Unknown is empty. Otherwise nobody
-// can tell: the database has no records of the ecosystem, the version is not one that can be compared, or a
+// can tell: the database has no records of the ecosystem, or not all of them, the version is not one that can be compared, or a
 // record does not say which versions it is about, or names commits alone.
 package advisory
 

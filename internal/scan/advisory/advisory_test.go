@@ -84,12 +84,22 @@ func zipped(t testing.TB, files map[string]string) string {
 	return p
 }
 
+// imported makes a database of sources that have all records of the ecosystems that they have any of.
 func imported(t testing.TB, paths ...string) (*DB, string) {
 	t.Helper()
 	p := filepath.Join(t.TempDir(), "advisories.db")
 	var from []Origin
 	for _, f := range paths {
 		from = append(from, Origin{Path: f})
+	}
+	meta, err := Import(context.Background(), p, from, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range meta.Ecosystems {
+		for i := range from {
+			from[i].Covers = append(from[i].Covers, e.Name)
+		}
 	}
 	if _, err := Import(context.Background(), p, from, now); err != nil {
 		t.Fatal(err)

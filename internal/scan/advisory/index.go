@@ -60,6 +60,9 @@ type EcosystemMeta struct {
 	// does not say.
 	AsOf    time.Time `json:"as_of,omitzero"`
 	Sources []int     `json:"sources"` // which of Meta.Sources have records of it
+	// Whole is set if a source has, or its bringer says that it has, all records of the ecosystem. What is not among
+	// some of them may be among the others.
+	Whole bool `json:"whole"`
 }
 
 // A Source is what records were read from.
@@ -69,6 +72,7 @@ type Source struct {
 	// AsOf is when the source was made: what its bringer says, or the latest time that it states itself.
 	AsOf       time.Time `json:"as_of,omitzero"`
 	Stated     bool      `json:"stated"` // AsOf is what the bringer said
+	Covers     []string  `json:"covers"` // ecosystems of which it has all records, sorted
 	Records    int       `json:"records"`
 	Withdrawn  int       `json:"withdrawn"`
 	Older      int       `json:"older"`       // records of which another source, or file, has a newer version
