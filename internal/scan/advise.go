@@ -32,14 +32,18 @@ type Advice struct {
 	MaxAge   time.Duration // how old records may be; 0: any
 	Now      time.Time
 
-	// About says of each vulnerability that was found, by the finding's id, what it is about, for whoever triages it.
+	// About says of each vulnerability and malicious package that was found, by the finding's id, what it is about, for
+	// whoever triages or mends it.
 	About map[string]AdviceAbout
 }
 
-// AdviceAbout is an advisory about a package.
+// AdviceAbout is an advisory about a package, and the entry that brings it.
 type AdviceAbout struct {
-	Purl string
-	IDs  []string
+	Purl      string
+	IDs       []string
+	Fixed     []string // what mends it, as its records say
+	Malicious bool
+	Entry     sallyport.Dependency
 }
 
 // Advised has the scanner look up the packages that a change brings. It must be called before the first Change,
@@ -189,12 +193,10 @@ func (a *adviser) match(d *sallyport.Dependency, m advisory.Match) {
 		text += "; nobody rated its severity, which counts as high"
 	}
 	f := finding(kind, m.ID, severity, d.Path, 0, text, d.Purl+"\x00"+m.ID)
-	if kind == sallyport.FindingVulnerability {
-		if a.About == nil {
-			a.About = map[string]AdviceAbout{}
-		}
-		a.About[f.ID] = AdviceAbout{d.Purl, append([]string{m.ID}, m.Aliases...)}
+	if a.About == nil {
+		a.About = map[string]AdviceAbout{}
 	}
+	a.About[f.ID] = AdviceAbout{d.Purl, append([]string{m.ID}, m.Aliases...), m.Fixed, m.Malicious, *d}
 	a.out = append(a.out, f)
 }
 
