@@ -20,6 +20,7 @@ const (
 	adviceUnpinned  = "unpinned"
 	adviceDamaged   = "damaged"
 	adviceUnread    = "unread"
+	adviceUnsigned  = "unsigned"
 )
 
 // Advice is where a scanner looks packages up.
@@ -31,6 +32,8 @@ type Advice struct {
 	Required bool          // what is not known keeps the gate shut
 	MaxAge   time.Duration // how old records may be; 0: any
 	Now      time.Time
+	// Unsigned says of ecosystems, by OSV's name, why their records do not count as signed, where they have to be.
+	Unsigned map[string]string
 
 	// About says of each vulnerability and malicious package that was found, by the finding's id, what it is about, for
 	// whoever triages or mends it.
@@ -159,6 +162,7 @@ func (a *adviser) look(d *sallyport.Dependency) {
 		}
 	}
 	a.age(d)
+	a.signed(d)
 }
 
 // match tells of an advisory. An entry whose version stays the same brings no vulnerability that was not there.
@@ -198,6 +202,14 @@ func (a *adviser) match(d *sallyport.Dependency, m advisory.Match) {
 	}
 	a.About[f.ID] = AdviceAbout{d.Purl, append([]string{m.ID}, m.Aliases...), m.Fixed, m.Malicious, *d}
 	a.out = append(a.out, f)
+}
+
+// signed tells if the records of the package's ecosystem should be signed, and are not.
+func (a *adviser) signed(d *sallyport.Dependency) {
+	name, _ := advisory.Ecosystem(d.Ecosystem)
+	if why, ok := a.Unsigned[name]; ok {
+		a.unknown(adviceUnsigned, d, name, fmt.Sprintf("the advisories of %s have to be signed, and %s", name, why))
+	}
 }
 
 // age tells if the records of the package's ecosystem are too old to say that nothing else is known.

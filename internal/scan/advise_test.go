@@ -55,6 +55,8 @@ func TestAdvised(t *testing.T) {
 	cargo := sallyport.Dependency{Purl: "pkg:cargo/serde@1.0.0", Ecosystem: "cargo", Name: "serde", Version: "1.0.0", Change: "added", Path: "Cargo.lock"}
 	known := Advice{DB: db, Now: adviceNow}
 	required := Advice{DB: db, Now: adviceNow, Required: true, MaxAge: 168 * time.Hour}
+	unsigned := required
+	unsigned.Unsigned = map[string]string{"npm": "nobody signed them"}
 	stale := required
 	stale.Now = adviceNow.Add(169 * time.Hour)
 	early := required
@@ -90,6 +92,7 @@ func TestAdvised(t *testing.T) {
 		{"stale", stale, []sallyport.Dependency{npm("left-pad", "1.3.0"), npm("right-pad", "1.0.0")}, []string{"advisory stale high"}},
 		{"stale, and vulnerable all the same", stale, []sallyport.Dependency{npm("left-pad", "1.2.0")}, []string{"vulnerability GHSA-1 high", "advisory stale high"}},
 		{"of a time to come", early, []sallyport.Dependency{npm("left-pad", "1.3.0")}, []string{"advisory stale high"}},
+		{"not signed", unsigned, []sallyport.Dependency{npm("left-pad", "1.3.0"), npm("left-pad", "1.2.0")}, []string{"advisory unsigned high", "vulnerability GHSA-1 high"}},
 		{"none", Advice{Missing: true, Required: true}, []sallyport.Dependency{npm("left-pad", "1.3.0")}, []string{"advisory missing high"}},
 		{"none, and nobody asked", Advice{Missing: true}, []sallyport.Dependency{npm("left-pad", "1.2.0")}, nil},
 		{"none, and nothing to look up", Advice{Missing: true, Required: true}, nil, nil},

@@ -26,8 +26,9 @@ type Origin struct {
 }
 
 // Import reads records from the origins and puts a database of exactly these in the place of the
-// one at path, or leaves that as it is and returns an error. No records at all are an error too.
-func Import(ctx context.Context, path string, origins []Origin, now time.Time) (*Meta, error) {
+// one at path, or leaves that as it is and returns an error. No records at all are an error too, and so is a signature over
+// something else. Of a source that was signed the signer says how old it is and what it has all records of, and nobody else.
+func Import(ctx context.Context, path string, origins []Origin, now time.Time, signed ...Signed) (*Meta, error) {
 	b := &builder{now: now, ids: map[string]*kept{}}
 	for _, o := range origins {
 		at := len(b.sources)
@@ -38,7 +39,14 @@ func Import(ctx context.Context, path string, origins []Origin, now time.Time) (
 			b.sources[at].Path = o.Name
 		}
 		for i := at; i < len(b.sources); i++ {
-			b.sources[i].cover(o.Covers...)
+			if !b.sources[i].signed(signed) {
+				b.sources[i].cover(o.Covers...)
+			}
+		}
+	}
+	for _, s := range signed {
+		if !slices.ContainsFunc(b.sources, func(src building) bool { return !src.skip && src.Digest == s.Digest }) {
+			return nil, fmt.Errorf("%w: a signature is over %s, and nothing that is imported is that", ErrSource, s.Digest)
 		}
 	}
 	for _, o := range origins {
@@ -86,6 +94,23 @@ func (s *building) cover(ecosystems ...string) {
 		}
 	}
 	slices.Sort(s.Covers)
+}
+
+// signed takes what the signer of the source says about it, if somebody signed it. Of several the newest word counts, and
+// no other.
+func (s *building) signed(list []Signed) bool {
+	var last *Signed
+	for i := range list {
+		if w := &list[i]; w.Digest == s.Digest && (last == nil || w.Claim.Time().After(last.Claim.Time())) {
+			last = w
+		}
+	}
+	if last == nil {
+		return false
+	}
+	s.AsOf, s.Stated, s.Signature = last.Claim.Time(), true, last.Bundle
+	s.cover(last.Claim.Covers...)
+	return true
 }
 
 // kept is the newest record of an id, or all that do not say which is. Its entries are encoded, which takes a third

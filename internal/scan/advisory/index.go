@@ -70,17 +70,20 @@ type Source struct {
 	Path   string           `json:"path"`
 	Digest sallyport.Digest `json:"digest"` // of the file, or of the names and digests of the records in a folder
 	// AsOf is when the source was made: what its bringer says, or the latest time that it states itself.
-	AsOf       time.Time `json:"as_of,omitzero"`
-	Stated     bool      `json:"stated"` // AsOf is what the bringer said
-	Covers     []string  `json:"covers"` // ecosystems of which it has all records, sorted
-	Records    int       `json:"records"`
-	Withdrawn  int       `json:"withdrawn"`
-	Older      int       `json:"older"`       // records of which another source, or file, has a newer version
-	LeftOut    int       `json:"left_out"`    // packages of ecosystems that are not kept
-	NoRecords  int       `json:"no_records"`  // JSON files that are none
-	NotFollow  int       `json:"links"`       // links, which are not followed
-	Undated    int       `json:"undated"`     // records that do not say when they were modified
-	FutureDate int       `json:"future_date"` // records modified after the import, whose time does not count
+	AsOf   time.Time `json:"as_of,omitzero"`
+	Stated bool      `json:"stated"` // AsOf is what the bringer said
+	Covers []string  `json:"covers"` // ecosystems of which it has all records, sorted
+	// Signature is a bundle over the source, which was verified when it was imported. Whose it is, and whether it
+	// still counts, is asked again by whoever relies on it.
+	Signature  []byte `json:"signature,omitempty"`
+	Records    int    `json:"records"`
+	Withdrawn  int    `json:"withdrawn"`
+	Older      int    `json:"older"`       // records of which another source, or file, has a newer version
+	LeftOut    int    `json:"left_out"`    // packages of ecosystems that are not kept
+	NoRecords  int    `json:"no_records"`  // JSON files that are none
+	NotFollow  int    `json:"links"`       // links, which are not followed
+	Undated    int    `json:"undated"`     // records that do not say when they were modified
+	FutureDate int    `json:"future_date"` // records modified after the import, whose time does not count
 }
 
 // Ecosystem returns what is kept of an ecosystem, by OSV's name.
