@@ -33,12 +33,13 @@ func newAdvisoryCommand(a *app.App) *cobra.Command {
 vulndb, GitHub's advisory database, the OpenSSF's malicious packages. Nothing but "advisory update"
 opens a connection. The merge gate looks there too; docs/advisories.md.`,
 	}
-	cmd.AddCommand(newAdvisoryImportCommand(a), newAdvisoryUpdateCommand(a), newAdvisoryStatusCommand(a), newAdvisoryMatchCommand(a))
+	cmd.AddCommand(newAdvisoryImportCommand(a), newAdvisoryUpdateCommand(a), newAdvisoryStatusCommand(a), newAdvisoryMatchCommand(a), newAdvisorySignCommand(a))
 	return cmd
 }
 
 func newAdvisoryImportCommand(a *app.App) *cobra.Command {
 	var opts advisoryFlags
+	var src app.AdvisorySource
 	var asOf string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -48,19 +49,20 @@ func newAdvisoryImportCommand(a *app.App) *cobra.Command {
 the one that was there. A path that holds no record, or something that cannot be read, fails the whole
 import, and the database stays as it was.
 
+A few records do not make an ecosystem known. Of which ecosystems the paths have all records is what
+--covers says, or the source itself: an export with a coverage.json, or Go's vulndb with its index.
+
+  sallyport advisory import npm/all.zip PyPI/all.zip --covers npm,PyPI
+
 Exit status: 0 made, 1 a source is not taken, 64 wrong usage.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var at time.Time
-			if asOf != "" {
-				var err error
-				if at, err = time.Parse(time.RFC3339, asOf); err != nil {
-					if at, err = time.Parse(time.DateOnly, asOf); err != nil {
-						return usagef("--as-of: %q is no time such as 2026-11-20T06:00:00Z, and no day", asOf)
-					}
-				}
+			var err error
+			if src.AsOf, err = asOfFlag(asOf); err != nil {
+				return err
 			}
-			s, err := a.AdvisoryImport(cmd.Context(), opts.opts, opts.ao, args, at)
+			src.Paths = args
+			s, err := a.AdvisoryImport(cmd.Context(), opts.opts, opts.ao, src)
 			if err != nil {
 				return err
 			}
@@ -69,6 +71,9 @@ Exit status: 0 made, 1 a source is not taken, 64 wrong usage.`,
 	}
 	opts.addFlags(cmd.Flags())
 	cmd.Flags().StringVar(&asOf, "as-of", "", "the `TIME` at which the sources were made, if you know better than they say")
+	cmd.Flags().StringArrayVar(&src.Signatures, "signature", nil, "a `FILE` with a signature over a path, as advisory sign makes it; repeatable")
+	cmd.Flags().StringVar(&opts.opts.Target.Ref, "target", "", "the `REF` whose trust file says who may sign (default: what CI says, else the remote's default branch)")
+	cmd.Flags().StringSliceVar(&src.Covers, "covers", nil, "the `ECOSYSTEMS`, by OSV's names, of which the paths have all records; repeatable, or with commas")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -131,6 +136,7 @@ Exit status: 0 it can be used, 1 there is none, or it is damaged, 2 something in
 		},
 	}
 	opts.addFlags(cmd.Flags())
+	cmd.Flags().StringVar(&opts.opts.Target.Ref, "target", "", "the `REF` whose trust file says who may sign (default: what CI says, else the remote's default branch)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -141,14 +147,24 @@ func printAdvisories(a *app.App, s *app.AdvisoryStatus, asJSON bool) error {
 	}
 	w := a.Stdout
 	fmt.Fprintf(w, "%s: %d advisories about %d packages, made %s\n", render.Clean(s.Path), s.Records, s.Packages, s.Built.Format(time.RFC3339))
-	fmt.Fprintf(w, "%s, %s\n", s.Digest, orWord(s.Signer, "nobody signed the data"))
+	fmt.Fprintf(w, "%s, %s\n", s.Digest, signedText(s))
 	rows := [][]string{}
 	for _, e := range s.Ecosystems {
-		rows = append(rows, []string{e.Name, fmt.Sprint(e.Records), fmt.Sprint(e.Malicious) + " malicious", "newest " + dayOf(e.Newest), asOfText(e)})
+		whole := "all records"
+		if !e.Whole {
+			whole = "some records: what is not among them is not known"
+		}
+		rows = append(rows, []string{e.Name, fmt.Sprint(e.Records), fmt.Sprint(e.Malicious) + " malicious", "newest " + dayOf(e.Newest), asOfText(e), whole})
 	}
 	render.Table(w, "  ", rows)
 	for _, src := range s.Sources {
 		fmt.Fprintf(w, "from %s\n  %s, as of %s: %d records", render.Clean(src.Path), src.Digest, dayOf(src.AsOf), src.Records)
+		switch {
+		case src.Signer != "":
+			fmt.Fprintf(w, ", signed by %s", render.Clean(src.Signer))
+		case src.Unsigned != "":
+			fmt.Fprintf(w, ", not signed: %s", render.Clean(src.Unsigned))
+		}
 		for _, n := range []struct {
 			n    int
 			what string
@@ -166,6 +182,18 @@ func printAdvisories(a *app.App, s *app.AdvisoryStatus, asJSON bool) error {
 		fmt.Fprintln(w, "stale: not to be relied on; next: sallyport advisory update, or import, newer ones")
 	}
 	return nil
+}
+
+func signedText(s *app.AdvisoryStatus) string {
+	if s.Signer != "" {
+		return "signed by " + render.Clean(s.Signer)
+	}
+	for _, src := range s.Sources {
+		if src.Signer != "" {
+			return "some of the data is signed"
+		}
+	}
+	return "nobody signed the data"
 }
 
 func dayOf(t time.Time) string {
@@ -275,7 +303,11 @@ func writeMatches(w io.Writer, r *app.AdvisoryReport, format string) error {
 	for _, e := range r.Database.Ecosystems {
 		for _, name := range r.Against {
 			if e.Name == name {
-				against = append(against, fmt.Sprintf("%d of %s, %s", e.Records, name, asOfText(e)))
+				some := ""
+				if !e.Whole {
+					some = ", not all there are"
+				}
+				against = append(against, fmt.Sprintf("%d of %s, %s%s", e.Records, name, asOfText(e), some))
 			}
 		}
 	}

@@ -162,7 +162,7 @@ Exit status of every command that decides:
 		newCheckCommand(a),
 		newExplainCommand(a),
 		newAgentCommand(a),
-		newApprovalCommand(a), newExceptionCommand(a),
+		newApprovalCommand(a), newExceptionCommand(a), newFindingCommand(a),
 		newAttestCommand(a),
 		newVerifyCommand(a), newSignCommand(a), newTrustCommand(a),
 		newBuildCommand(a),

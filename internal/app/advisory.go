@@ -43,21 +43,39 @@ func (a *App) advisoryPath(ctx context.Context, o Options, ao AdvisoryOptions) (
 	return w.path(advisoryFile), nil
 }
 
-// AdvisoryImport makes a database of exactly the records at the paths. asOf is when they were
-// made, if the caller knows better than they say.
-func (a *App) AdvisoryImport(ctx context.Context, o Options, ao AdvisoryOptions, paths []string, asOf time.Time) (*AdvisoryStatus, error) {
-	now := a.now()
-	if asOf.After(now) {
-		return nil, usagef("--as-of: %s is still to come", asOf.Format(time.RFC3339))
-	}
-	var from []advisory.Origin
-	for _, p := range paths {
-		from = append(from, advisory.Origin{Path: p, AsOf: asOf})
-	}
-	return a.advisoryImport(ctx, o, ao, from)
+// An AdvisorySource is what a database is made of.
+type AdvisorySource struct {
+	Paths  []string
+	AsOf   time.Time // when the records were made, if the caller knows better than they say
+	Covers []string  // ecosystems of which they are all that there are
+
+	// Signatures are files with signatures over paths: see [App.AdvisorySign]. Of what is signed AsOf and Covers count for
+	// nothing.
+	Signatures []string
 }
 
-func (a *App) advisoryImport(ctx context.Context, o Options, ao AdvisoryOptions, from []advisory.Origin) (*AdvisoryStatus, error) {
+// AdvisoryImport makes a database of exactly the records of a source.
+func (a *App) AdvisoryImport(ctx context.Context, o Options, ao AdvisoryOptions, src AdvisorySource) (*AdvisoryStatus, error) {
+	if src.AsOf.After(a.now()) {
+		return nil, usagef("--as-of: %s is still to come", src.AsOf.Format(time.RFC3339))
+	}
+	for _, eco := range src.Covers {
+		if !advisory.Keeps(eco) {
+			return nil, usagef("--covers: %.40q is no ecosystem that is kept; there are %s", eco, strings.Join(advisory.Names(), ", "))
+		}
+	}
+	var from []advisory.Origin
+	for _, p := range src.Paths {
+		from = append(from, advisory.Origin{Path: p, AsOf: src.AsOf, Covers: src.Covers})
+	}
+	signed, err := a.signedSources(ctx, o, src.Signatures)
+	if err != nil {
+		return nil, err
+	}
+	return a.advisoryImport(ctx, o, ao, from, signed...)
+}
+
+func (a *App) advisoryImport(ctx context.Context, o Options, ao AdvisoryOptions, from []advisory.Origin, signed ...advisory.Signed) (*AdvisoryStatus, error) {
 	path, err := a.advisoryPath(ctx, o, ao)
 	if err != nil {
 		return nil, err
@@ -67,14 +85,43 @@ func (a *App) advisoryImport(ctx context.Context, o Options, ao AdvisoryOptions,
 			return nil, err
 		}
 	}
-	meta, err := advisory.Import(ctx, path, from, a.now())
+	meta, err := advisory.Import(ctx, path, from, a.now(), signed...)
 	if errors.Is(err, advisory.ErrSource) {
 		return nil, withHint(err, "the database is as it was; docs/advisories.md says what is read")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return a.advisoryStatus(path, meta, ao), nil
+	s := a.advisoryStatus(path, meta, ao)
+	a.tellSigners(ctx, o, s)
+	return s, nil
+}
+
+// tellSigners says whose signatures count under the trust roots of the repository, if this is one.
+func (a *App) tellSigners(ctx context.Context, o Options, s *AdvisoryStatus) {
+	if !slices.ContainsFunc(s.meta.Sources, func(src advisory.Source) bool { return len(src.Signature) > 0 }) {
+		return
+	}
+	err := a.withGoverned(ctx, o, func(w *workspace) error {
+		by, unsigned := w.signers(ctx, s.meta)
+		for i := range s.Sources {
+			s.Sources[i].Signer = by[i]
+			if _, err := w.sourceSigner(ctx, &s.meta.Sources[i]); err != nil {
+				s.Sources[i].Unsigned = err.Error()
+			}
+		}
+		for i := range s.Ecosystems {
+			_, no := unsigned[s.Ecosystems[i].Name]
+			s.Ecosystems[i].Signed = !no
+		}
+		s.Signer = allSigners(by)
+		return nil
+	})
+	if err != nil {
+		for i := range s.Sources {
+			s.Sources[i].Unsigned = "nothing here says whose signature it is: " + err.Error()
+		}
+	}
 }
 
 // AdvisoryStatus describes a database as of now.
@@ -84,9 +131,9 @@ type AdvisoryStatus struct {
 	Built      time.Time           `json:"built"`
 	Records    int                 `json:"records"`
 	Packages   int                 `json:"packages"`
-	Signer     string              `json:"signer"` // empty: nobody signed the data
+	Signer     string              `json:"signer"` // who signed all of the data; empty: some of it was signed by nobody
 	Ecosystems []AdvisoryEcosystem `json:"ecosystems"`
-	Sources    []advisory.Source   `json:"sources"`
+	Sources    []AdvisoryOrigin    `json:"sources"`
 	Stale      bool                `json:"stale"` // by the age that was asked for, one is too old, or of unknown age
 	meta       *advisory.Meta
 }
@@ -96,10 +143,22 @@ type AdvisoryEcosystem struct {
 	advisory.EcosystemMeta
 	AgeHours *int `json:"age_hours"` // null: nobody says how old
 	Stale    bool `json:"stale"`
+	Signed   bool `json:"signed"` // all of its sources were, and the signatures count
+}
+
+// An AdvisoryOrigin is a source of a database, and whose word it is.
+type AdvisoryOrigin struct {
+	advisory.Source
+	Signer   string `json:"signer"`             // empty: nobody whose signature counts here
+	Unsigned string `json:"unsigned,omitempty"` // why that is so, where it has a signature
 }
 
 func (a *App) advisoryStatus(path string, meta *advisory.Meta, ao AdvisoryOptions) *AdvisoryStatus {
-	s := &AdvisoryStatus{Path: path, Digest: meta.Digest, Built: meta.Built, Records: meta.Records, Packages: meta.Packages, Sources: meta.Sources, meta: meta}
+	s := &AdvisoryStatus{Path: path, Digest: meta.Digest, Built: meta.Built, Records: meta.Records, Packages: meta.Packages, Sources: []AdvisoryOrigin{}, meta: meta}
+	for _, src := range meta.Sources {
+		src.Signature = nil // it is for programs that verify it
+		s.Sources = append(s.Sources, AdvisoryOrigin{Source: src})
+	}
 	for _, e := range meta.Ecosystems {
 		v := AdvisoryEcosystem{EcosystemMeta: e}
 		age, known := e.Age(a.now())
@@ -124,7 +183,9 @@ func (a *App) AdvisoryStatus(ctx context.Context, o Options, ao AdvisoryOptions)
 	if err := db.Verify(); err != nil {
 		return nil, withHint(err, importAgain)
 	}
-	return a.advisoryStatus(path, db.Meta(), ao), nil
+	s := a.advisoryStatus(path, db.Meta(), ao)
+	a.tellSigners(ctx, o, s)
+	return s, nil
 }
 
 const importAgain = "make it again: sallyport advisory import PATH..."
@@ -239,7 +300,7 @@ func (r *AdvisoryReport) match(db *advisory.DB, p *PackageReport) {
 			}
 		}
 	}
-	if eco != "" && ans.Unknown != advisory.UnknownEcosystem && !slices.Contains(r.Against, eco) {
+	if _, kept := db.Meta().Ecosystem(eco); kept && ans.Unknown != advisory.UnknownDamaged && !slices.Contains(r.Against, eco) {
 		r.Against = append(r.Against, eco)
 		slices.Sort(r.Against)
 	}
@@ -332,7 +393,7 @@ func (a *App) lockFiles(ctx context.Context, o Options, subject string) ([]sbom.
 const advisoryList = "advisories"
 
 // advise opens the database that the configuration names, once, and notes for the input which judges.
-func (w *workspace) advise() *scan.Advice {
+func (w *workspace) advise(ctx context.Context) *scan.Advice {
 	if w.known != nil {
 		return w.known
 	}
@@ -351,6 +412,10 @@ func (w *workspace) advise() *scan.Advice {
 		return w.known
 	}
 	w.known.DB = db
-	w.lists = append(w.lists, sallyport.ListInput{Name: advisoryList, Version: advisory.Format, Digest: db.Meta().Digest})
+	by, unsigned := w.signers(ctx, db.Meta())
+	if c.Signed {
+		w.known.Unsigned = unsigned
+	}
+	w.lists = append(w.lists, sallyport.ListInput{Name: advisoryList, Version: advisory.Format, Digest: db.Meta().Digest, Signer: allSigners(by)})
 	return w.known
 }

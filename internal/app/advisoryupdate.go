@@ -62,7 +62,7 @@ func (a *App) AdvisoryUpdate(ctx context.Context, o Options, ao AdvisoryOptions,
 		if err != nil {
 			return nil, withHint(fmt.Errorf("download %s: %w", at, err), "the database is as it was; without a network: sallyport advisory import PATH...")
 		}
-		origins = append(origins, advisory.Origin{Path: file, Name: at.String(), AsOf: made})
+		origins = append(origins, advisory.Origin{Path: file, Name: at.String(), AsOf: made, Covers: []string{eco}})
 	}
 	for _, p := range paths {
 		origins = append(origins, advisory.Origin{Path: p})

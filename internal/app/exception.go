@@ -36,51 +36,61 @@ type ExceptionView struct {
 // AddException signs an exception, logs it and keeps it. What is known to do nothing is refused
 // before anything is signed.
 func (a *App) AddException(ctx context.Context, o Options, eo ExceptionOptions, keyRef string) (v ExceptionView, err error) {
-	err = a.withGoverned(ctx, o, func(w *workspace) error {
-		signer, who, err := w.openReviewer(ctx, keyRef)
-		if err != nil {
-			return err
-		}
-		p := predicate.Exception{
-			Action: predicate.ExceptionGrant, Who: who, Repository: w.repository(), Codes: eo.Codes, Scope: &eo.Scope,
-			Justification: eo.Justification, Ticket: eo.Ticket, ExpiresAt: predicate.FormatTime(eo.Expires),
-		}
-		for _, ref := range eo.Refs {
-			p.TargetRefs = append(p.TargetRefs, qualify(ref))
-		}
-		if len(p.TargetRefs) == 0 {
-			p.TargetRefs = []string{w.target.Ref}
-		}
-		if !eo.From.IsZero() {
-			p.NotBefore = predicate.FormatTime(eo.From)
-		}
-		if err := w.exceptable(p.Codes); err != nil {
-			return err
-		}
-		st, err := exception.NewStatement(p, a.now(), Version())
-		if err != nil {
-			return err
-		}
-		if err := exception.CheckScope(p.Codes, p.Scope); err != nil {
-			return err
-		}
-		// The key's grade is not known before it signs; all else is, and shows here.
-		c := w.exceptionContext(p.TargetRefs[0], nil, a.now())
-		if max := c.MaxLife; max > 0 && eo.Expires.Sub(orNow(eo.From, a.now())) > max {
-			return fmt.Errorf("an exception may last %d days here (exceptions.max_days)", max/(24*time.Hour))
-		}
-		if !c.Eligible(who) {
-			return withHint(fmt.Errorf("%s does not have the role security in the roster that is in force", who),
-				"a person with the role root adds it to "+rosterPath+" on the target branch")
-		}
-		_, ev, err := w.sign(ctx, st, signer, who)
-		if err != nil {
-			return err
-		}
-		v = viewOf(exception.Judge([]sallyport.Evidence{ev}, c)[0], ev)
-		return nil
+	err = a.withGoverned(ctx, o, func(w *workspace) (err error) {
+		v, err = w.grant(ctx, eo, keyRef, nil)
+		return err
 	})
 	return v, err
+}
+
+// grant signs, logs and keeps an exception. Of the change at hand, if there is one, ineligible says who had a part
+// in it.
+func (w *workspace) grant(ctx context.Context, eo ExceptionOptions, keyRef string, ineligible map[string]string) (v ExceptionView, err error) {
+	signer, who, err := w.openReviewer(ctx, keyRef)
+	if err != nil {
+		return v, err
+	}
+	p := predicate.Exception{
+		Action: predicate.ExceptionGrant, Who: who, Repository: w.repository(), Codes: eo.Codes, Scope: &eo.Scope,
+		Justification: eo.Justification, Ticket: eo.Ticket, ExpiresAt: predicate.FormatTime(eo.Expires),
+	}
+	for _, ref := range eo.Refs {
+		p.TargetRefs = append(p.TargetRefs, qualify(ref))
+	}
+	if len(p.TargetRefs) == 0 {
+		p.TargetRefs = []string{w.target.Ref}
+	}
+	if !eo.From.IsZero() {
+		p.NotBefore = predicate.FormatTime(eo.From)
+	}
+	if err := w.exceptable(p.Codes); err != nil {
+		return v, err
+	}
+	now := w.app.now()
+	st, err := exception.NewStatement(p, now, Version())
+	if err != nil {
+		return v, err
+	}
+	if err := exception.CheckScope(p.Codes, p.Scope); err != nil {
+		return v, err
+	}
+	// The key's grade is not known before it signs; all else is, and shows here.
+	c := w.exceptionContext(p.TargetRefs[0], ineligible, now)
+	if max := c.MaxLife; max > 0 && eo.Expires.Sub(orNow(eo.From, now)) > max {
+		return v, fmt.Errorf("an exception may last %d days here (exceptions.max_days)", max/(24*time.Hour))
+	}
+	if !c.Eligible(who) {
+		return v, withHint(fmt.Errorf("%s does not have the role security in the roster that is in force", who),
+			"a person with the role root adds it to "+rosterPath+" on the target branch")
+	}
+	if part, took := ineligible[who]; took {
+		return v, fmt.Errorf("%s had a part in the change (%s), and nobody excepts their own", who, part)
+	}
+	_, ev, err := w.sign(ctx, st, signer, who)
+	if err != nil {
+		return v, err
+	}
+	return viewOf(exception.Judge([]sallyport.Evidence{ev}, c)[0], ev), nil
 }
 
 func orNow(t, now time.Time) time.Time {

@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/scan/vex"
 )
 
-// triaged marks the vulnerabilities that OpenVEX statements say do not matter here. Such a statement counts if it is about
-// the very commit that would land, signed by a key that the trust roots allow for the type at another
-// grade than declared, and not by somebody who had a part in the change. A document that cannot be read takes nothing
+// triaged marks the vulnerabilities that OpenVEX statements, or the analyses of a CycloneDX document, say do not matter here.
+// Such a statement counts if it is about the very commit that would land, signed by a key that the trust roots allow
+// for the type at another grade than declared, and not by somebody who had a part in the change. A CycloneDX document is
+// a bill of materials as well, which many keys may sign: its analyses count if the key may sign OpenVEX too. A document that cannot be read takes nothing
 // away, and neither does any of them of a malicious package.
 func (w *workspace) triaged(evidence []sallyport.Evidence, findings []sallyport.Finding, ineligible map[string]string, at time.Time) []sallyport.Finding {
 	if w.known == nil || len(w.known.About) == 0 {
@@ -20,12 +22,20 @@ func (w *workspace) triaged(evidence []sallyport.Evidence, findings []sallyport.
 	for i := range evidence {
 		ev := &evidence[i]
 		switch {
-		case !vex.IsType(ev.Statement.PredicateType), !ev.About(sallyport.GitCommit(w.target.Head)):
+		case !ev.About(sallyport.GitCommit(w.target.Head)):
 			continue
 		case ev.Grade == "" || ev.Grade == sallyport.Declared || ev.Lapsed || ineligible[ev.Signer.Name] != "":
 			continue
 		}
-		if d, err := vex.Parse(ev.Statement.Predicate); err == nil {
+		read := vex.Parse
+		switch t := ev.Statement.PredicateType; {
+		case vex.IsType(t):
+		case vex.IsCycloneDX(t) && maySignVEX(w.trust, ev):
+			read = vex.ParseCycloneDX
+		default:
+			continue
+		}
+		if d, err := read(ev.Statement.Predicate); err == nil {
 			docs = append(docs, d)
 		}
 	}
@@ -40,4 +50,20 @@ func (w *workspace) triaged(evidence []sallyport.Evidence, findings []sallyport.
 		}
 	}
 	return out
+}
+
+// maySignVEX reports whether every entry of the trust roots under which the evidence's key may sign its type lets the key
+// sign OpenVEX as well.
+func maySignVEX(trust []evidence.Key, ev *sallyport.Evidence) bool {
+	may := false
+	for _, k := range trust {
+		if k.Hint() != ev.Key || !slices.Contains(k.Types, ev.Statement.PredicateType) {
+			continue
+		}
+		if !slices.ContainsFunc(k.Types, vex.IsType) {
+			return false
+		}
+		may = true
+	}
+	return may
 }

@@ -18,6 +18,10 @@ type Advisories struct {
 	// which nobody says how old they are are too old. Default: 168h where advisories are required, else any.
 	MaxAge string `yaml:"max_age"`
 
+	// Signed is true if the records have to be signed, by a key that the trust file allows for
+	// https://sallyport.dev/predicate/advisories/v0.1; see `sallyport advisory sign`. It takes required: true. Default: false.
+	Signed bool `yaml:"signed"`
+
 	// Database is the file with the records, below the state folder. Default: advisories.db.
 	Database string `yaml:"database"`
 }
@@ -51,6 +55,9 @@ func (a Advisories) validate(raw map[string]any) error {
 		if err != nil || d < time.Hour || d > 8784*time.Hour {
 			return bad("advisories.max_age", "%q is not a time from 1h to 8784h", clip(a.MaxAge))
 		}
+	}
+	if a.Signed && !a.Required {
+		return bad("advisories.signed", "what has to be signed has to be known: it takes required: true")
 	}
 	if _, ok := given["database"]; ok && (len(a.Database) > 256 || !filepath.IsLocal(a.Database) || strings.ContainsAny(a.Database, "\\\x00") || a.Database == ".") {
 		return bad("advisories.database", "%q is no file below the state folder", clip(a.Database))

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	adviceUnpinned  = "unpinned"
 	adviceDamaged   = "damaged"
 	adviceUnread    = "unread"
+	adviceUnsigned  = "unsigned"
 )
 
 // Advice is where a scanner looks packages up.
@@ -30,15 +32,21 @@ type Advice struct {
 	Required bool          // what is not known keeps the gate shut
 	MaxAge   time.Duration // how old records may be; 0: any
 	Now      time.Time
+	// Unsigned says of ecosystems, by OSV's name, why their records do not count as signed, where they have to be.
+	Unsigned map[string]string
 
-	// About says of each vulnerability that was found, by the finding's id, what it is about, for whoever triages it.
+	// About says of each vulnerability and malicious package that was found, by the finding's id, what it is about, for
+	// whoever triages or mends it.
 	About map[string]AdviceAbout
 }
 
-// AdviceAbout is an advisory about a package.
+// AdviceAbout is an advisory about a package, and the entry that brings it.
 type AdviceAbout struct {
-	Purl string
-	IDs  []string
+	Purl      string
+	IDs       []string
+	Fixed     []string // what mends it, as its records say
+	Malicious bool
+	Entry     sallyport.Dependency
 }
 
 // Advised has the scanner look up the packages that a change brings. It must be called before the first Change,
@@ -51,9 +59,9 @@ func (s *Scanner) Advised(a *Advice) *Scanner {
 // An adviser looks the packages of one change up.
 type adviser struct {
 	*Advice
-	exact map[string]bool // packages of which the change pins a version somewhere, by ecosystem and name
-	told  map[string]bool
-	out   []sallyport.Finding
+	pins map[pin]bool // of which the change names one version
+	told map[string]bool
+	out  []sallyport.Finding
 }
 
 // advised finds what is known about the packages that a change adds or updates. It is asked anew each time, and not
@@ -65,10 +73,10 @@ func (s *Scanner) advised(deps []sallyport.Dependency, found []sallyport.Finding
 	if s.advice == nil {
 		return nil
 	}
-	a := &adviser{Advice: s.advice, exact: map[string]bool{}, told: map[string]bool{}}
+	a := &adviser{Advice: s.advice, pins: map[pin]bool{}, told: map[string]bool{}}
 	for i := range deps {
 		if d := &deps[i]; brings(d) && exactVersion(d) != "" {
-			a.exact[d.Ecosystem+"\x00"+d.Name] = true
+			a.pins[pin{d.Ecosystem, d.Name, path.Dir(string(d.Path)), d.Lock}] = true
 		}
 	}
 	for i := range deps {
@@ -84,10 +92,34 @@ func (s *Scanner) advised(deps []sallyport.Dependency, found []sallyport.Finding
 	return a.out
 }
 
+// A pin says where a change names one version of a package.
+type pin struct {
+	ecosystem, name, folder string
+	lock                    bool
+}
+
+// pinned reports whether the change says which version an entry that leaves it open will be: in a file beside it, or
+// in a lock file of a folder above, as workspaces have it. What another folder pins says nothing about this one.
+func (a *adviser) pinned(d *sallyport.Dependency) bool {
+	folder := path.Dir(string(d.Path))
+	if a.pins[pin{d.Ecosystem, d.Name, folder, false}] {
+		return true
+	}
+	for {
+		if a.pins[pin{d.Ecosystem, d.Name, folder, true}] {
+			return true
+		}
+		if folder == "." || folder == "/" {
+			return false
+		}
+		folder = path.Dir(folder)
+	}
+}
+
 // brings reports whether the change adds or updates a package that comes from elsewhere. What lies in the repository is
 // scanned as its files; its name is nobody's.
 func brings(d *sallyport.Dependency) bool {
-	return d.Change != dep.Removed && d.Purl != "" && d.Registry != "file"
+	return d.Change != dep.Removed && d.Purl != "" && d.Registry != local
 }
 
 // exactVersion is the one version that an entry names, if it does.
@@ -115,7 +147,7 @@ func (a *adviser) look(d *sallyport.Dependency) {
 		a.match(d, m)
 	}
 	switch ans.Unknown {
-	case advisory.UnknownEcosystem:
+	case advisory.UnknownEcosystem, advisory.UnknownCoverage:
 		a.unknown(adviceUncovered, d, d.Ecosystem, ans.Why)
 		return
 	case advisory.UnknownDamaged:
@@ -125,11 +157,12 @@ func (a *adviser) look(d *sallyport.Dependency) {
 		switch {
 		case v != "":
 			a.unknown(adviceVersion, d, d.Name+"\x00"+v, fmt.Sprintf("%s %s: %s", d.Name, v, ans.Why))
-		case !a.exact[d.Ecosystem+"\x00"+d.Name]:
+		case !a.pinned(d):
 			a.unknown(adviceUnpinned, d, d.Name, fmt.Sprintf("%s is asked for as %q, there are advisories about it (%s), and the change pins no version", d.Name, d.Version, few(ans.Undecided)))
 		}
 	}
 	a.age(d)
+	a.signed(d)
 }
 
 // match tells of an advisory. An entry whose version stays the same brings no vulnerability that was not there.
@@ -164,13 +197,19 @@ func (a *adviser) match(d *sallyport.Dependency, m advisory.Match) {
 		text += "; nobody rated its severity, which counts as high"
 	}
 	f := finding(kind, m.ID, severity, d.Path, 0, text, d.Purl+"\x00"+m.ID)
-	if kind == sallyport.FindingVulnerability {
-		if a.About == nil {
-			a.About = map[string]AdviceAbout{}
-		}
-		a.About[f.ID] = AdviceAbout{d.Purl, append([]string{m.ID}, m.Aliases...)}
+	if a.About == nil {
+		a.About = map[string]AdviceAbout{}
 	}
+	a.About[f.ID] = AdviceAbout{d.Purl, append([]string{m.ID}, m.Aliases...), m.Fixed, m.Malicious, *d}
 	a.out = append(a.out, f)
+}
+
+// signed tells if the records of the package's ecosystem should be signed, and are not.
+func (a *adviser) signed(d *sallyport.Dependency) {
+	name, _ := advisory.Ecosystem(d.Ecosystem)
+	if why, ok := a.Unsigned[name]; ok {
+		a.unknown(adviceUnsigned, d, name, fmt.Sprintf("the advisories of %s have to be signed, and %s", name, why))
+	}
 }
 
 // age tells if the records of the package's ecosystem are too old to say that nothing else is known.

@@ -28,7 +28,7 @@ func adviceDB(t *testing.T) *advisory.DB {
 		}
 	}
 	p := filepath.Join(dir, "a.db")
-	if _, err := advisory.Import(context.Background(), p, []advisory.Origin{{Path: dir}}, adviceNow); err != nil {
+	if _, err := advisory.Import(context.Background(), p, []advisory.Origin{{Path: dir, Covers: []string{"npm"}}}, adviceNow); err != nil {
 		t.Fatal(err)
 	}
 	db, err := advisory.Open(p)
@@ -51,9 +51,12 @@ func TestAdvised(t *testing.T) {
 	open := func(name, asked string) sallyport.Dependency {
 		return sallyport.Dependency{Purl: "pkg:npm/" + name, Ecosystem: "npm", Name: name, Version: asked, Change: "added", Path: "package.json"}
 	}
+	at := func(d sallyport.Dependency, p sallyport.Path) sallyport.Dependency { d.Path = p; return d }
 	cargo := sallyport.Dependency{Purl: "pkg:cargo/serde@1.0.0", Ecosystem: "cargo", Name: "serde", Version: "1.0.0", Change: "added", Path: "Cargo.lock"}
 	known := Advice{DB: db, Now: adviceNow}
 	required := Advice{DB: db, Now: adviceNow, Required: true, MaxAge: 168 * time.Hour}
+	unsigned := required
+	unsigned.Unsigned = map[string]string{"npm": "nobody signed them"}
 	stale := required
 	stale.Now = adviceNow.Add(169 * time.Hour)
 	early := required
@@ -78,12 +81,18 @@ func TestAdvised(t *testing.T) {
 		{"no version", required, []sallyport.Dependency{npm("left-pad", "next")}, []string{"advisory version high"}},
 		{"pinned nowhere", required, []sallyport.Dependency{open("left-pad", "^1.2.0")}, []string{"advisory unpinned medium"}},
 		{"pinned elsewhere in the change", required, []sallyport.Dependency{open("left-pad", "^1.3.0"), npm("left-pad", "1.3.0")}, nil},
+		{"pinned in another folder of the change", required, []sallyport.Dependency{open("left-pad", "^1.2.0"), at(npm("left-pad", "1.3.0"), "other/package-lock.json")}, []string{"advisory unpinned medium"}},
+		{"pinned in a folder below", required, []sallyport.Dependency{at(open("left-pad", "^1.2.0"), "a/package.json"), at(npm("left-pad", "1.3.0"), "a/b/package-lock.json")}, []string{"advisory unpinned medium"}},
+		{"pinned for the workspace", required, []sallyport.Dependency{at(open("left-pad", "^1.3.0"), "packages/a/package.json"), npm("left-pad", "1.3.0")}, nil},
+		{"a version in a manifest above, which pins nothing here", required, []sallyport.Dependency{at(open("left-pad", "^1.2.0"), "a/package.json"),
+			with(npm("left-pad", "1.3.0"), func(d *sallyport.Dependency) { d.Lock = false })}, []string{"advisory unpinned medium"}},
 		{"nothing is known about any version", required, []sallyport.Dependency{open("right-pad", "^1.3.0")}, nil},
 		{"another ecosystem", required, []sallyport.Dependency{cargo, cargo}, []string{"advisory uncovered high"}},
 		{"another ecosystem, told", known, []sallyport.Dependency{cargo}, []string{"advisory uncovered low"}},
 		{"stale", stale, []sallyport.Dependency{npm("left-pad", "1.3.0"), npm("right-pad", "1.0.0")}, []string{"advisory stale high"}},
 		{"stale, and vulnerable all the same", stale, []sallyport.Dependency{npm("left-pad", "1.2.0")}, []string{"vulnerability GHSA-1 high", "advisory stale high"}},
 		{"of a time to come", early, []sallyport.Dependency{npm("left-pad", "1.3.0")}, []string{"advisory stale high"}},
+		{"not signed", unsigned, []sallyport.Dependency{npm("left-pad", "1.3.0"), npm("left-pad", "1.2.0")}, []string{"advisory unsigned high", "vulnerability GHSA-1 high"}},
 		{"none", Advice{Missing: true, Required: true}, []sallyport.Dependency{npm("left-pad", "1.3.0")}, []string{"advisory missing high"}},
 		{"none, and nobody asked", Advice{Missing: true}, []sallyport.Dependency{npm("left-pad", "1.2.0")}, nil},
 		{"none, and nothing to look up", Advice{Missing: true, Required: true}, nil, nil},

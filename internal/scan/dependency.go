@@ -12,6 +12,9 @@ import (
 // ruleUnreadFormat marks a lock file that nothing here reads.
 const ruleUnreadFormat = "unread-format"
 
+// local is where a package is from that lies in the repository.
+const local = "file"
+
 // dependencies fills in what j's file says about packages, before and after the change. A lock or
 // manifest file that cannot be read is a finding, and so is one of a format that nothing reads:
 // "no dependencies" is never said of it.
@@ -101,7 +104,11 @@ func (s *Scanner) compare(j *job, p sallyport.Path, format *dep.Format, old, now
 			Purl: n.Purl(), Ecosystem: n.Ecosystem, Name: n.Name, Version: n.Version, Change: c.Kind, Direct: n.Direct, Dev: n.Dev,
 			InstallScript: n.Script, Registry: n.Registry, DefaultRegistry: n.Default, Integrity: n.Integrity, Lock: format.Lock, Path: p,
 		}
-		if c.Kind == dep.Updated {
+		switch {
+		case c.Kind != dep.Updated:
+		case c.Old.Registry == local && n.Registry != local:
+			d.Change = dep.Added // what lay in the repository was nobody's: the package of that name was not looked up
+		default:
 			d.OldVersion = c.Old.Version
 		}
 		j.Dependencies = append(j.Dependencies, d)

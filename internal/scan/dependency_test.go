@@ -37,6 +37,10 @@ func TestDependencies(t *testing.T) {
 			name: "a name that differs in case", path: "Package-Lock.JSON", after: lock(entry("a", "1.0.0", "")),
 			want: []string{"added pkg:npm/a@1.0.0"},
 		}, {
+			name: "an archive of the repository becomes the registry's package of that version", path: "package-lock.json",
+			before: strings.Replace(lock(entry("a", "1.0.0", "")), "https://registry.npmjs.org/a/-/a-1.0.0.tgz", "file:a-1.0.0.tgz", 1), after: lock(entry("a", "1.0.0", "")),
+			want: []string{"added pkg:npm/a@1.0.0"},
+		}, {
 			name: "nothing is left", path: "package-lock.json", before: lock(entry("a", "1.0.0", "")), after: lock(),
 			want: []string{"removed pkg:npm/a@1.0.0"},
 		}, {

@@ -10,19 +10,30 @@
 // JSON, a record that contradicts the schema, and an archive that grows beyond all measure fail the
 // whole import, since a database that lacks them would look whole. Links are not followed, and counted.
 //
-// Of two records with one id the newer counts, by their times of modification. Withdrawn records
+// A few records do not make an ecosystem known. A source is whole for one if its bringer says so ([Origin.Covers]), or it says
+// so itself: in a file coverage.json at its top,
+//
+//	{"covers": {"npm": 184216}}
+//
+// with the number of records of each ecosystem that are in it and not withdrawn, which has to be right; or, as Go's
+// vulndb, by an index/vulns.json all of whose records are there.
+//
+// Of two records with one id the newer counts, by their times of modification. Where one of them has none, nobody can tell,
+// and what both say is kept. Withdrawn records
 // are counted and not kept. Records of ecosystems that no package URL here names, such as those of
 // Linux distributions, are counted and left out.
 //
 // # The index
 //
 // [Import] writes one file. It begins with a head of fixed size, which has the format's version and the
-// SHA-256 of itself and of the description ([Meta], JSON); then come a table of buckets, the buckets, and
-// the description. A package's entries lie in the bucket that a hash of ecosystem and name selects.
+// SHA-256 of itself and of the description ([Meta], JSON); then come a table of buckets, the digests of the
+// table's pages, the buckets, and the description. A package's entries lie in the bucket that a hash of ecosystem and name selects.
 // The table gives for each bucket its place, its length and a digest, over the build's own number,
 // the bucket's, and its bytes, of an empty one too. So what was cut off, overwritten with zeros, moved or
 // taken from another build is found when it is read ([ErrDamaged]), and is never an empty answer. The
-// digest of the whole ([Meta.Digest]) covers the table, and so all buckets; [DB.Verify] reads everything.
+// digest of the whole ([Meta.Digest]) is that of the digests of the table's pages, and so of all buckets. It is held to when the
+// database is opened, and each page when it is first asked: what a decision names by that digest is what answered.
+// [DB.Verify] reads everything.
 // None of this is a signature: who can write the file can write another.
 //
 // # Matching
@@ -32,7 +43,7 @@
 // a package, with one [Match] for all records that are aliases of each other.
 //
 // An answer is that nothing is known to affect the version only if its Unknown is empty. Otherwise nobody
-// can tell: the database has no records of the ecosystem, the version is not one that can be compared, or a
+// can tell: the database has no records of the ecosystem, or not all of them, the version is not one that can be compared, or a
 // record does not say which versions it is about, or names commits alone.
 package advisory
 

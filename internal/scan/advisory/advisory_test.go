@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,12 +84,22 @@ func zipped(t testing.TB, files map[string]string) string {
 	return p
 }
 
+// imported makes a database of sources that have all records of the ecosystems that they have any of.
 func imported(t testing.TB, paths ...string) (*DB, string) {
 	t.Helper()
 	p := filepath.Join(t.TempDir(), "advisories.db")
 	var from []Origin
 	for _, f := range paths {
 		from = append(from, Origin{Path: f})
+	}
+	meta, err := Import(context.Background(), p, from, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range meta.Ecosystems {
+		for i := range from {
+			from[i].Covers = append(from[i].Covers, e.Name)
+		}
 	}
 	if _, err := Import(context.Background(), p, from, now); err != nil {
 		t.Fatal(err)
@@ -397,6 +409,61 @@ func TestDamage(t *testing.T) {
 	}
 	if _, err := open(strings.NewReader("SQLite format 3\x00"), 16); !errors.Is(err, ErrForeign) {
 		t.Errorf("got %v, want ErrForeign", err)
+	}
+}
+
+// TestForgedTable: whoever rewrites a bucket and what the table says of it still has to rewrite the digest by which
+// decisions name the database.
+func TestForgedTable(t *testing.T) {
+	_, p := imported(t, folder(t, map[string]string{"a.json": osv("A-1", "npm", "p", "introduced 0", "fixed 2.0.0"), "b.json": osv("A-2", "npm", "q", "introduced 0")}))
+	whole, err := os.ReadFile(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := open(bytes.NewReader(whole), int64(len(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := db.head
+	row := rowOf("npm", "p", h.rows)
+	at := headSize + int(row)*rowSize
+	place, size := binary.BigEndian.Uint64(whole[at:]), binary.BigEndian.Uint32(whole[at+8:])
+	b := bytes.Clone(whole)
+	bucket := b[place : place+uint64(size)]
+	copy(bucket, bytes.Replace(bucket, []byte("2.0.0"), []byte("0.0.1"), 1))
+	sum := digest16(h.seed, row, bucket)
+	copy(b[at+12:], sum[:])
+	forged, err := open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(forged.Match(Package{"npm", "p", "1.0.0"})); got != "unknown:damaged" {
+		t.Errorf("a bucket that the table agrees with: got %q", got)
+	}
+	if err := forged.Verify(); !errors.Is(err, ErrDamaged) {
+		t.Errorf("got %v, want ErrDamaged", err)
+	}
+	page := sha256.Sum256(b[headSize:][:int(h.rows)*rowSize])
+	copy(b[headSize+int(h.rows)*rowSize:], page[:])
+	if _, err := open(bytes.NewReader(b), int64(len(b))); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a whole table that is another: got %v, want ErrDamaged", err)
+	}
+}
+
+// TestManyPages: a table of more than one page answers for each of its packages.
+func TestManyPages(t *testing.T) {
+	files := map[string]string{}
+	for i := range 3 * pageRows {
+		files[fmt.Sprint(i, ".json")] = osv(fmt.Sprint("A-", i), "npm", fmt.Sprint("p", i), "introduced 0")
+	}
+	db, _ := imported(t, folder(t, files))
+	for i := range 3 * pageRows {
+		if got := ids(db.Match(Package{"npm", fmt.Sprint("p", i), "1.0.0"})); got != fmt.Sprint("A-", i) {
+			t.Errorf("p%d: got %q", i, got)
+		}
+	}
+	if err := db.Verify(); err != nil {
+		t.Error(err)
 	}
 }
 

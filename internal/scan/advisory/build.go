@@ -20,11 +20,15 @@ type Origin struct {
 	Path string
 	Name string    // what to call it; empty: its path
 	AsOf time.Time // when it was made, if its bringer knows; else what it says itself
+	// Covers are the ecosystems of which the bringer says that the source has all records, by OSV's names. See
+	// the package's documentation for sources that say so themselves.
+	Covers []string
 }
 
 // Import reads records from the origins and puts a database of exactly these in the place of the
-// one at path, or leaves that as it is and returns an error. No records at all are an error too.
-func Import(ctx context.Context, path string, origins []Origin, now time.Time) (*Meta, error) {
+// one at path, or leaves that as it is and returns an error. No records at all are an error too, and so is a signature over
+// something else. Of a source that was signed the signer says how old it is and what it has all records of, and nobody else.
+func Import(ctx context.Context, path string, origins []Origin, now time.Time, signed ...Signed) (*Meta, error) {
 	b := &builder{now: now, ids: map[string]*kept{}}
 	for _, o := range origins {
 		at := len(b.sources)
@@ -33,6 +37,23 @@ func Import(ctx context.Context, path string, origins []Origin, now time.Time) (
 		}
 		if o.Name != "" {
 			b.sources[at].Path = o.Name
+		}
+		for i := at; i < len(b.sources); i++ {
+			if !b.sources[i].signed(signed) {
+				b.sources[i].cover(o.Covers...)
+			}
+		}
+	}
+	for _, s := range signed {
+		if !slices.ContainsFunc(b.sources, func(src building) bool { return !src.skip && src.Digest == s.Digest }) {
+			return nil, fmt.Errorf("%w: a signature is over %s, and nothing that is imported is that", ErrSource, s.Digest)
+		}
+	}
+	for _, o := range origins {
+		for _, eco := range o.Covers {
+			if !slices.ContainsFunc(b.sources, func(s building) bool { return slices.Contains(s.Covers, eco) }) {
+				return nil, fmt.Errorf("%w: nothing that is imported has a record of %s, and so not all of them", ErrSource, eco)
+			}
 		}
 	}
 	file, meta, err := b.build()
@@ -58,11 +79,44 @@ type building struct {
 	newest time.Time // that a record states
 	made   time.Time // that the layout states
 	skip   bool
+
+	counts   map[string]int  // records that are not withdrawn, by ecosystem
+	says     map[string]int  // how many that should be, by the source's own word
+	goIDs    map[string]bool // of Go's database
+	goListed []string        // those that its index has
 }
 
-// kept is the newest record of an id. Its entries are encoded, which takes a third of the memory.
+// cover notes that the source has all records of ecosystems. It is no word about one of which it has none.
+func (s *building) cover(ecosystems ...string) {
+	for _, e := range ecosystems {
+		if s.counts[e] > 0 && !slices.Contains(s.Covers, e) {
+			s.Covers = append(s.Covers, e)
+		}
+	}
+	slices.Sort(s.Covers)
+}
+
+// signed takes what the signer of the source says about it, if somebody signed it. Of several the newest word counts, and
+// no other.
+func (s *building) signed(list []Signed) bool {
+	var last *Signed
+	for i := range list {
+		if w := &list[i]; w.Digest == s.Digest && (last == nil || w.Claim.Time().After(last.Claim.Time())) {
+			last = w
+		}
+	}
+	if last == nil {
+		return false
+	}
+	s.AsOf, s.Stated, s.Signature = last.Claim.Time(), true, last.Bundle
+	s.cover(last.Claim.Covers...)
+	return true
+}
+
+// kept is the newest record of an id, or all that do not say which is. Its entries are encoded, which takes a third
+// of the memory.
 type kept struct {
-	source    int
+	sources   []int
 	modified  time.Time
 	withdrawn bool
 	parts     []keptPart
@@ -75,7 +129,7 @@ type keptPart struct {
 }
 
 func (b *builder) begin(name string, asOf time.Time) int {
-	b.sources = append(b.sources, building{Source: Source{Path: name, AsOf: asOf, Stated: !asOf.IsZero()}})
+	b.sources = append(b.sources, building{Source: Source{Path: name, AsOf: asOf, Stated: !asOf.IsZero(), Covers: []string{}}, counts: map[string]int{}, goIDs: map[string]bool{}})
 	return len(b.sources) - 1
 }
 
@@ -84,6 +138,9 @@ func (b *builder) add(s int, f file) error {
 	src := &b.sources[s]
 	if t, ok := vulndbTime(f); ok {
 		src.made = t
+	}
+	if err := src.coverage(f); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrSource, clip(f.name), err)
 	}
 	rec, err := parse(f.body)
 	if errors.Is(err, errNoRecord) {
@@ -102,23 +159,40 @@ func (b *builder) add(s int, f file) error {
 		src.newest = rec.modified
 	}
 	src.LeftOut += rec.leftOut
-	old := b.ids[rec.id]
-	if old != nil {
-		// Of two that are as old, one that was withdrawn is the later.
-		if rec.modified.Before(old.modified) || rec.modified.Equal(old.modified) && (old.withdrawn || !rec.withdrawn) {
-			src.Older++
-			return nil
-		}
-		b.forget(old)
-		b.sources[old.source].Older++
-	} else {
-		b.order = append(b.order, rec.id)
-	}
-	k := &kept{source: s, modified: rec.modified, withdrawn: rec.withdrawn}
+	src.count(rec)
+	k := &kept{sources: []int{s}, modified: rec.modified, withdrawn: rec.withdrawn}
 	for i := range rec.parts {
 		var e encoder
 		e.entry(&rec.parts[i].Entry)
 		k.parts = append(k.parts, keptPart{rec.parts[i].ecosystem, rec.parts[i].key, rec.parts[i].Malicious, e.b})
+	}
+	old := b.ids[rec.id]
+	switch {
+	case old == nil:
+		b.order = append(b.order, rec.id)
+	case rec.modified.IsZero() || old.modified.IsZero():
+		// Nobody knows which is the newer one. What either says is kept, and it is withdrawn if both say so.
+		k.withdrawn = k.withdrawn && old.withdrawn
+		k.parts = append(old.parts, k.parts...)
+		if !slices.Contains(old.sources, s) {
+			k.sources = append(old.sources, s)
+		} else {
+			k.sources = old.sources
+		}
+		if k.modified.IsZero() {
+			k.modified = old.modified
+		}
+		src.Older++
+		b.ids[rec.id] = k
+		return nil
+	case rec.modified.Before(old.modified) || rec.modified.Equal(old.modified) && (old.withdrawn || !rec.withdrawn):
+		src.Older++ // of two that are as old, one that was withdrawn is the later
+		return nil
+	default:
+		for _, n := range old.sources {
+			b.forget(n, old)
+			b.sources[n].Older++
+		}
 	}
 	b.ids[rec.id] = k
 	switch {
@@ -130,12 +204,12 @@ func (b *builder) add(s int, f file) error {
 	return nil
 }
 
-func (b *builder) forget(k *kept) {
+func (b *builder) forget(source int, k *kept) {
 	switch {
 	case k.withdrawn:
-		b.sources[k.source].Withdrawn--
+		b.sources[source].Withdrawn--
 	case len(k.parts) > 0:
-		b.sources[k.source].Records--
+		b.sources[source].Records--
 	}
 }
 
@@ -145,6 +219,9 @@ func (b *builder) end(s int, digest sallyport.Digest) error {
 	src.Digest = digest
 	if src.Records+src.Withdrawn+src.Older == 0 {
 		return fmt.Errorf("%w: %s holds no OSV records of packages (%d JSON files are something else)", ErrSource, src.Path, src.NoRecords)
+	}
+	if err := src.own(); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrSource, src.Path, err)
 	}
 	if src.AsOf.IsZero() {
 		src.AsOf = src.newest
@@ -190,8 +267,10 @@ func (b *builder) build() ([]byte, *Meta, error) {
 				if k.modified.After(e.Newest) && !k.modified.After(b.now.Add(24*time.Hour)) {
 					e.Newest = k.modified
 				}
-				if n := renumber[k.source]; !slices.Contains(e.Sources, n) {
-					e.Sources = append(e.Sources, n)
+				for _, s := range k.sources {
+					if n := renumber[s]; !slices.Contains(e.Sources, n) {
+						e.Sources = append(e.Sources, n)
+					}
 				}
 			}
 			if p.malicious && !bad[p.ecosystem] {
@@ -207,6 +286,12 @@ func (b *builder) build() ([]byte, *Meta, error) {
 		return nil, nil, fmt.Errorf("%w: no record is about a package and not withdrawn", ErrSource)
 	}
 	for _, e := range ecosystems {
+		covering := covers(meta.Sources, e.Name)
+		e.Whole = len(covering) > 0
+		if e.Whole && !slices.ContainsFunc(e.Sources, func(n int) bool { return slices.Contains(covering, n) }) {
+			// Others have newer versions of all that it has. That there are no more records is its word, and as old.
+			e.Sources = append(e.Sources, covering...)
+		}
 		slices.Sort(e.Sources)
 		for i, n := range e.Sources {
 			if at := meta.Sources[n].AsOf; i == 0 || at.Before(e.AsOf) {
@@ -235,7 +320,7 @@ func write(packages map[packageKey][]byte, meta *Meta) ([]byte, error) {
 	h := head{format: Format, rows: rows}
 	seedOf := sha256.New()
 	var table, data []byte
-	start := uint64(headSize) + uint64(rows)*rowSize
+	start := h.buckets()
 	buckets := make([][]byte, rows)
 	for r := range rows {
 		slices.SortFunc(keys[r], func(a, b packageKey) int {
@@ -264,7 +349,12 @@ func write(packages map[packageKey][]byte, meta *Meta) ([]byte, error) {
 		data = append(data, buckets[r]...)
 		buckets[r] = nil
 	}
-	meta.Digest = sallyport.SHA256(table)
+	var sums []byte
+	for page := range slices.Chunk(table, pageRows*rowSize) {
+		sum := sha256.Sum256(page)
+		sums = append(sums, sum[:]...)
+	}
+	meta.Digest = sallyport.SHA256(sums)
 	body, err := json.Marshal(meta)
 	if err != nil {
 		return nil, err
@@ -277,6 +367,7 @@ func write(packages map[packageKey][]byte, meta *Meta) ([]byte, error) {
 	out := make([]byte, 0, h.size)
 	out = append(out, h.encode(body)...)
 	out = append(out, table...)
+	out = append(out, sums...)
 	out = append(out, data...)
 	return append(out, body...), nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
@@ -24,12 +25,13 @@ var (
 )
 
 // Format is the version of the index format. Another version is another file: it is built again.
-const Format = 1
+const Format = 2
 
 const (
 	magic     = "sallyport-advis\n"
 	headSize  = 96
 	rowSize   = 28 // place 8, length 4, digest 16
+	pageRows  = 64 // rows of the table that are read, and held to a digest, together
 	maxMeta   = 4 << 20
 	maxBucket = 64 << 20
 	maxRows   = 1 << 24
@@ -39,7 +41,7 @@ const (
 type Meta struct {
 	Format     int              `json:"format"`
 	Built      time.Time        `json:"built"`
-	Digest     sallyport.Digest `json:"digest"` // of the table, and so of all entries
+	Digest     sallyport.Digest `json:"digest"` // of the digests of the table's pages, and so of all entries
 	Records    int              `json:"records"`
 	Packages   int              `json:"packages"`
 	Ecosystems []EcosystemMeta  `json:"ecosystems"` // by name
@@ -58,6 +60,9 @@ type EcosystemMeta struct {
 	// does not say.
 	AsOf    time.Time `json:"as_of,omitzero"`
 	Sources []int     `json:"sources"` // which of Meta.Sources have records of it
+	// Whole is set if a source has, or its bringer says that it has, all records of the ecosystem. What is not among
+	// some of them may be among the others.
+	Whole bool `json:"whole"`
 }
 
 // A Source is what records were read from.
@@ -65,16 +70,20 @@ type Source struct {
 	Path   string           `json:"path"`
 	Digest sallyport.Digest `json:"digest"` // of the file, or of the names and digests of the records in a folder
 	// AsOf is when the source was made: what its bringer says, or the latest time that it states itself.
-	AsOf       time.Time `json:"as_of,omitzero"`
-	Stated     bool      `json:"stated"` // AsOf is what the bringer said
-	Records    int       `json:"records"`
-	Withdrawn  int       `json:"withdrawn"`
-	Older      int       `json:"older"`       // records of which another source, or file, has a newer version
-	LeftOut    int       `json:"left_out"`    // packages of ecosystems that are not kept
-	NoRecords  int       `json:"no_records"`  // JSON files that are none
-	NotFollow  int       `json:"links"`       // links, which are not followed
-	Undated    int       `json:"undated"`     // records that do not say when they were modified
-	FutureDate int       `json:"future_date"` // records modified after the import, whose time does not count
+	AsOf   time.Time `json:"as_of,omitzero"`
+	Stated bool      `json:"stated"` // AsOf is what the bringer said
+	Covers []string  `json:"covers"` // ecosystems of which it has all records, sorted
+	// Signature is a bundle over the source, which was verified when it was imported. Whose it is, and whether it
+	// still counts, is asked again by whoever relies on it.
+	Signature  []byte `json:"signature,omitempty"`
+	Records    int    `json:"records"`
+	Withdrawn  int    `json:"withdrawn"`
+	Older      int    `json:"older"`       // records of which another source, or file, has a newer version
+	LeftOut    int    `json:"left_out"`    // packages of ecosystems that are not kept
+	NoRecords  int    `json:"no_records"`  // JSON files that are none
+	NotFollow  int    `json:"links"`       // links, which are not followed
+	Undated    int    `json:"undated"`     // records that do not say when they were modified
+	FutureDate int    `json:"future_date"` // records modified after the import, whose time does not count
 }
 
 // Ecosystem returns what is kept of an ecosystem, by OSV's name.
@@ -117,12 +126,25 @@ func (h *head) encode(meta []byte) []byte {
 	return append(b, sum[:]...)
 }
 
+// pages is how many pages the table has.
+func (h *head) pages() uint32 { return (h.rows + pageRows - 1) / pageRows }
+
+// buckets is where they begin: behind the table and the digests of its pages.
+func (h *head) buckets() uint64 {
+	return headSize + uint64(h.rows)*rowSize + uint64(h.pages())*sha256.Size
+}
+
 // A DB is an open database. It is safe for concurrent use.
 type DB struct {
 	f    io.ReaderAt
 	shut func() error
 	head head
 	meta Meta
+
+	sums []byte // SHA-256 of each page of the table, which together have the digest of the description
+
+	mu    sync.Mutex
+	pages map[uint32][]byte // those that were read, which are what was written
 }
 
 // Open opens the database at path. Its errors wrap [ErrMissing], [ErrForeign] or [ErrDamaged].
@@ -171,7 +193,7 @@ func open(f io.ReaderAt, size int64) (*DB, error) {
 	case h.size != uint64(size): //nolint:gosec // a size is not negative
 		return nil, fmt.Errorf("%w: it has %d bytes and should have %d", ErrDamaged, size, h.size)
 	case h.rows == 0 || h.rows > maxRows || h.metaSize > maxMeta || h.meta > h.size || h.meta+h.metaSize != h.size ||
-		h.meta < headSize+uint64(h.rows)*rowSize:
+		h.meta < h.buckets():
 		return nil, fmt.Errorf("%w: its head contradicts itself", ErrDamaged)
 	}
 	meta := make([]byte, h.metaSize)
@@ -183,6 +205,13 @@ func open(f io.ReaderAt, size int64) (*DB, error) {
 	}
 	if err := strict.JSON(meta, maxMeta, &db.meta); err != nil {
 		return nil, fmt.Errorf("%w: its description: %w", ErrDamaged, err)
+	}
+	db.sums = make([]byte, int(h.pages())*sha256.Size)
+	if _, err := f.ReadAt(db.sums, headSize+int64(h.rows)*rowSize); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if sallyport.SHA256(db.sums) != db.meta.Digest {
+		return nil, fmt.Errorf("%w: its table is not the one that its description names", ErrDamaged)
 	}
 	return db, nil
 }
@@ -211,14 +240,36 @@ func digest16(seed [16]byte, row uint32, body []byte) [16]byte {
 	return [16]byte(h.Sum(nil))
 }
 
-// bucket returns the bytes of a bucket.
-func (db *DB) bucket(row uint32) ([]byte, error) {
-	var r [rowSize]byte
-	if _, err := db.f.ReadAt(r[:], headSize+int64(row)*rowSize); err != nil {
+// page returns a page of the table, which was held to its digest.
+func (db *DB) page(n uint32) ([]byte, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if b := db.pages[n]; b != nil {
+		return b, nil
+	}
+	b := make([]byte, int(min(pageRows, db.head.rows-n*pageRows))*rowSize)
+	if _, err := db.f.ReadAt(b, headSize+int64(n)*pageRows*rowSize); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	place, size := binary.BigEndian.Uint64(r[:]), binary.BigEndian.Uint32(r[8:])
-	if size > maxBucket || place < headSize+uint64(db.head.rows)*rowSize || place > db.head.meta || place+uint64(size) > db.head.meta {
+	if sum := sha256.Sum256(b); !bytes.Equal(sum[:], db.sums[n*sha256.Size:][:sha256.Size]) {
+		return nil, fmt.Errorf("%w: page %d of its table is not what was written", ErrDamaged, n)
+	}
+	if db.pages == nil {
+		db.pages = map[uint32][]byte{}
+	}
+	db.pages[n] = b
+	return b, nil
+}
+
+// bucket returns the bytes of a bucket.
+func (db *DB) bucket(row uint32) ([]byte, error) {
+	page, err := db.page(row / pageRows)
+	if err != nil {
+		return nil, err
+	}
+	r := page[row%pageRows*rowSize:][:rowSize]
+	place, size := binary.BigEndian.Uint64(r), binary.BigEndian.Uint32(r[8:])
+	if size > maxBucket || place < db.head.buckets() || place > db.head.meta || place+uint64(size) > db.head.meta {
 		return nil, fmt.Errorf("%w: bucket %d lies outside", ErrDamaged, row)
 	}
 	b := make([]byte, size)
@@ -257,15 +308,8 @@ func (db *DB) lookup(ecosystem, key string) ([]Entry, error) {
 	return out, nil
 }
 
-// Verify reads all of the database and holds it to its digests.
+// Verify reads all of the database and holds it to its digests. Opening it has held the table's to the description's.
 func (db *DB) Verify() error {
-	table := make([]byte, int(db.head.rows)*rowSize)
-	if _, err := db.f.ReadAt(table, headSize); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	if sallyport.SHA256(table) != db.meta.Digest {
-		return fmt.Errorf("%w: its table is not what was written", ErrDamaged)
-	}
 	for row := range db.head.rows {
 		if _, err := db.bucket(row); err != nil {
 			return err

@@ -28,6 +28,7 @@ type Match struct {
 // Why an answer is not known.
 const (
 	UnknownEcosystem = "ecosystem" // the database has no records of it
+	UnknownCoverage  = "coverage"  // it has some, and nobody says that they are all
 	UnknownVersion   = "version"   // there are advisories about the package, and the version cannot be held to them
 	UnknownDamaged   = "damaged"   // the database could not be read
 )
@@ -42,7 +43,8 @@ type Answer struct {
 	Undecided []string
 }
 
-// Match says what is known about p. The zero Answer is never returned for an ecosystem of which the database has no records.
+// Match says what is known about p. The zero Answer is never returned for an ecosystem of which the database has no records,
+// or has some that nobody says are all ([UnknownCoverage]).
 //
 // Registries of npm packages tell old names apart by their case. A name is looked up as it is
 // written, and one in lower case also stands for those with capitals, since package URLs lower them.
@@ -51,7 +53,8 @@ func (db *DB) Match(p Package) Answer {
 	if !ok {
 		return Answer{Unknown: UnknownEcosystem, Why: fmt.Sprintf("no advisories are kept about packages of type %.40q", p.Type)}
 	}
-	if e, ok := db.meta.Ecosystem(ecosystem); !ok || e.Records == 0 {
+	e, ok := db.meta.Ecosystem(ecosystem)
+	if !ok || e.Records == 0 {
 		return Answer{Unknown: UnknownEcosystem, Why: "the advisory database holds no records of " + ecosystem}
 	}
 	entries, err := db.lookup(ecosystem, key(ecosystem, p.Name))
@@ -81,6 +84,9 @@ func (db *DB) Match(p Package) Answer {
 	})
 	if len(a.Undecided) == 0 && a.Unknown == UnknownVersion {
 		a.Unknown, a.Why = "", ""
+	}
+	if a.Unknown == "" && !e.Whole {
+		a.Unknown, a.Why = UnknownCoverage, fmt.Sprintf("the advisory database holds %d records of %s, and nobody says that these are all", e.Records, ecosystem)
 	}
 	slices.Sort(a.Undecided)
 	a.Undecided = slices.Compact(a.Undecided)

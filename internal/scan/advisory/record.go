@@ -138,8 +138,14 @@ func parse(b []byte) (*record, error) {
 	if json.Unmarshal(b, &shape) != nil {
 		return nil, errNoRecord // a list, or a word
 	}
-	if shape.ID == nil || shape.Modified == nil || shape.Affected == nil && shape.Withdrawn == nil && shape.Schema == nil {
+	told := shape.Affected != nil || shape.Withdrawn != nil || shape.Schema != nil
+	switch {
+	case shape.ID == nil && shape.Modified != nil && shape.Affected != nil:
+		return nil, fmt.Errorf("%w: it has no id", ErrRecord)
+	case shape.ID == nil || !told:
 		return nil, errNoRecord
+	case shape.Affected == nil && shape.Withdrawn == nil && shape.Modified == nil:
+		return nil, errNoRecord // a schema's version and an id, as other formats have them too
 	}
 	var r raw
 	if err := json.Unmarshal(b, &r); err != nil {
@@ -158,8 +164,11 @@ func (r *raw) record() (*record, error) {
 	}
 	out := &record{id: r.ID}
 	var err error
-	if out.modified, err = stamp(r.Modified); err != nil {
-		return nil, fmt.Errorf("modified: %w", err)
+	// The schema demands the time. A record without it is one all the same, of which nobody knows how old it is.
+	if r.Modified != "" {
+		if out.modified, err = stamp(r.Modified); err != nil {
+			return nil, fmt.Errorf("modified: %w", err)
+		}
 	}
 	if r.Withdrawn != "" {
 		// One that says when it will be, or says it in a way that nobody can read, is taken at its word only if

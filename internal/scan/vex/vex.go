@@ -1,5 +1,6 @@
-// Package vex reads OpenVEX documents (https://openvex.dev/ns) and says what they make of an advisory about a
-// package.
+// Package vex reads OpenVEX documents (https://openvex.dev/ns) and the analyses of CycloneDX documents
+// (https://cyclonedx.org/docs/1.6/json/#vulnerabilities), and says what they make of an advisory about a package. Documents
+// of both kinds are judged together. What follows is of OpenVEX; [ParseCycloneDX] says what is read of CycloneDX.
 //
 // A statement is about a package if one of its products names exactly the package's URL, version included, in
 // "@id" or "identifiers.purl"; of a product with subcomponents, if one of these does. It is about an advisory if its vulnerability's
@@ -31,7 +32,7 @@ const (
 )
 
 // ErrDocument is wrapped by errors about documents that cannot be read.
-var ErrDocument = errors.New("not an OpenVEX document")
+var ErrDocument = errors.New("not a VEX document that can be read")
 
 // IsType reports whether a predicate type is OpenVEX's.
 func IsType(t string) bool { return t == Type || strings.HasPrefix(t, Type+"/v") }

@@ -155,7 +155,7 @@ func (s *set) ours(t *testing.T, qs []query) map[query][][]string {
 	file := filepath.Join(t.TempDir(), "a.db")
 	var from []advisory.Origin
 	for _, z := range s.zips {
-		from = append(from, advisory.Origin{Path: z})
+		from = append(from, advisory.Origin{Path: z, Covers: []string{strings.TrimSuffix(filepath.Base(z), ".zip")}})
 	}
 	if _, err := advisory.Import(context.Background(), file, from, time.Now()); err != nil {
 		t.Fatal(err)
