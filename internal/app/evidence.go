@@ -81,7 +81,7 @@ func approvalKey(k identity.Key, now time.Time) evidence.Key {
 	return evidence.Key{
 		Name: k.Person + " " + k.Fingerprint, Principal: sallyport.Principal{Kind: sallyport.Person, Name: k.Person},
 		Types: []string{predicate.ApprovalType, predicate.ExceptionType}, SSH: k.Fingerprint, SK: k.SK,
-		Grade: k.Grade(true, now), NotAfter: k.NotAfter,
+		Grade: k.Grade(true, now), NotAfter: k.NotAfter, Materials: k.Materials,
 	}
 }
 

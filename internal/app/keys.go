@@ -116,7 +116,7 @@ func endingKeys(keys []evidence.Key, now time.Time) []Check {
 		var text string
 		switch {
 		case l.State == keyExpired:
-			text = "has expired: what it signed counts no more"
+			text = "has expired: what it signed counts only if a timestamp or log entry proves that it did so before"
 		case l.State == keyActive && l.NotAfter != nil && l.NotAfter.Sub(now) < endsSoon:
 			text = "ends on " + l.NotAfter.Format(time.DateOnly)
 		default:
