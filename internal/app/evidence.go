@@ -325,6 +325,8 @@ func predicateType(s string) string {
 		return predicate.ApprovalType
 	case "exception":
 		return predicate.ExceptionType
+	case "run-key":
+		return predicate.RunKeyType
 	}
 	if uri, ok := cosignTypes[s]; ok {
 		return uri

@@ -114,7 +114,9 @@ func TestRunKey(t *testing.T) {
 		}
 		return strings.Replace(good, from, to, 1)
 	}
-	about := func(edit func(*predicate.AgentRun)) []byte { return stamped(t, force(runStatement(edit), key), tsa, in) }
+	about := func(edit func(*predicate.AgentRun)) []byte {
+		return stamped(t, force(runStatement(edit), key), tsa, in)
+	}
 	other := statement(commit)
 	for _, tt := range []struct {
 		name  string

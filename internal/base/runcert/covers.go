@@ -78,7 +78,8 @@ func (b Binding) coversProvenance(body []byte, differ func(what, is, want string
 	if i := strings.LastIndexByte(uri, '@'); i >= 0 { // what follows is the ref
 		uri = uri[:i]
 	}
-	if uri != b.Repository {
+	bare := func(s string) string { return strings.TrimPrefix(s, "https://") } // configurations name a host and path
+	if bare(uri) != bare(b.Repository) || source == "" {
 		return differ("repository", source, b.Repository)
 	}
 	return nil
