@@ -51,6 +51,7 @@ var vectorFiles = map[string]string{
 	ApprovalType:  "approval-v0.1.json",
 	AgentRunType:  "agent-run-v0.1.json",
 	ExceptionType: "exception-v0.1.json",
+	RunKeyType:    "run-key-v0.1.json",
 }
 
 func loadVectors(t testing.TB, predicateType string) vectors {
@@ -108,6 +109,7 @@ func TestSchemaAgreesWithType(t *testing.T) {
 		ApprovalType:  reflect.TypeFor[Approval](),
 		AgentRunType:  reflect.TypeFor[AgentRun](),
 		ExceptionType: reflect.TypeFor[Exception](),
+		RunKeyType:    reflect.TypeFor[RunKey](),
 	} {
 		s := loadSchema(t, typ)
 		if id := s.root["$id"]; id != typ+"/schema.json" {

@@ -12,6 +12,11 @@
 // The protocol has methods that make keys. They are refused: whoever may sign need not be able to
 // make keys, and sallyport never asks for it. Any other scheme is refused as well, so that the
 // library does not go looking for plugins on $PATH.
+//
+// It starts no program. AWS's library would run what credential_process names in a configuration
+// file, and a variable says which file that is, so that such a file is refused. Google's runs one only
+// if a variable allows it, which sallyport does not pass on; Azure's may run az, from the system's
+// folders.
 package main
 
 import (
@@ -72,6 +77,11 @@ func answer(args []string, stdin io.Reader, stdout io.Writer) error {
 	if d := request.InitOptions.CtxDeadline; d != nil {
 		ctx, cancel = context.WithDeadline(ctx, *d)
 		defer cancel()
+	}
+	if strings.HasPrefix(request.InitOptions.KeyResourceID, "awskms://") {
+		if err := checkAWS(os.Getenv); err != nil {
+			return err
+		}
 	}
 	sv, err := kms.Get(ctx, request.InitOptions.KeyResourceID, request.InitOptions.HashFunc)
 	if err != nil {

@@ -93,7 +93,11 @@ func parseURI(uri string, getenv func(string) string) (location, error) {
 		return location{}, errors.New("the path of the PKCS #11 module is missing or relative: add ?module-path=/PATH/OF/MODULE.so, or set COSIGN_PKCS11_MODULE_PATH")
 	}
 	if source != "" {
-		pin, err := readPIN(strings.TrimPrefix(strings.TrimPrefix(source, "file:"), "//"))
+		path := strings.TrimPrefix(strings.TrimPrefix(source, "file:"), "//")
+		if !filepath.IsAbs(path) {
+			return location{}, fmt.Errorf("read the PIN: its file is named by the relative path %.200q: make it absolute", path)
+		}
+		pin, err := readPIN(path)
 		if err != nil {
 			return location{}, err
 		}

@@ -31,6 +31,9 @@ grade, from when to when they count, and whether and why they were revoked.`,
 			}
 			for _, k := range l.Keys {
 				fmt.Fprintf(a.Stdout, "%-8s %s\n  key    %s\n  signer %s %s (%s)\n", k.State, oneLine(k.Name), oneLine(k.Key), k.Principal.Kind, oneLine(k.Principal.Name), orDash(string(k.Grade)))
+				if r := k.Run; r != nil {
+					printAuthority(a.Stdout, r)
+				}
 				for _, t := range k.Types {
 					fmt.Fprintf(a.Stdout, "  type   %s\n", oneLine(t))
 				}
@@ -58,6 +61,21 @@ grade, from when to when they count, and whether and why they were revoked.`,
 	opts.addTargetFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// printAuthority says for whom an authority may certify keys.
+func printAuthority(w io.Writer, r *app.ListedAuthority) {
+	for _, p := range r.Principals {
+		for _, repo := range r.Repositories {
+			fmt.Fprintf(w, "  certifies runs of %s %s in %s, for %s\n", p.Kind, oneLine(p.Name), oneLine(repo), r.MaxValidity)
+		}
+	}
+	if r.Audience != "" {
+		fmt.Fprintf(w, "  audience %s\n", oneLine(r.Audience))
+	}
+	for _, id := range r.RevokedRuns {
+		fmt.Fprintf(w, "  revoked run %s\n", oneLine(id))
+	}
 }
 
 func newKeyRevokeCommand(a *app.App) *cobra.Command {

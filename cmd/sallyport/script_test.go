@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	let NAME FILE PATH      puts what stands there into the environment
 //	tuf WHAT [FILE]         serves a repository of trusted roots; see tufRepositories
 //	registry KIND           starts a registry with an image in it; see registries
+//	tsa FILE                starts a timestamp authority: $TSA, and its trusted root in FILE
 //	edit FILE OLD NEW       replaces every OLD by NEW in a file that holds it
 func TestScripts(t *testing.T) {
 	if _, err := exec.LookPath("gpg"); err != nil && os.Getenv("CI") == "true" {
@@ -63,6 +64,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": registries,
 			"tuf":      tufRepositories(t),
+			"tsa":      timestamps(t),
 			"stage":    func(ts *testscript.TestScript, neg bool, args []string) { stage(ts, neg, args, staged) },
 			"exits":    exits,
 			"json":     jsonIs,

@@ -259,7 +259,7 @@ func (b *builder) before(ctx context.Context) (err error) {
 	run := &b.prov.RunDetails
 	run.Builder.ID = orDefault(b.bo.Builder, ci.Builder())
 	run.Builder.Version = map[string]string{"sallyport": Version()}
-	run.Metadata.InvocationID = orDefault(ci.Invocation(), newUUID())
+	run.Metadata.InvocationID = orDefault(runOf(b.key), orDefault(ci.Invocation(), newUUID()))
 	if ci != nil && ci.Commit != "" && !strings.EqualFold(ci.Commit, oid) {
 		b.note("CI says that it builds %.12s, and %.12s is checked out", ci.Commit, oid)
 	}

@@ -81,7 +81,7 @@ func approvalKey(k identity.Key, now time.Time) evidence.Key {
 	return evidence.Key{
 		Name: k.Person + " " + k.Fingerprint, Principal: sallyport.Principal{Kind: sallyport.Person, Name: k.Person},
 		Types: []string{predicate.ApprovalType, predicate.ExceptionType}, SSH: k.Fingerprint, SK: k.SK,
-		Grade: k.Grade(true, now), NotAfter: k.NotAfter,
+		Grade: k.Grade(true, now), NotAfter: k.NotAfter, Materials: k.Materials,
 	}
 }
 
@@ -325,6 +325,8 @@ func predicateType(s string) string {
 		return predicate.ApprovalType
 	case "exception":
 		return predicate.ExceptionType
+	case "run-key":
+		return predicate.RunKeyType
 	}
 	if uri, ok := cosignTypes[s]; ok {
 		return uri

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/internal/key"
 	"github.com/sallyport-dev/sallyport/internal/key/kms"
+	"github.com/sallyport-dev/sallyport/internal/key/run"
 )
 
 // Variables that hold the passphrase of a key file, as CI systems hand secrets to jobs: ours, and
@@ -43,6 +44,8 @@ func (a *App) openKey(ctx context.Context, ref string) (*key.Key, error) {
 		if k, err = key.Parse([]byte(v), a.passphrase); err != nil {
 			err = fmt.Errorf("the variable %s: %w", r.Rest, err)
 		}
+	case key.Run:
+		k, err = run.Open(ctx, r.Rest)
 	case key.Service, key.Token, key.Plugin:
 		k, err = kms.Helper{Getenv: a.Getenv}.Open(ctx, r)
 	default:
@@ -73,7 +76,7 @@ func (a *App) loadKey(ctx context.Context, ref string) (*key.Key, error) {
 // keyVariables names the variables by which a key is reached. A command whose doings are signed
 // with it must not have them, or it could sign what it likes.
 func keyVariables(ref string) []string {
-	names := []string{passphraseVariable, cosignPassphraseVariable}
+	names := []string{passphraseVariable, cosignPassphraseVariable, runKeyVariable}
 	r, err := key.ParseRef(ref)
 	if err != nil {
 		return names

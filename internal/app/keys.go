@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
@@ -38,6 +39,17 @@ type ListedKey struct {
 	NotBefore *time.Time          `json:"not_before"`
 	NotAfter  *time.Time          `json:"not_after"`
 	Revoked   *ListedRevocation   `json:"revoked"`
+	Run       *ListedAuthority    `json:"run"` // of an authority, which signs certificates of runs
+}
+
+// A ListedAuthority is for which runs an authority may certify keys. Types and grade are those of
+// what they sign.
+type ListedAuthority struct {
+	Repositories []string              `json:"repositories"`
+	Principals   []sallyport.Principal `json:"principals"`
+	Audience     string                `json:"audience"`
+	MaxValidity  string                `json:"max_validity"`
+	RevokedRuns  []string              `json:"revoked_runs"`
 }
 
 // A ListedRevocation is when and why a key was revoked.
@@ -92,6 +104,10 @@ func listedKey(k evidence.Key, source string, now time.Time) ListedKey {
 		t = t.UTC()
 		return &t
 	}
+	if r := k.Run; r != nil {
+		l.Run = &ListedAuthority{Repositories: r.Repositories, Principals: r.Principals, Audience: r.Audience,
+			MaxValidity: shortDuration(r.MaxValidity), RevokedRuns: append([]string{}, r.RevokedRuns...)}
+	}
 	l.NotBefore, l.NotAfter = moment(k.NotBefore), moment(k.NotAfter)
 	switch {
 	case k.Revoked != nil:
@@ -102,6 +118,11 @@ func listedKey(k evidence.Key, source string, now time.Time) ListedKey {
 		l.State = keyExpired
 	}
 	return l
+}
+
+// shortDuration writes 15m0s as 15m.
+func shortDuration(d time.Duration) string {
+	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
 }
 
 // endsSoon is how long before its end doctor speaks of a key.
@@ -116,7 +137,7 @@ func endingKeys(keys []evidence.Key, now time.Time) []Check {
 		var text string
 		switch {
 		case l.State == keyExpired:
-			text = "has expired: what it signed counts no more"
+			text = "has expired: what it signed counts only if a timestamp or log entry proves that it did so before"
 		case l.State == keyActive && l.NotAfter != nil && l.NotAfter.Sub(now) < endsSoon:
 			text = "ends on " + l.NotAfter.Format(time.DateOnly)
 		default:

@@ -72,7 +72,7 @@ func openPGPApprovalKey(k identity.Key) evidence.Key {
 	return evidence.Key{
 		Name: k.Person + " " + k.Fingerprint, Principal: sallyport.Principal{Kind: sallyport.Person, Name: k.Person},
 		Types: []string{predicate.ApprovalType}, OpenPGP: k.Fingerprint,
-		Grade: sallyport.Declared, NotAfter: k.NotAfter,
+		Grade: sallyport.Declared, NotAfter: k.NotAfter, Materials: k.Materials,
 	}
 }
 

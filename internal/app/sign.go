@@ -130,7 +130,9 @@ func (s *signing) write(name string, b []byte) {
 // open reads the key, or whom to ask for one.
 func (s *signing) open(ctx context.Context) (err error) {
 	if s.o.Key != "" {
-		s.key, err = s.app.openKey(ctx, s.o.Key)
+		if s.key, err = s.app.openKey(ctx, s.o.Key); err == nil && s.key.Certificate() != nil {
+			return withHint(errors.New("the key of a run signs statements about that run, and no files"), "sallyport attest, or another key")
+		}
 		return err
 	}
 	if s.o.IdentityToken == "" {

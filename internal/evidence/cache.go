@@ -70,7 +70,8 @@ func (v *Verifier) read(raw []byte) (parsed, signed, sallyport.Statement, error)
 	if err != nil {
 		return parsed{}, signed{}, sallyport.Statement{}, err
 	}
-	if key != (cacheKey{}) && (p.cert || !p.isSSH() && v.pem[p.hint] != nil) {
+	// Who a run's certificate is of follows from the trust roots, and is asked each time.
+	if key != (cacheKey{}) && s.run == nil && (p.cert || !p.isSSH() && v.pem[p.hint] != nil) {
 		v.Cache.found.Put(key, fact{parsed: p.own(), statement: ownStatement(st), who: s.who}, len(raw))
 	}
 	return p, s, ownStatement(st), nil

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/sigstore/sigstore-go/pkg/verify"
+
+	"github.com/sallyport-dev/sallyport/internal/base/runcert"
 )
 
 // A trustIdentity is an entry of identities in trust.yaml: who may sign what with a certificate of the
@@ -50,6 +52,9 @@ func (in trustIdentity) parse() (Key, error) {
 // verifyCertificate verifies a bundle that was signed with a certificate, and finds who of the trust
 // roots it is of.
 func (v *Verifier) verifyCertificate(p parsed) (signed, error) {
+	if content, err := p.bundle.VerificationContent(); err == nil && content.Certificate() != nil && runcert.Is(content.Certificate()) {
+		return v.verifyRun(p, content.Certificate())
+	}
 	if v.Keyless == nil {
 		return signed{}, fmt.Errorf("%w: it was signed with a certificate, and no trusted root is configured", ErrUnknownKey)
 	}

@@ -144,12 +144,17 @@ func (s Successor) entry(k Key, indent string) string {
 	} else {
 		line("key: %s", public)
 	}
-	line("principal: {kind: %s, name: %s}", k.Principal.Kind, scalar(k.Principal.Name))
+	if k.Run == nil {
+		line("principal: {kind: %s, name: %s}", k.Principal.Kind, scalar(k.Principal.Name))
+	}
 	line("types:")
 	for _, t := range k.Types {
 		line("  - %s", scalar(t))
 	}
 	line("grade: %s", k.Grade)
+	if k.Run != nil {
+		k.Run.write(line)
+	}
 	if !s.From.IsZero() {
 		line("not_before: %s", s.From.UTC().Format(time.DateOnly))
 	}
@@ -176,7 +181,7 @@ func openTrustText(b []byte, name string) (trustText, error) {
 		return byHand("is in a file of another shape")
 	}
 	var entry *strict.Node
-	for _, section := range []string{"keys", "identities"} {
+	for _, section := range []string{"keys", "identities", "run_authorities"} {
 		if list := docs[0].Get(section); list != nil {
 			for _, item := range list.Items {
 				if item.Get("name").Text() == name {

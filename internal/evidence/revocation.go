@@ -58,17 +58,30 @@ func (in *trustRevocation) parse() (*Revocation, error) {
 	return nil, fmt.Errorf("revoked.reason is %.50q, want compromised, superseded or retired", in.Reason)
 }
 
+// stricter reports whether a is the harder end of two.
+func (a Revocation) stricter(b Revocation) bool {
+	if (a.Reason == Compromised) != (b.Reason == Compromised) {
+		return a.Reason == Compromised
+	}
+	return a.At.Before(b.At)
+}
+
 // revocation returns the strictest revocation of the key that signed: one that is revoked in one
-// place is not good in another.
-func (s signed) revocation() (Key, bool) {
+// place is not good in another, nor in another format. An SSH line and a PEM block of one key have two
+// hints, and whoever has the key can sign under either.
+func (v *Verifier) revocation(s signed) (Key, bool) {
 	var found *Key
-	for i, k := range s.keys {
-		switch {
-		case k.Revoked == nil:
-		case found == nil,
-			k.Revoked.Reason == Compromised && found.Revoked.Reason != Compromised,
-			(k.Revoked.Reason == Compromised) == (found.Revoked.Reason == Compromised) && k.Revoked.At.Before(found.Revoked.At):
-			found = &s.keys[i]
+	look := func(k Key) {
+		if k.Revoked != nil && (found == nil || k.Revoked.stricter(*found.Revoked)) {
+			found = &k
+		}
+	}
+	for _, k := range s.keys {
+		look(k)
+		for _, m := range k.material() {
+			if other, ok := v.revoked[m]; ok {
+				look(other)
+			}
 		}
 	}
 	if found == nil {
@@ -80,7 +93,7 @@ func (s signed) revocation() (Key, bool) {
 // checkRevoked fails if the key that signed p was revoked, unless it is proven that p is older and
 // the reason leaves what is older alone.
 func (v *Verifier) checkRevoked(s signed, p parsed) error {
-	k, revoked := s.revocation()
+	k, revoked := v.revocation(s)
 	if !revoked {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
 	"github.com/sallyport-dev/sallyport/internal/evidence/keylesstest"
 )
 
@@ -69,7 +70,8 @@ func TestRevoked(t *testing.T) {
 		{"the clock set back", plain, revoke(Superseded), nil, at.Add(-24 * time.Hour), ErrRevoked, "no timestamp"},
 		{"the clock set back, compromised", before, revoke(Compromised), nil, at.Add(-24 * time.Hour), ErrRevoked, "nothing"},
 		{"expired too, nothing proven", plain, revoke(Superseded), func(k *Key) { k.NotAfter = at }, now, ErrRevoked, "revoked at"},
-		{"expired too, proven before", before, revoke(Superseded), func(k *Key) { k.NotAfter = at }, now, ErrExpired, "was valid until"},
+		{"expired too, proven before both", before, revoke(Superseded), func(k *Key) { k.NotAfter = at }, now, nil, ""},
+		{"expired too, proven before the revocation alone", before, revoke(Superseded), func(k *Key) { k.NotAfter = at.Add(-2 * time.Minute) }, now, ErrExpired, "was valid until"},
 		{"for another type", before, revoke(Superseded), func(k *Key) { k.Types = []string{VSAType} }, now, ErrNotAllowed, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -156,7 +158,7 @@ func TestRevokedElsewhere(t *testing.T) {
 	}
 	three := two
 	three.Revoked = &Revocation{At: now, Reason: Compromised}
-	if k, ok := (signed{keys: []Key{one, two, three}}).revocation(); !ok || k.Revoked.Reason != Compromised {
+	if k, ok := NewVerifier(nil, now).revocation(signed{keys: []Key{one, two, three}}); !ok || k.Revoked.Reason != Compromised {
 		t.Errorf("the strictest is %+v", k.Revoked)
 	}
 }
@@ -264,5 +266,83 @@ func TestTrustedRootOfTimestamps(t *testing.T) {
 	delete(doc, "timestampAuthorities")
 	if _, err := read(); err == nil || !strings.Contains(err.Error(), "no certificate authority and no timestamp authority") {
 		t.Errorf("a root that names neither: %v", err)
+	}
+}
+
+// What a key signed before its end counts after it as well, if something other than the signer proves
+// that it did: an end by plan is no reason to lose the past. Nothing else counts.
+func TestEnded(t *testing.T) {
+	a, other := keylesstest.New(t, now.Add(-48*time.Hour)), keylesstest.New(t, now.Add(-48*time.Hour))
+	priv := newEd25519(t)
+	end := now.Add(-time.Hour)
+	plain := mustSign(t, statement(commit), priv)
+	for _, tt := range []struct {
+		name  string
+		raw   []byte
+		clock time.Time
+		begin time.Time
+		want  error
+	}{
+		{"before its end, by the gate's clock", plain, end.Add(-time.Minute), time.Time{}, nil},
+		{"after it, nothing proven", plain, now, time.Time{}, ErrExpired},
+		{"after it, proven before", stamped(t, plain, a, end.Add(-time.Minute)), now, time.Time{}, nil},
+		{"after it, proven at the very end", stamped(t, plain, a, end), now, time.Time{}, nil},
+		{"after it, proven after", stamped(t, plain, a, end.Add(time.Minute)), now, time.Time{}, ErrExpired},
+		{"after it, proven before its beginning", stamped(t, plain, a, end.Add(-time.Hour)), now, end.Add(-30 * time.Minute), ErrExpired},
+		{"after it, another authority's word", stamped(t, plain, other, end.Add(-time.Minute)), now, time.Time{}, ErrExpired},
+		{"proven, before its beginning by the gate's clock", stamped(t, plain, a, end.Add(-time.Minute)), end.Add(-time.Hour), end.Add(-30 * time.Minute), ErrExpired},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			k := keyFor(priv.Public())
+			k.NotBefore, k.NotAfter = tt.begin, end
+			v := NewVerifier([]Key{k}, tt.clock)
+			v.Keyless = keyless(t, a)
+			if ev, err := v.Verify(t.Context(), sallyport.Attestation{Raw: tt.raw}); !errors.Is(err, tt.want) {
+				t.Errorf("got %+v, %v, want %v", ev, err, tt.want)
+			}
+		})
+	}
+}
+
+// One key written as PEM and as an SSH line has two hints, and is one key: revoked in one, it is
+// revoked in both, whichever entry the signature names.
+func TestRevokedInEverySpelling(t *testing.T) {
+	priv := newEd25519(t)
+	der, err := x509.MarshalPKIXPublicKey(priv.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := sshsig.NewSigner(priv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asPEM := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	entry := func(name, key, more string) string {
+		return "  - name: " + name + "\n    key: |\n" + indent(strings.TrimSpace(key)) + "\n    principal: {kind: workload, name: ci}\n    types: [" + testType + "]\n    grade: declared\n" + more
+	}
+	const revoked = "    revoked: {at: 2026-03-01, reason: compromised}\n"
+	withPEM := mustSign(t, statement(commit), priv)
+	withSSH, err := SignSSH(t.Context(), statement(commit), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name     string
+		pem, ssh string
+		want     error
+	}{
+		{"neither", "", "", nil}, {"the PEM block", revoked, "", ErrRevoked}, {"the SSH line", "", revoked, ErrRevoked},
+	} {
+		trust, err := ParseTrust([]byte("version: 1\nkeys:\n" + entry("one", asPEM, tt.pem) + entry("two", signer.PublicKey(), tt.ssh)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := NewVerifier(trust.Keys, now)
+		v.SSH = openSSH
+		for as, raw := range map[string][]byte{"PEM": withPEM, "SSH": withSSH} {
+			if _, err := v.Verify(t.Context(), sallyport.Attestation{Raw: raw}); !errors.Is(err, tt.want) {
+				t.Errorf("%s revoked, signed as %s: %v, want %v", tt.name, as, err, tt.want)
+			}
+		}
 	}
 }

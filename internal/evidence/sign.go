@@ -46,8 +46,15 @@ func Sign(ctx context.Context, st sallyport.Statement, s Signer) ([]byte, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	cert, err := certificateOf(s, st)
+	if err != nil {
+		return nil, fmt.Errorf("sign the statement: %w", err)
+	}
 	if env.Signature, err = rawSign(s, env.PAE()); err != nil {
 		return nil, fmt.Errorf("sign the statement: %w", err)
+	}
+	if cert != nil {
+		return signedUnder(cert, env)
 	}
 	raw, err := encodeBundle(env, hint)
 	if err != nil {
@@ -138,19 +145,30 @@ func envelope(st sallyport.Statement) (dsse.Envelope, error) {
 type bundleJSON struct {
 	MediaType string `json:"mediaType"`
 	Material  struct {
-		PublicKey struct {
-			Hint string `json:"hint"`
-		} `json:"publicKey"`
-		Timestamps *timestampsJSON `json:"timestampVerificationData,omitempty"`
+		PublicKey   *hintJSON        `json:"publicKey,omitempty"`
+		Certificate *certificateJSON `json:"certificate,omitempty"`
+		Timestamps  *timestampsJSON  `json:"timestampVerificationData,omitempty"`
 	} `json:"verificationMaterial"`
 	Envelope json.RawMessage `json:"dsseEnvelope"`
+}
+
+type hintJSON struct {
+	Hint string `json:"hint"`
+}
+
+type certificateJSON struct {
+	Raw []byte `json:"rawBytes"`
 }
 
 // encodeBundle writes a bundle. protojson would do, but for the spaces that it adds at random so
 // that nobody relies on its output: attestations are named by the digest of their bytes.
 func encodeBundle(env dsse.Envelope, hint string) ([]byte, error) {
 	b := bundleJSON{MediaType: BundleMediaType}
-	b.Material.PublicKey.Hint = hint
+	b.Material.PublicKey = &hintJSON{hint}
+	return b.encode(env)
+}
+
+func (b bundleJSON) encode(env dsse.Envelope) ([]byte, error) {
 	var err error
 	if b.Envelope, err = sallyport.EncodeJSON(env); err != nil {
 		return nil, fmt.Errorf("encode the bundle: %w", err)

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -59,11 +60,41 @@ type Key struct {
 
 	// Revoked ends the key; nil if it was not revoked.
 	Revoked *Revocation
+
+	// Run makes the key that of an authority, which signs the certificates of runs' keys. What is said
+	// above is then said of those: they may sign Types at Grade. Public is the authority's key, and
+	// Principal is the authority itself, not whose word such a signature is.
+	Run *RunAuthority
+
+	// Materials are the SHA-256 digests, in hex, of the SubjectPublicKeyInfo that SSH or OpenPGP stands
+	// for: one key has a hint in every format, and is revoked in all of them at once.
+	Materials []string
+}
+
+// material returns the digests by which the same key is known in any format.
+func (k Key) material() []string {
+	if k.Public == nil {
+		return k.Materials
+	}
+	der, err := x509.MarshalPKIXPublicKey(k.Public)
+	if err != nil {
+		return nil
+	}
+	sum := sha256.Sum256(der)
+	return []string{hex.EncodeToString(sum[:])}
 }
 
 // Hint returns what a bundle calls the key: the fingerprint of an SSH key, or the base64 of the
-// SHA-256 of the SubjectPublicKeyInfo. It is empty for a key that cannot be used.
+// SHA-256 of the SubjectPublicKeyInfo. It is empty for a key that cannot be used. An authority has one
+// that no bundle can name, so that its key signs certificates and no statements.
 func (k Key) Hint() string {
+	if k.Run != nil {
+		hint, err := Hint(k.Public)
+		if err != nil {
+			return ""
+		}
+		return authorityHint + hint
+	}
 	if k.SSH != "" {
 		return k.SSH
 	}
@@ -134,6 +165,8 @@ type trustFile struct {
 	Version    int             `yaml:"version"`
 	Keys       []trustKey      `yaml:"keys"`
 	Identities []trustIdentity `yaml:"identities"`
+
+	RunAuthorities []trustAuthority `yaml:"run_authorities"`
 }
 
 type trustKey struct {
@@ -163,11 +196,11 @@ func ParseTrust(b []byte) (*Trust, error) {
 	if f.Version != 1 {
 		return nil, fmt.Errorf("read trust: version is %d, this release reads version 1", f.Version)
 	}
-	if n := len(f.Keys) + len(f.Identities); n > maxKeys {
+	if n := len(f.Keys) + len(f.Identities) + len(f.RunAuthorities); n > maxKeys {
 		return nil, fmt.Errorf("read trust: %d keys, the limit is %d", n, maxKeys)
 	}
 	t := &Trust{Keys: make([]Key, 0, len(f.Keys))}
-	names, hints := map[string]bool{}, map[string]string{}
+	names, hints, materials := map[string]bool{}, map[string]string{}, map[string]Key{}
 	add := func(where, name string, k Key, err error) error {
 		if err != nil {
 			return fmt.Errorf("read trust: %s %.100q: %w", where, name, err)
@@ -177,6 +210,14 @@ func ParseTrust(b []byte) (*Trust, error) {
 		}
 		if other, ok := hints[k.Hint()]; ok {
 			return fmt.Errorf("read trust: %s %q: the key is that of %q", where, k.Name, other)
+		}
+		for _, m := range k.material() {
+			// What signs certificates signs nothing else: a statement that it is talked into could
+			// otherwise count twice over.
+			if other, ok := materials[m]; ok && (k.Run != nil || other.Run != nil) {
+				return fmt.Errorf("read trust: %s %q: the key is that of %q, and a run authority's key has no other use", where, k.Name, other.Name)
+			}
+			materials[m] = k
 		}
 		names[k.Name], hints[k.Hint()] = true, k.Name
 		t.Keys = append(t.Keys, k)
@@ -194,6 +235,12 @@ func ParseTrust(b []byte) (*Trust, error) {
 			return nil, err
 		}
 	}
+	for i, in := range f.RunAuthorities {
+		k, err := in.parse()
+		if err := add(fmt.Sprintf("run_authorities[%d]", i), in.Name, k, err); err != nil {
+			return nil, err
+		}
+	}
 	return t, nil
 }
 
@@ -202,7 +249,8 @@ func (in trustKey) parse() (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	k.Public, k.SSH, k.SK, err = parsePublic(in.Key)
+	public, err := parsePublic(in.Key)
+	k.Public, k.SSH, k.SK, k.Materials = public.Public, public.SSH, public.SK, public.Materials
 	return k, err
 }
 
@@ -291,21 +339,24 @@ func validName(s string) bool {
 }
 
 // parsePublic reads a PEM public key, or the fingerprint of an SSH authorized-key line.
-func parsePublic(s string) (pub crypto.PublicKey, fingerprint string, sk bool, err error) {
+func parsePublic(s string) (k Key, err error) {
 	s = strings.TrimSpace(s)
 	switch {
 	case s == "":
-		return nil, "", false, errors.New("key is missing")
+		return Key{}, errors.New("key is missing")
 	case strings.HasPrefix(s, "-----BEGIN "):
-		pub, err = parsePEM([]byte(s))
+		k.Public, err = parsePEM([]byte(s))
 	default:
 		line, err := sshsig.ParseAuthorizedKey(s)
 		if err != nil {
-			return nil, "", false, fmt.Errorf("key is neither a PEM public key nor an SSH key line: %s", oneLine(err)) // it quotes the key's bytes
+			return Key{}, fmt.Errorf("key is neither a PEM public key nor an SSH key line: %s", oneLine(err)) // it quotes the key's bytes
 		}
-		fingerprint, sk = sshsig.Fingerprint(line), sshsig.IsSK(line)
+		k.SSH, k.SK = sshsig.Fingerprint(line), sshsig.IsSK(line)
+		if m := sshsig.Material(line); m != "" {
+			k.Materials = []string{m}
+		}
 	}
-	return pub, fingerprint, sk, err
+	return k, err
 }
 
 func parsePEM(b []byte) (crypto.PublicKey, error) {

@@ -53,15 +53,27 @@ type Verifier struct {
 	now  time.Time
 	keys map[string][]Key // by hint: one key may stand in the roster and in the trust roots
 	pem  map[string]root.TrustedMaterial
+
+	revoked     map[string]Key // by the SHA-256 of a SubjectPublicKeyInfo: the key's strictest end
+	authorities map[string]Key // of runs, by the identifier that certificates give
 }
 
 // NewVerifier returns a verifier that knows keys, at the enforcement point's time now. A key of a
 // kind that is not accepted is as good as absent.
 func NewVerifier(keys []Key, now time.Time) *Verifier {
-	v := &Verifier{now: now, keys: map[string][]Key{}, pem: map[string]root.TrustedMaterial{}}
+	v := &Verifier{now: now, keys: map[string][]Key{}, pem: map[string]root.TrustedMaterial{}, revoked: map[string]Key{}, authorities: map[string]Key{}}
 	for _, k := range keys {
 		hint := k.Hint()
 		if hint == "" || !k.single() {
+			continue
+		}
+		for _, m := range k.material() {
+			if old, ok := v.revoked[m]; k.Revoked != nil && (!ok || k.Revoked.stricter(*old.Revoked)) {
+				v.revoked[m] = k
+			}
+		}
+		if k.Run != nil {
+			v.addAuthority(k)
 			continue
 		}
 		if k.Public != nil && v.pem[hint] == nil {
@@ -128,11 +140,15 @@ func (v *Verifier) Verify(ctx context.Context, a sallyport.Attestation) (sallypo
 	if revoked != nil && !negative(st) {
 		return sallyport.Evidence{}, revoked
 	}
-	lapsed := revoked != nil || !key.NotAfter.IsZero() && v.now.After(key.NotAfter) && negative(st)
-	if lapsed {
+	over := !key.NotAfter.IsZero() && v.now.After(key.NotAfter)
+	lapsed := revoked != nil || over && negative(st)
+	if lapsed || over && v.provenWithin(key, p, s.hint) {
 		key.NotAfter = time.Time{} // whoever took something back has said so, and need not say it for ever
 	}
 	if err := v.checkTime(key, st); err != nil {
+		return sallyport.Evidence{}, err
+	}
+	if err := v.checkRun(s, key, st, p); err != nil {
 		return sallyport.Evidence{}, err
 	}
 	if err := checkStatement(st); err != nil {
@@ -163,6 +179,7 @@ type signed struct {
 	keys    []Key
 	touched bool          // by a security key, for this signature
 	who     KeylessSigner // of a certificate
+	run     *runSigned    // by a key of a run's certificate
 }
 
 func (v *Verifier) verifySignature(p parsed) (signed, error) {
@@ -247,6 +264,9 @@ func (s signed) allowed(predicateType string) (Key, error) {
 
 // grade returns what the signature proves. Presence needs a touch, whatever the trust roots say.
 func (s signed) grade(k Key) sallyport.Grade {
+	if s.run != nil && s.run.binding.Separation == predicate.SeparationNone {
+		return sallyport.Declared // the agent could use the key, whoever issued it
+	}
 	presence := k.Grade == sallyport.Present || k.Grade == sallyport.Attested
 	if (k.SK || presence) && !s.touched {
 		return sallyport.Declared
@@ -260,7 +280,7 @@ func (v *Verifier) checkTime(k Key, st sallyport.Statement) error {
 	case !k.NotBefore.IsZero() && v.now.Before(k.NotBefore):
 		return fmt.Errorf("%w: key %q is valid from %s", ErrExpired, k.Name, stamp(k.NotBefore))
 	case !k.NotAfter.IsZero() && v.now.After(k.NotAfter):
-		return fmt.Errorf("%w: key %q was valid until %s", ErrExpired, k.Name, stamp(k.NotAfter))
+		return fmt.Errorf("%w: key %q was valid until %s, and no timestamp or log entry proves that it signed this before", ErrExpired, k.Name, stamp(k.NotAfter))
 	}
 	made, err := madeAt(st)
 	if err != nil {

@@ -136,6 +136,7 @@ func (r *Roster) addOpenPGP(k OpenPGPKey, o owner) error {
 		r.certOf = map[string]owner{}
 	}
 	prints, materials := cert.Keys()
+	o.key.Materials = slices.DeleteFunc(slices.Clone(materials), func(m string) bool { return m == "" })
 	for i, fp := range prints {
 		if other, ok := r.certOf[fp]; ok {
 			return fmt.Errorf("key %s stands twice, at %s and %s", fp, other.id, o.id)

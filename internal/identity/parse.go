@@ -272,6 +272,9 @@ func (r *Roster) addKey(line string, o owner) error {
 	}
 	o.key.Public, o.key.Fingerprint = sshsig.Canonical(pub), fp
 	o.key.SK = sshsig.IsSK(pub)
+	if m := sshsig.Material(pub); m != "" {
+		o.key.Materials = []string{m}
+	}
 	o.key.Simulated, o.key.simulationCounts = sshsig.IsSimulated(pub), r.SimulatedKeys
 	r.ownerOf[fp] = o
 	return nil

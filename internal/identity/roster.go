@@ -135,6 +135,10 @@ type Key struct {
 	EnrolledBy  string
 	NotAfter    time.Time // the last instant at which it counts; zero if it has no end
 
+	// Materials are the SHA-256 digests, in hex, of the SubjectPublicKeyInfo of the key, or of all that
+	// an OpenPGP certificate holds, by which the same key is known in other formats.
+	Materials []string
+
 	simulationCounts bool // the roster says so
 	solo             bool // its owner is the whole team: there is nobody who could have enrolled it
 	attested         bool // the roster holds its maker's attestation, and it verifies

@@ -12,6 +12,8 @@
 //	                         a key in a key management service   } a helper program asks for
 //	pkcs11:…                 a key in a token or HSM (RFC 7512)  } signatures; package key/kms
 //	NAME://…                 a key of a Sigstore plugin          } starts it
+//	run:PATH                 a key that lives for one run, at the socket of the process that holds
+//	                         it; package key/run
 //	ssh:PATH                 an OpenSSH key file   } these sign approvals; [Load] returns a
 //	ssh-agent:FINGERPRINT    a key in ssh-agent    } *[SSHError], and packages sshsig and
 //	openpgp:FINGERPRINT      a key that gpg holds  } openpgp open them
@@ -93,7 +95,12 @@ type Key struct {
 	Local bool   // unlabelled, or labelled as local: what it signs is advice
 
 	spki []byte
+	cert []byte // of a run's key
 }
+
+// Certificate returns the certificate of the key in DER, with which its signatures travel, or nothing
+// for a key that is known by itself.
+func (k *Key) Certificate() []byte { return k.cert }
 
 // Hint returns the name by which a Sigstore bundle refers to the key: the base64 of the SHA-256
 // of its SubjectPublicKeyInfo.
@@ -154,6 +161,20 @@ func New(s crypto.Signer, label string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open key: %w", err)
 	}
+	return k, nil
+}
+
+// NewCertified is [New] for a key that certificate, in DER, is about. Only signatures of statements can
+// carry a certificate.
+func NewCertified(s crypto.Signer, label string, certificate []byte) (*Key, error) {
+	k, err := New(s, label)
+	if err != nil {
+		return nil, err
+	}
+	if len(certificate) == 0 {
+		return nil, fmt.Errorf("open key: %w: it has no certificate", ErrFormat)
+	}
+	k.cert = certificate
 	return k, nil
 }
 

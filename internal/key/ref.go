@@ -2,6 +2,7 @@ package key
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ const (
 	Service                 // awskms://…, gcpkms://…, azurekms://…, hashivault://…, openbao://…
 	Token                   // pkcs11:…
 	Plugin                  // NAME://…
+	Run                     // run:PATH
 	Person                  // ssh:PATH, ssh-agent:FINGERPRINT, simulated-sk:PATH, openpgp:FINGERPRINT
 )
 
@@ -36,7 +38,7 @@ var services = []string{"awskms", "gcpkms", "azurekms", "hashivault", "openbao"}
 
 // kinds lists them for whoever wrote another.
 const kinds = "there are PATH or file:PATH, env://VARIABLE, awskms://…, gcpkms://…, azurekms://…, hashivault://…, openbao://…, pkcs11:… " +
-	"and NAME://… for a plugin sigstore-kms-NAME; reviewers sign with ssh:PATH, ssh-agent:FINGERPRINT or openpgp:FINGERPRINT"
+	"NAME://… for a plugin sigstore-kms-NAME, and run:PATH, the key of a run (sallyport key issue); reviewers sign with ssh:PATH, ssh-agent:FINGERPRINT or openpgp:FINGERPRINT"
 
 var (
 	scheme   = regexp.MustCompile(`^([a-z][a-z0-9+-]+):(.*)$`) // two letters or more, so that a Windows drive is not one
@@ -72,6 +74,10 @@ func ParseRef(ref string) (Ref, error) {
 		r.Kind = Person
 	case r.Scheme == "pkcs11":
 		r.Kind = Token
+	case r.Scheme == "run" && filepath.IsAbs(r.Rest) && !url:
+		r.Kind = Run
+	case r.Scheme == "run":
+		return Ref{}, fmt.Errorf("%w %.100q: want run:/PATH, the socket that sallyport key issue names", ErrScheme, ref)
 	case r.Scheme == "env" && url && variable.MatchString(after):
 		r.Kind, r.Rest = Env, after
 	case r.Scheme == "env":

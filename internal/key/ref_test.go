@@ -35,6 +35,7 @@ func TestParseRef(t *testing.T) {
 		{"hashivault://k", Service, "hashivault", "k"},
 		{"openbao://k", Service, "openbao", "k"},
 		{"pkcs11:token=a;object=b?module-path=/m.so", Token, "pkcs11", "token=a;object=b?module-path=/m.so"},
+		{"run:/run/user/1/key", Run, "run", "/run/user/1/key"},
 		{"somehsm://slot/1", Plugin, "somehsm", "slot/1"},
 		{"ssh:/home/ada/id", Person, "ssh", "/home/ada/id"},
 		{"ssh-agent:SHA256:x", Person, "ssh-agent", "SHA256:x"},
@@ -47,7 +48,7 @@ func TestParseRef(t *testing.T) {
 	}
 	for _, ref := range []string{
 		"", "file:", "env:X", "env://", "env://A B", "env://$(x)", "awskms:alias/x", "awskms://", "gpg:ABCD", "nonesuch:x",
-		"a..b://x", "k\x00", "my\nkey", "pkcs11:", strings.Repeat("a", maxRef+1), "a+b://x",
+		"a..b://x", "k\x00", "my\nkey", "pkcs11:", strings.Repeat("a", maxRef+1), "a+b://x", "run:", "run:key", "run://key", "run:../key",
 	} {
 		if r, err := ParseRef(ref); !errors.Is(err, ErrScheme) || r != (Ref{}) {
 			t.Errorf("ParseRef(%.50q) = %+v, %v; want ErrScheme", ref, r, err)

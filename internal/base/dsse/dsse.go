@@ -55,6 +55,22 @@ func PAE(payloadType string, payload []byte) []byte {
 	return append(b, payload...)
 }
 
+// ParsePAE returns the payload of a pre-authentication encoding of the given type. It is for whoever
+// is asked to sign one, and looks at what it signs.
+func ParsePAE(b []byte, payloadType string) ([]byte, error) {
+	head := PAE(payloadType, nil)
+	head = head[:len(head)-len("0 ")]
+	rest, ok := bytes.CutPrefix(b, head)
+	if !ok {
+		return nil, fmt.Errorf("%w: it is no encoding of the type %q", ErrEnvelope, payloadType)
+	}
+	_, payload, _ := bytes.Cut(rest, []byte(" "))
+	if !bytes.Equal(PAE(payloadType, payload), b) {
+		return nil, fmt.Errorf("%w: its length is not what it says", ErrEnvelope)
+	}
+	return payload, nil
+}
+
 // PAE returns what the signature of e is over.
 func (e Envelope) PAE() []byte { return PAE(e.PayloadType, e.Payload) }
 

@@ -79,3 +79,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// ParsePAE takes apart what PAE made, of the type that is expected, and nothing else.
+func TestParsePAE(t *testing.T) {
+	for _, payload := range []string{"", "x", "two words", " 3 abc", strings.Repeat("a", 1000)} {
+		if got, err := ParsePAE(PAE(InTotoPayload, []byte(payload)), InTotoPayload); err != nil || string(got) != payload {
+			t.Errorf("%.20q: %.20q, %v", payload, got, err)
+		}
+	}
+	good := string(PAE(InTotoPayload, []byte("abc")))
+	for _, b := range []string{"", "DSSEv1", good[:len(good)-1], good + "x", strings.Replace(good, " 3 ", " 03 ", 1), strings.Replace(good, " 3 ", " +3 ", 1), strings.Replace(good, "v1", "v2", 1), string(PAE("text/plain", []byte("abc")))} {
+		if got, err := ParsePAE([]byte(b), InTotoPayload); err == nil || got != nil {
+			t.Errorf("%q: %q", b, got)
+		}
+	}
+}

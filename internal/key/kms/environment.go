@@ -1,6 +1,8 @@
 package kms
 
 import (
+	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -88,8 +90,23 @@ func Secrets(r key.Ref) []string {
 	})
 }
 
+// loading are variables by which a file is named that is run, or that names another that is: a module is
+// a shared library, OpenSC's configuration names drivers, Luna's the library that it loads.
+var loading = []string{"COSIGN_PKCS11_MODULE_PATH", "OPENSC_CONF", "ChrystokiConfigurationPath"}
+
+// paths are variables whose value is a path, or several. A relative one would be looked for in a folder
+// that is not the caller's.
+var paths = []string{
+	"HOME", "USERPROFILE", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+	"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CA_BUNDLE",
+	"GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG",
+	"AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_CONFIG_DIR",
+	"VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY", "BAO_CACERT", "BAO_CAPATH", "BAO_CLIENT_CERT", "BAO_CLIENT_KEY",
+	"COSIGN_PKCS11_MODULE_PATH", "SOFTHSM2_CONF", "OPENSC_CONF", "YUBIHSM_PKCS11_CONF", "CS_PKCS11_R3_CFG", "ChrystokiConfigurationPath", "NFAST_HOME", "KMS_PKCS11_CONFIG",
+}
+
 // environment returns what the helper for r is given.
-func environment(r key.Ref, getenv func(string) string) []string {
+func environment(r key.Ref, getenv func(string) string) ([]string, error) {
 	// Credential helpers that a vendor's configuration names are found here and nowhere that an
 	// agent writes. Windows finds what it needs through SYSTEMROOT.
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -97,9 +114,24 @@ func environment(r key.Ref, getenv func(string) string) []string {
 		env = []string{"PATH=" + getenv("SYSTEMROOT") + `\system32`}
 	}
 	for _, name := range Variables(r) {
-		if v := getenv(name); v != "" {
-			env = append(env, name+"="+v)
+		v := getenv(name)
+		if v == "" {
+			continue
 		}
+		if slices.Contains(paths, name) {
+			for _, p := range filepath.SplitList(v) {
+				if p != "" && !filepath.IsAbs(p) {
+					return nil, fmt.Errorf("%w: %s is the relative path %.200q, and a helper program does not run in this folder: make it absolute", ErrVariable, name, v)
+				}
+			}
+		}
+		if slices.Contains(loading, name) {
+			// Whoever sets a variable of whoever signs would have their own program run beside the key.
+			if why := reachable(v); why != "" {
+				return nil, fmt.Errorf("%w: %s names %.200q, which is run or says what is, and %s; a module can be named in the key's URI, ?module-path=/PATH", ErrVariable, name, v, why)
+			}
+		}
+		env = append(env, name+"="+v)
 	}
-	return env
+	return env, nil
 }

@@ -15,13 +15,23 @@
 // in most CI systems, variables for the steps that follow, and either would let it put a program
 // of its own between a key and whoever signs. For the same reason the file must not be easier to
 // replace than this executable: it has the same owner, or root, and no one may write to it who may
-// not write to this one.
+// not write to this one. That looks at modes, and so at nothing on Windows; and whoever may write to
+// the folder that both lie in can replace both.
 //
-// What the helper is given: the variables that [Variables] lists for its kind, and a $PATH of the
-// system's folders. What it may do: answer within a time limit, in at most 64 KiB. What it says is
-// not believed: the public key that it names is what the trust roots are asked about, and every
-// signature is verified under that public key before it is handed on. A helper, or a service, that
-// signs with another key, or not what it was asked to sign, is an error ([ErrSignature]).
+// What the helper is given: the variables that [Variables] lists for its kind, a $PATH of the
+// system's folders, and a working folder that is not the caller's, in which nobody but root plants
+// anything. Variables that name what is run (a PKCS #11 module, the configuration of some) are taken
+// only if root alone can change what they name; relative paths are refused.
+//
+// What that does not keep from whoever sets those variables, or writes in the home folder: to say which
+// account, which server and which proxy the vendor's library speaks with, and so to whom a token is
+// sent that it sends with each request (Vault's and OpenBao's, to VAULT_ADDR). The environment of a step
+// that signs has to be out of an agent's reach. Programs of the same user are not kept out at all.
+//
+// What it may do: answer within a time limit, in at most 64 KiB. What it says is not believed: the
+// public key that it names is what the trust roots are asked about, and every signature is verified
+// under that public key before it is handed on. A helper, or a service, that signs with another key, or
+// not what it was asked to sign, is an error ([ErrSignature]).
 //
 // The digest of a message goes to the helper, and never the message, but for Ed25519, which is
 // defined over the message. RSA signatures are PKCS #1 v1.5, as everywhere in this product.
@@ -57,6 +67,7 @@ const (
 var (
 	ErrMissing   = errors.New("the helper program is not there")
 	ErrUnsafe    = errors.New("the helper program may have been replaced")
+	ErrVariable  = errors.New("the helper program would not be safe")
 	ErrTimeout   = errors.New("the helper program did not answer in time")
 	ErrAnswer    = errors.New("the helper program's answer cannot be used")
 	ErrRefused   = errors.New("the key cannot be used")
@@ -130,12 +141,14 @@ func (h Helper) client(r key.Ref) (client, error) {
 	default:
 		return c, fmt.Errorf("%w %q", key.ErrScheme, r.Scheme+":")
 	}
-	c.env = environment(r, getenv)
+	var err error
+	if c.env, err = environment(r, getenv); err != nil {
+		return c, err
+	}
 	if pin != "" {
 		// Arguments are shown to every user of the machine; the environment is not.
 		c.env = append(c.env, pinVariable+"="+pin)
 	}
-	var err error
 	c.program, err = h.find(c.name)
 	if errors.Is(err, ErrMissing) && r.Kind == key.Plugin {
 		err = fmt.Errorf("%w; other kinds of key: %s", err, key.Kinds())

@@ -44,6 +44,8 @@ func fakeHelper() {
 	dir := filepath.Dir(os.Args[0])
 	how, _ := os.ReadFile(filepath.Join(dir, "how"))
 	_ = os.WriteFile(filepath.Join(dir, "args"), []byte(strings.Join(os.Args, "\n")), 0o600)
+	cwd, _ := os.Getwd()
+	_ = os.WriteFile(filepath.Join(dir, "cwd"), []byte(cwd), 0o600)
 	_ = os.WriteFile(filepath.Join(dir, "env"), []byte(strings.Join(os.Environ(), "\n")), 0o600)
 	switch string(how) {
 	case "hang":
@@ -355,6 +357,62 @@ func TestEnvironment(t *testing.T) {
 	s = newStage(t, "sallyport-pkcs11", "refuse", p256(t))
 	if _, err = s.helper.Open(t.Context(), ref(t, "pkcs11:token=t;object=k?pin-value=98765")); err == nil || strings.Contains(err.Error(), "98765") {
 		t.Errorf("an error with the PIN in it: %v", err)
+	}
+}
+
+// A helper does not run where its caller does: an agent plants files there.
+func TestElsewhere(t *testing.T) {
+	s := newStage(t, "sallyport-kms", "", p256(t))
+	t.Chdir(t.TempDir())
+	if _, err := s.helper.Open(t.Context(), ref(t, "awskms:///alias/x")); err != nil {
+		t.Fatal(err)
+	}
+	if cwd := s.read("cwd"); runtime.GOOS != "windows" && cwd != "/" {
+		t.Errorf("the helper ran in %s", cwd)
+	}
+}
+
+// Variables that name what is run are taken from root alone, and paths are whole.
+func TestUnsafeVariables(t *testing.T) {
+	planted := filepath.Join(t.TempDir(), "module.so")
+	if err := os.WriteFile(planted, []byte("x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(planted), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	system := "/bin/sh" // root's, in folders of root's
+	for _, tt := range []struct {
+		ref, name, value string
+		ok               bool
+	}{
+		{"pkcs11:token=t;object=k", "COSIGN_PKCS11_MODULE_PATH", planted, false},
+		{"pkcs11:token=t;object=k", "COSIGN_PKCS11_MODULE_PATH", "module.so", false},
+		{"pkcs11:token=t;object=k", "COSIGN_PKCS11_MODULE_PATH", "/none/module.so", false},
+		{"pkcs11:token=t;object=k", "COSIGN_PKCS11_MODULE_PATH", system, true},
+		{"pkcs11:token=t;object=k", "OPENSC_CONF", planted, false},
+		{"pkcs11:token=t;object=k", "ChrystokiConfigurationPath", filepath.Dir(planted), false},
+		{"pkcs11:token=t;object=k", "SOFTHSM2_CONF", "softhsm.conf", false},
+		{"pkcs11:token=t;object=k", "SOFTHSM2_CONF", planted, true},
+		{"awskms:///alias/x", "AWS_CONFIG_FILE", "aws/config", false},
+		{"awskms:///alias/x", "AWS_CONFIG_FILE", planted, true},
+		{"awskms:///alias/x", "COSIGN_PKCS11_MODULE_PATH", planted, true}, // not passed on
+		{"gcpkms://projects/p", "GOOGLE_APPLICATION_CREDENTIALS", "./key.json", false},
+		{"hashivault://k", "VAULT_CACERT", "ca.pem", false},
+		{"hashivault://k", "SSL_CERT_DIR", planted + string(filepath.ListSeparator) + "certs", false},
+	} {
+		if runtime.GOOS == "windows" && tt.value == system {
+			continue
+		}
+		_, err := environment(ref(t, tt.ref), func(n string) string {
+			if n == tt.name {
+				return tt.value
+			}
+			return ""
+		})
+		if (err == nil) != tt.ok || err != nil && (!errors.Is(err, ErrVariable) || !strings.Contains(err.Error(), tt.name)) {
+			t.Errorf("%s=%s for %s: %v", tt.name, tt.value, tt.ref, err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -65,6 +66,18 @@ type answer struct {
 // version is the protocol's.
 const version = "v1"
 
+// elsewhere returns a folder for a helper to run in. The caller's is a repository mostly, in which an
+// agent plants what a library or a module looks for beside itself.
+func elsewhere() string {
+	if runtime.GOOS == "windows" {
+		if root := os.Getenv("SYSTEMROOT"); filepath.IsAbs(root) {
+			return root
+		}
+		return filepath.VolumeName(os.TempDir()) + `\`
+	}
+	return "/"
+}
+
 // find returns the path of the program name beside the executable.
 func (h Helper) find(name string) (string, error) {
 	self := h.Executable
@@ -112,7 +125,7 @@ func (c client) ask(ctx context.Context, r request, stdin []byte) (answer, error
 	out := &limited{limit: MaxAnswer, full: cancel}
 	said := &limited{limit: 4 << 10}
 	cmd := exec.CommandContext(ctx, c.program, version, string(doc)) //nolint:gosec // found beside this executable and nowhere else
-	cmd.Env = c.env
+	cmd.Env, cmd.Dir = c.env, elsewhere()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), out, said
 	cmd.WaitDelay = time.Second // a child of its own may hold the pipes open
 	err = cmd.Run()
