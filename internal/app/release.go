@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/checksum"
 	"github.com/sallyport-dev/sallyport/internal/base/durable"
+	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/evidence/sigstore"
@@ -82,7 +83,7 @@ func (w *workspace) checkRelease(ctx context.Context, p release.Params, ro Relea
 	p.Advice = append(p.Advice, rec.advice(w.trust)...)
 	g := &release.Gate{
 		Engine:    &engine.Engine{Collector: w.collector(), Verifier: listener{w.newVerifier(w.keys()), w}, Evaluator: w.eval, Recorder: rec, Now: w.app.now},
-		Historian: historian{w}, Repository: w.repository(), Progress: w.opts.step, Rebuild: readRebuild,
+		Historian: historian{w}, Repository: w.repository(), Progress: w.opts.step, Rebuild: readRebuild, Finder: finder{w},
 	}
 	res, in, err := g.Check(ctx, p)
 	if cerr := rec.Close(); err == nil {
@@ -115,8 +116,8 @@ func (w *workspace) releaseParams(ctx context.Context, ro ReleaseOptions) (relea
 	w.compileRelease(ctx)
 	p := release.Params{
 		Ref: w.target.Ref, Tip: w.target.Base, Commit: commit, Tree: trees[0], Name: ro.Name,
-		Settings: w.cfg.Gates.Release.Settings(), Mode: w.cfg.Mode, Root: w.gov.Trust.Root, Trust: w.gov.Trust,
-		Policies: w.policies, Advice: w.advice, Lists: w.lists,
+		Settings: w.releaseSettings(), Mode: w.cfg.Mode, Root: w.gov.Trust.Root, Trust: w.gov.Trust,
+		Policies: w.policies, Advice: w.advice,
 	}
 	if id := w.cfg.Gates.Release.Adoption; id != "" {
 		if p.Adoption, err = w.repo.Resolve(ctx, id); err != nil {
@@ -129,6 +130,14 @@ func (w *workspace) releaseParams(ctx context.Context, ro ReleaseOptions) (relea
 	if p.Artifacts, err = artifacts(ro.Files); err != nil {
 		return release.Params{}, err
 	}
+	if err := w.sources(ctx, ro.Files, &p); err != nil {
+		return release.Params{}, err
+	}
+	w.advise().Required = p.Settings.Advisories.Required
+	if w.known.Required && w.known.MaxAge == 0 {
+		w.known.MaxAge = config.DefaultAdvisoryAge
+	}
+	p.Lists = w.lists
 	return p, w.present(ctx, ro.Files, &p)
 }
 

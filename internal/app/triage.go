@@ -13,6 +13,11 @@ import (
 // grade than declared, and not by somebody who had a part in the change. A document that cannot be read takes nothing
 // away, and neither does any of them of a malicious package.
 func (w *workspace) triaged(evidence []sallyport.Evidence, findings []sallyport.Finding, ineligible map[string]string, at time.Time) []sallyport.Finding {
+	return w.triagedFor(evidence, findings, ineligible, at, sallyport.GitCommit(w.target.Head))
+}
+
+// triagedFor is triaged of what is about one of subjects.
+func (w *workspace) triagedFor(evidence []sallyport.Evidence, findings []sallyport.Finding, ineligible map[string]string, at time.Time, subjects ...sallyport.Digest) []sallyport.Finding {
 	if w.known == nil || len(w.known.About) == 0 {
 		return findings
 	}
@@ -20,7 +25,7 @@ func (w *workspace) triaged(evidence []sallyport.Evidence, findings []sallyport.
 	for i := range evidence {
 		ev := &evidence[i]
 		switch {
-		case !vex.IsType(ev.Statement.PredicateType), !ev.About(sallyport.GitCommit(w.target.Head)):
+		case !vex.IsType(ev.Statement.PredicateType), !slices.ContainsFunc(subjects, ev.About):
 			continue
 		case ev.Grade == "" || ev.Grade == sallyport.Declared || ev.Lapsed || ineligible[ev.Signer.Name] != "":
 			continue
