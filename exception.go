@@ -12,6 +12,7 @@ type Exception struct {
 	Findings      []string `json:"findings"`
 	Rules         []string `json:"rules"`
 	Packages      []string `json:"packages"`
+	Subjects      []string `json:"subjects,omitempty"` // digests of commits and files
 	Justification string   `json:"justification"`
 	Ticket        string   `json:"ticket,omitempty"`
 	NotBefore     string   `json:"not_before"` // RFC 3339, UTC

@@ -15,8 +15,11 @@ type ReleaseInput struct {
 	Release    Release         `json:"release"`
 	Artifacts  []ArtifactInput `json:"artifacts"`
 	// Rejected is what was presented as evidence of the release and is none.
-	Rejected   []RejectedInput `json:"rejected"`
+	Rejected []RejectedInput `json:"rejected"`
+	// Findings are what is known at the time of the release of the packages that its lock files and bills of
+	// materials name, and of the caches that its builds restore.
 	Findings   []Finding       `json:"findings"`
+	Advisories AdvisoryLook    `json:"advisories"`
 	Evidence   []EvidenceInput `json:"evidence"`
 	Exceptions []Exception     `json:"exceptions"`
 	Lists      []ListInput     `json:"lists,omitempty"`
@@ -30,7 +33,31 @@ type ReleaseSettings struct {
 	// Grades are those at which provenance, tests, bills of materials and rebuilds count.
 	Grades []Grade `json:"grades"`
 	// Require names what has to be there beside provenance: sbom, tests, checksums, rebuild.
-	Require []string `json:"require"`
+	Require    []string          `json:"require"`
+	Advisories ReleaseAdvisories `json:"advisories"`
+	// SourceArchives are patterns of names of artifacts that have to hold the commit's tree and nothing else.
+	SourceArchives []string `json:"source_archives"`
+	// BuildInputs says what actions, tools and caches of a build do that are not pinned or not known:
+	// tell or shut.
+	BuildInputs string `json:"build_inputs"`
+}
+
+// ReleaseAdvisories say what advisories about a release do.
+type ReleaseAdvisories struct {
+	// ShutAt is the severity from which a vulnerability shuts; none: none does.
+	ShutAt string `json:"shut_at"`
+	// Required says that it has to be known of every package whether it is vulnerable or malicious.
+	Required bool `json:"required"`
+}
+
+// An AdvisoryLook says how packages were looked up. Only looked may be read as an answer.
+type AdvisoryLook struct {
+	// State is looked, missing (there is no database), unusable (there is one, and it cannot be read), or
+	// nothing (no file and no bill says which packages there are).
+	State    string `json:"state"`
+	Files    int    `json:"files"`    // lock and manifest files of the commit
+	Bills    int    `json:"bills"`    // bills of materials
+	Packages int    `json:"packages"` // that were looked up
 }
 
 // A Release is the source of a release: what it brings since the last one, and who decided.
@@ -55,6 +82,9 @@ type Release struct {
 	Undecided []ReleaseCommit `json:"undecided"` // those that no accepted open merge decision covers
 	Decisions []MergeDecision `json:"decisions"` // accepted and open, that cover a commit of it
 	Tests     []TestInput     `json:"tests"`     // results of tests of the commit or its tree
+	// Definitions is how many definitions of CI jobs the commit holds: what they restore and run by a name
+	// that moves is among the findings.
+	Definitions int `json:"definitions"`
 }
 
 // A ReleaseCommit is a commit that nobody decided about.
@@ -95,6 +125,17 @@ type ArtifactInput struct {
 	Checksums bool `json:"checksums"`
 	// Rebuilt holds verified statements of rebuilds: what each found of this artifact.
 	Rebuilt []TestInput `json:"rebuilt"`
+	Source  SourceInput `json:"source"`
+}
+
+// A SourceInput says whether an archive of source holds the commit's tree.
+type SourceInput struct {
+	Wanted bool `json:"wanted"` // the configuration says that it has to
+	Equal  bool `json:"equal"`  // every file by path, mode and content, and nothing else
+	Files  int  `json:"files"`  // that are equal
+	// Differences are the first things that differ, each with the member's name. Of an archive that cannot
+	// be read to its end, why.
+	Differences []string `json:"differences"`
 }
 
 // A ProvenanceInput is verified SLSA provenance of an artifact.
@@ -110,6 +151,10 @@ type ProvenanceInput struct {
 	// taken for a run that emits nothing when it fails.
 	Succeeded bool   `json:"succeeded"`
 	Why       string `json:"why,omitempty"` // it does not name the commit, or did not succeed
+	// Inputs is how many things beside the source it names by their digest, and Unpinned are those
+	// that it names without one: an action by its tag, a tool by its name.
+	Inputs   int      `json:"inputs"`
+	Unpinned []string `json:"unpinned"`
 }
 
 // A SBOMInput is a verified bill of materials.

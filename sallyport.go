@@ -122,6 +122,7 @@ type Reason struct {
 	Finding string `json:"finding,omitempty"` // the finding's id
 	Rule    string `json:"rule,omitempty"`    // the rule that made the finding
 	Package string `json:"package,omitempty"` // package URL
+	Subject Digest `json:"subject,omitempty"` // of a file, where it is not the decision's
 }
 
 // A Severity orders findings and reasons.

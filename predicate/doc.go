@@ -12,6 +12,8 @@
 //   - [Exception], https://sallyport.dev/predicate/exception/v0.1: a person held a reason off, for
 //     these refs, codes and places and for a time that ends, or ended such an exception.
 //   - [RunKey], https://sallyport.dev/predicate/run-key/v0.1: an authority certified a key for one run.
+//   - [Reanchor], https://sallyport.dev/predicate/reanchor/v0.1: evidence verified under the trust roots and
+//     the log of then, and is carried over to those of now.
 //
 // Rules of reading, for every predicate here:
 //
@@ -28,7 +30,8 @@
 //   - The digests in the predicate and the subjects of its statement must agree; see
 //     [CheckStatement].
 //
-// [DecodeApproval], [DecodeAgentRun], [DecodeException] and [DecodeRunKey] apply all of them. The schemas ([Schema]) say the same as
+// [DecodeApproval], [DecodeAgentRun], [DecodeException], [DecodeRunKey] and [DecodeReanchor] apply all of them. The schemas ([Schema])
+// say the same as
 // far as JSON Schema can: every document that decodes is valid under its schema. The converse
 // fails only where a rule compares fields or knows the calendar. The vectors in testdata hold
 // statements that must be accepted and statements that must be refused, each with the reason.
@@ -79,6 +82,7 @@ var schemaFiles = map[string]string{
 	AgentRunType:  "schema/agent-run-v0.1.json",
 	ExceptionType: "schema/exception-v0.1.json",
 	RunKeyType:    "schema/run-key-v0.1.json",
+	ReanchorType:  "schema/reanchor-v0.1.json",
 }
 
 // Schema returns the JSON Schema (2020-12) of a predicate type, and false if the type is not
@@ -121,6 +125,12 @@ func CheckStatement(predicateType string, body json.RawMessage, subjects []map[s
 			return err
 		}
 		return k.checkSubjects(subjects)
+	case ReanchorType:
+		r, err := DecodeReanchor(body)
+		if err != nil {
+			return err
+		}
+		return r.checkSubjects(subjects)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -69,6 +70,8 @@ type ExceptionScope struct {
 	Rules []string `json:"rules,omitempty"`
 	// Packages are package URLs, with the version: pkg:npm/left-pad@1.3.0.
 	Packages []string `json:"packages,omitempty"`
+	// Subjects are digests: gitCommit:…, or sha256:… of a file that is released.
+	Subjects []string `json:"subjects,omitempty"`
 }
 
 // Limits of an exception.
@@ -171,7 +174,7 @@ func (s *ExceptionScope) check(c *checker) {
 		c.fail("scope", errors.New("is missing: an exception says what it is about"))
 		return
 	}
-	lists := len(s.Paths) + len(s.Findings) + len(s.Rules) + len(s.Packages)
+	lists := len(s.Paths) + len(s.Findings) + len(s.Rules) + len(s.Packages) + len(s.Subjects)
 	switch {
 	case s.Everything && lists > 0:
 		c.fail("scope.everything", errors.New("stands beside a list, which it contradicts"))
@@ -185,6 +188,14 @@ func (s *ExceptionScope) check(c *checker) {
 	c.words("scope.findings", s.Findings, maxName)
 	c.words("scope.rules", s.Rules, maxName)
 	c.words("scope.packages", s.Packages, maxURI)
+	c.atMost("scope.subjects", len(s.Subjects), maxScope)
+	for _, d := range s.Subjects {
+		alg, _, _ := strings.Cut(d, ":")
+		if alg != "gitCommit" {
+			alg = "sha256"
+		}
+		c.digest("scope.subjects", d, alg)
+	}
 }
 
 // words checks a list of words.

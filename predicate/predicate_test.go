@@ -52,6 +52,7 @@ var vectorFiles = map[string]string{
 	AgentRunType:  "agent-run-v0.1.json",
 	ExceptionType: "exception-v0.1.json",
 	RunKeyType:    "run-key-v0.1.json",
+	ReanchorType:  "reanchor-v0.1.json",
 }
 
 func loadVectors(t testing.TB, predicateType string) vectors {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/app"
 	"github.com/sallyport-dev/sallyport/internal/render"
 )
@@ -108,20 +109,27 @@ func runCheckMerge(ctx context.Context, a *app.App, opts checkMergeOptions) erro
 }
 
 func renderReport(a *app.App, w io.Writer, s sink, r app.Report) error {
+	if s.format == "markdown" {
+		return render.Markdown(w, r.Decision, r.Receipt.ID, render.Summary{Missing: r.Missing(), Reviewers: r.Reviewers})
+	}
+	return renderDecision(a, w, s, r.Decision, r.Receipt.ID, &render.LogEntry{Origin: r.Receipt.Origin, Index: r.Receipt.Index}, func(o render.Options) error {
+		return render.Told(w, r.Decision, r.Input.Findings, r.Input.Reports, o)
+	})
+}
+
+// renderDecision writes a decision of any gate; more writes what a person wants to know beside it.
+func renderDecision(a *app.App, w io.Writer, s sink, d sallyport.Decision, id sallyport.Digest, entry *render.LogEntry, more func(render.Options) error) error {
 	switch s.format {
 	case "json":
-		return render.JSON(w, r.Decision, r.Receipt.ID, &render.LogEntry{Origin: r.Receipt.Origin, Index: r.Receipt.Index})
+		return render.JSON(w, d, id, entry)
 	case "sarif":
-		return render.SARIF(w, r.Decision, r.Receipt.ID, app.Version())
+		return render.SARIF(w, d, id, app.Version())
 	case "junit":
-		return render.JUnit(w, r.Decision, r.Receipt.ID)
-	case "markdown":
-		return render.Markdown(w, r.Decision, r.Receipt.ID, render.Summary{Missing: r.Missing(), Reviewers: r.Reviewers})
-	default:
-		o := render.Options{Color: s.file == "-" && colour(a, a.Stdout), Width: width(a.Stdout)}
-		if err := render.Text(w, r.Decision, r.Receipt.ID, o); err != nil {
-			return err
-		}
-		return render.Told(w, r.Decision, r.Input.Findings, r.Input.Reports, o)
+		return render.JUnit(w, d, id)
 	}
+	o := render.Options{Color: s.file == "-" && colour(a, a.Stdout), Width: width(a.Stdout)}
+	if err := render.Text(w, d, id, o); err != nil {
+		return err
+	}
+	return more(o)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -84,18 +85,33 @@ func runCheckRelease(ctx context.Context, a *app.App, opts checkReleaseOptions) 
 }
 
 func renderRelease(a *app.App, w io.Writer, s sink, r app.ReleaseReport) error {
-	switch s.format {
-	case "json":
-		return render.JSON(w, r.Decision, r.Receipt.ID, &render.LogEntry{Origin: r.Receipt.Origin, Index: r.Receipt.Index})
-	case "sarif":
-		return render.SARIF(w, r.Decision, r.Receipt.ID, app.Version())
-	case "junit":
-		return render.JUnit(w, r.Decision, r.Receipt.ID)
+	return renderDecision(a, w, s, r.Decision, r.Receipt.ID, &render.LogEntry{Origin: r.Receipt.Origin, Index: r.Receipt.Index}, func(o render.Options) error {
+		if err := render.ToldThese(w, toldOf(r.Input), o); err != nil {
+			return err
+		}
+		return releaseFacts(w, r.Input)
+	})
+}
+
+// toldOf returns the open findings that the settings let pass.
+func toldOf(in sallyport.ReleaseInput) []sallyport.Finding {
+	var told []sallyport.Finding
+	for _, f := range in.Findings {
+		pass := false
+		switch f.Kind {
+		case sallyport.FindingVulnerability:
+			at := sallyport.Severity(in.Settings.Advisories.ShutAt)
+			pass = at == "none" || f.Severity.Rank() > 0 && f.Severity.Rank() < at.Rank()
+		case sallyport.FindingAdvisory:
+			pass = !in.Settings.Advisories.Required
+		case sallyport.FindingWorkflow, sallyport.FindingUnscanned:
+			pass = in.Settings.BuildInputs != "shut"
+		}
+		if pass && f.State == sallyport.FindingOpen {
+			told = append(told, f)
+		}
 	}
-	if err := render.Text(w, r.Decision, r.Receipt.ID, render.Options{Color: s.file == "-" && colour(a, a.Stdout), Width: width(a.Stdout)}); err != nil {
-		return err
-	}
-	return releaseFacts(w, r.Input)
+	return told
 }
 
 // releaseFacts tells what the decision is about.
@@ -109,9 +125,31 @@ func releaseFacts(w io.Writer, in sallyport.ReleaseInput) error {
 	}
 	_, err := fmt.Fprintf(w, "\n  %d commits of %s since %s, under %d decisions of the merge gate\n",
 		in.Release.Commits, render.Clean(in.Release.Ref), since, len(in.Release.Decisions))
-	for _, art := range in.Artifacts {
+	say := func(format string, args ...any) {
 		if err == nil {
-			_, err = fmt.Fprintf(w, "  %s  %s\n", art.Digest, render.Clean(art.Name))
+			_, err = fmt.Fprintf(w, "  "+format+"\n", args...)
+		}
+	}
+	switch l := in.Advisories; l.State {
+	case "looked":
+		say("%d packages of %d files and %d bills of materials looked up in advisories", l.Packages, l.Files, l.Bills)
+	case "nothing":
+		say("no file and no bill of materials says which packages there are: nothing was looked up")
+	default:
+		say("%d packages could not be looked up, and whether any is vulnerable is not known: the advisory database is %s", l.Packages, l.State)
+	}
+	for _, art := range in.Artifacts {
+		say("%s  %s", art.Digest, render.Clean(art.Name))
+		if art.Source.Equal {
+			say("  holds the tree of the commit and nothing else (%d files)", art.Source.Files)
+		}
+		for _, p := range art.Provenance {
+			switch {
+			case p.Inputs+len(p.Unpinned)+in.Release.Definitions == 0:
+				say("  which actions and tools made it is not known")
+			case len(p.Unpinned) > 0:
+				say("  made with what is named without a digest: %s", render.Clean(strings.Join(p.Unpinned[:min(3, len(p.Unpinned))], ", ")))
+			}
 		}
 	}
 	return err

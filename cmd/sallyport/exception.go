@@ -43,11 +43,12 @@ func newExceptionAddCommand(a *app.App) *cobra.Command {
 		Short: "Sign that a reason is not to keep the gate shut",
 		Long: `Add signs an exception, logs it and keeps it with the evidence.
 
-Of --path, --finding, --rule and --package all kinds that are given must agree; of several of one
+Of --path, --finding, --rule, --package and --subject all kinds that are given must agree; of several of one
 kind any will do. A reason is held off only if it says all that it is about and all of that is
 covered. --everything covers all that the codes may say on the way to the refs; what is about who
 made a change or what it hides (attestation-missing, unattributed, agent-not-approved, secret,
 unscanned, hidden-unicode) cannot be excepted so widely, nor a secret by --finding without --path.
+What the release gate finds is excepted for one release: --subject names its commit or file.
 
 KEY is as for approval give. The last day of --expires counts whole, in UTC.`,
 		Args: cobra.NoArgs,
@@ -62,6 +63,7 @@ KEY is as for approval give. The last day of --expires counts whole, in UTC.`,
 	f.StringArrayVar(&opts.Scope.Findings, "finding", nil, "`ID` of a finding (repeatable)")
 	f.StringArrayVar(&opts.Scope.Rules, "rule", nil, "`RULE` that makes findings (repeatable)")
 	f.StringArrayVar(&opts.Scope.Packages, "package", nil, "package `URL` with version (repeatable)")
+	f.StringArrayVar(&opts.Scope.Subjects, "subject", nil, "`DIGEST` of a commit (gitCommit:...) or a released file (sha256:...) (repeatable)")
 	f.BoolVar(&opts.Scope.Everything, "everything", false, "all that the codes may say")
 	f.StringVar(&opts.Justification, "justification", "", "why, in `WORDS` for an auditor")
 	f.StringVar(&opts.Ticket, "ticket", "", "where the work on it is followed")
@@ -146,6 +148,7 @@ func printException(w io.Writer, v app.ExceptionView) {
 	line("findings", v.Findings...)
 	line("rules", v.Rules...)
 	line("packages", v.Packages...)
+	line("subjects", v.Subjects...)
 	line("refs", v.Refs...)
 	line("from", v.NotBefore)
 	line("by", v.By)

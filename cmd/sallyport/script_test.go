@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 //	registry KIND           starts a registry with an image in it; see registries
 //	tsa FILE                starts a timestamp authority: $TSA, and its trusted root in FILE
 //	edit FILE OLD NEW       replaces every OLD by NEW in a file that holds it
+//	play HEADING N          runs the Nth block of commands under a heading of the playbook
 func TestScripts(t *testing.T) {
 	if _, err := exec.LookPath("gpg"); err != nil && os.Getenv("CI") == "true" {
 		t.Fatal("gpg is missing (package gnupg): a script would skip itself")
@@ -54,7 +55,11 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e.Vars = append(e.Vars, "CONFORMANCE="+conformance, "LAYOUTS="+layouts)
+			page, err := filepath.Abs(playbook)
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, "CONFORMANCE="+conformance, "LAYOUTS="+layouts, "PLAYBOOK="+page)
 			// Nothing of the machine's git, CI system or terminal.
 			e.Vars = append(e.Vars, "HOME="+e.WorkDir, "LC_ALL=C.UTF-8", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 				"GIT_AUTHOR_NAME=Alice Example", "GIT_AUTHOR_EMAIL=alice@example.com",
@@ -70,6 +75,7 @@ func TestScripts(t *testing.T) {
 			"json":     jsonIs,
 			"let":      let,
 			"edit":     edit,
+			"play":     play,
 		},
 	})
 }

@@ -102,7 +102,7 @@ func orNow(t, now time.Time) time.Time {
 
 // exceptable refuses codes that no rule gives, and those that may never be excepted.
 func (w *workspace) exceptable(codes []string) error {
-	known := []string{}
+	known := slices.Clone(releaseCodes())
 	for _, s := range w.sets {
 		rules, err := policy.Rules(s)
 		if err != nil {
@@ -113,7 +113,7 @@ func (w *workspace) exceptable(codes []string) error {
 		}
 	}
 	for _, code := range codes {
-		if r := w.data.Exceptions; r != nil && exception.Never(r.Never, code) {
+		if exception.Never(w.exceptionContext("", nil, w.app.now()).Never, code) {
 			return fmt.Errorf("%s may never be excepted", code)
 		}
 		if !slices.Contains(known, code) {

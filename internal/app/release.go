@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/checksum"
 	"github.com/sallyport-dev/sallyport/internal/base/durable"
+	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/evidence/sigstore"
@@ -88,8 +89,8 @@ func (w *workspace) checkRelease(ctx context.Context, p release.Params, ro Relea
 	defer func() { w.db = nil }()
 	p.Advice = append(p.Advice, rec.advice(w.trust)...)
 	g := &release.Gate{
-		Engine:    &engine.Engine{Collector: w.collector(), Verifier: listener{w.newVerifier(w.keys()), w}, Evaluator: w.eval, Recorder: rec, Now: w.app.now},
-		Historian: historian{w}, Repository: w.repository(), Progress: w.opts.step, Rebuild: readRebuild,
+		Engine:    &engine.Engine{Collector: w.collector(), Verifier: w.gateVerifier(), Evaluator: w.eval, Recorder: rec, Now: w.app.now},
+		Historian: historian{w}, Repository: w.repository(), Progress: w.opts.step, Rebuild: readRebuild, Finder: finder{w},
 	}
 	res, in, err := g.Check(ctx, p)
 	if cerr := rec.Close(); err == nil {
@@ -122,8 +123,8 @@ func (w *workspace) releaseParams(ctx context.Context, ro ReleaseOptions) (relea
 	w.compileRelease(ctx)
 	p := release.Params{
 		Ref: w.target.Ref, Tip: w.target.Base, Commit: commit, Tree: trees[0], Name: ro.Name,
-		Settings: w.cfg.Gates.Release.Settings(), Mode: w.cfg.Mode, Root: w.gov.Trust.Root, Trust: w.gov.Trust,
-		Policies: w.policies, Advice: w.advice, Lists: w.lists,
+		Settings: w.releaseSettings(), Mode: w.cfg.Mode, Root: w.gov.Trust.Root, Trust: w.gov.Trust,
+		Policies: w.policies, Advice: w.advice,
 	}
 	if id := w.cfg.Gates.Release.Adoption; id != "" {
 		if p.Adoption, err = w.repo.Resolve(ctx, id); err != nil {
@@ -136,6 +137,14 @@ func (w *workspace) releaseParams(ctx context.Context, ro ReleaseOptions) (relea
 	if p.Artifacts, err = artifacts(ro.Files, ro.digests); err != nil {
 		return release.Params{}, err
 	}
+	if err := w.sources(ctx, ro.Files, &p); err != nil {
+		return release.Params{}, err
+	}
+	w.advise(ctx).Required = p.Settings.Advisories.Required
+	if w.known.Required && w.known.MaxAge == 0 {
+		w.known.MaxAge = config.DefaultAdvisoryAge
+	}
+	p.Lists = w.lists
 	return p, w.present(ctx, ro, &p)
 }
 
@@ -239,7 +248,7 @@ func readChecksums(name string, digest sallyport.Digest) (map[string]sallyport.D
 // present reads the statements that the caller names with --bundle, and those that lie beside the files,
 // and tells of each that does not verify why.
 func (w *workspace) present(ctx context.Context, ro ReleaseOptions, p *release.Params) error {
-	v := w.newVerifier(w.keys())
+	v := carrier{w.newVerifier(w.keys()), w}
 	one := func(att sallyport.Attestation, named bool) {
 		p.Presented = append(p.Presented, att)
 		_, err := v.Verify(ctx, att)

@@ -92,7 +92,7 @@ type excepter struct{ w *workspace }
 func (e excepter) Except(evidence []sallyport.Evidence, targetRef string, findings []sallyport.Finding, ineligible map[string]string, at time.Time) ([]sallyport.Exception, []sallyport.Finding) {
 	findings = e.w.triaged(evidence, findings, ineligible, at)
 	found := exception.Judge(evidence, e.w.exceptionContext(targetRef, ineligible, at))
-	return found, exception.Accept(findings, found)
+	return found, exception.Accept(findings, found, sallyport.GitCommit(e.w.target.Head))
 }
 
 func (w *workspace) exceptionContext(targetRef string, ineligible map[string]string, at time.Time) exception.Context {
@@ -102,7 +102,13 @@ func (w *workspace) exceptionContext(targetRef string, ineligible map[string]str
 		Ineligible: ineligible, Stands: w.stands,
 	}
 	if r := w.data.Exceptions; r != nil {
-		c.Never = r.Never
+		c.Never = slices.Clone(r.Never)
+	}
+	// Of the release gate, what is found in a release may be excepted, and nothing else.
+	for _, code := range releaseCodes() {
+		if !exception.OfRelease(code) {
+			c.Never = append(c.Never, code)
+		}
 	}
 	return c
 }

@@ -15,6 +15,11 @@ import (
 // a bill of materials as well, which many keys may sign: its analyses count if the key may sign OpenVEX too. A document that cannot be read takes nothing
 // away, and neither does any of them of a malicious package.
 func (w *workspace) triaged(evidence []sallyport.Evidence, findings []sallyport.Finding, ineligible map[string]string, at time.Time) []sallyport.Finding {
+	return w.triagedFor(evidence, findings, ineligible, at, sallyport.GitCommit(w.target.Head))
+}
+
+// triagedFor is triaged of what is about one of subjects.
+func (w *workspace) triagedFor(evidence []sallyport.Evidence, findings []sallyport.Finding, ineligible map[string]string, at time.Time, subjects ...sallyport.Digest) []sallyport.Finding {
 	if w.known == nil || len(w.known.About) == 0 {
 		return findings
 	}
@@ -22,7 +27,7 @@ func (w *workspace) triaged(evidence []sallyport.Evidence, findings []sallyport.
 	for i := range evidence {
 		ev := &evidence[i]
 		switch {
-		case !ev.About(sallyport.GitCommit(w.target.Head)):
+		case !slices.ContainsFunc(subjects, ev.About):
 			continue
 		case ev.Grade == "" || ev.Grade == sallyport.Declared || ev.Lapsed || ineligible[ev.Signer.Name] != "":
 			continue

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -29,6 +30,28 @@ type ReleaseGate struct {
 	// Sets names the policy sets that judge: "release" is the built-in one, any other name a folder
 	// under .sallyport/ whose manifest says gate: release. Default: [release].
 	Sets []string `yaml:"sets"`
+
+	// Advisories say what is done with what is known, at the time of the release, about the packages
+	// that the commit's lock files and the bills of materials name.
+	Advisories ReleaseAdvisories `yaml:"advisories"`
+
+	// SourceArchives are patterns of names of artifacts, such as "*.src.tar.gz", that have to hold the
+	// commit's tree, member by member, and nothing else; * and ? match within the name. Default: none.
+	SourceArchives []string `yaml:"source_archives"`
+
+	// BuildInputs says what is done when an action, a tool or a cache of a build is not pinned, or not
+	// known: "shut" keeps the gate shut, "tell" prints it. Default: tell.
+	BuildInputs string `yaml:"build_inputs"`
+}
+
+// ReleaseAdvisories say what advisories about a release do.
+type ReleaseAdvisories struct {
+	// Severity is that from which a vulnerability keeps the gate shut: low, medium, high, critical, or
+	// none. Malicious packages always do. Default: what findings says of vulnerabilities, else high.
+	Severity string `yaml:"severity"`
+	// Required is true if it has to be known of every package whether it is vulnerable or malicious.
+	// Default: as advisories.required says.
+	Required *bool `yaml:"required"`
 }
 
 // ReleaseSet names the built-in policy set of the release gate.
@@ -36,9 +59,26 @@ const ReleaseSet = "release"
 
 const maxBuilders = 64
 
-// Settings returns what policy is told, with the defaults.
-func (g ReleaseGate) Settings() sallyport.ReleaseSettings {
-	s := sallyport.ReleaseSettings{Builders: append([]string{}, g.Builders...), Grades: g.Grades, Require: g.Require}
+// What build inputs that are not pinned or not known do.
+const (
+	InputsTell = "tell"
+	InputsShut = "shut"
+)
+
+// ReleaseSettings returns what policy is told of the release gate, with the defaults.
+func (c Config) ReleaseSettings() sallyport.ReleaseSettings {
+	g := c.Gates.Release
+	s := sallyport.ReleaseSettings{
+		Builders: append([]string{}, g.Builders...), Grades: g.Grades, Require: g.Require,
+		SourceArchives: append([]string{}, g.SourceArchives...), BuildInputs: g.BuildInputs,
+		Advisories: sallyport.ReleaseAdvisories{ShutAt: g.Advisories.Severity, Required: c.Advisories.Required},
+	}
+	if g.Advisories.Required != nil {
+		s.Advisories.Required = *g.Advisories.Required
+	}
+	if s.BuildInputs == "" {
+		s.BuildInputs = InputsTell
+	}
 	if s.Grades == nil {
 		s.Grades = []sallyport.Grade{sallyport.Observed}
 	}
@@ -76,6 +116,20 @@ func (g ReleaseGate) check() error {
 	for i, r := range g.Require {
 		if !slices.Contains([]string{"sbom", "tests", "checksums", "rebuild"}, r) || slices.Contains(g.Require[:i], r) {
 			return bad("gates.release.require", "%q is not sbom, tests, checksums or rebuild, or stands twice", clip(r))
+		}
+	}
+	if s := g.Advisories.Severity; s != "" && !slices.Contains([]string{"low", "medium", "high", "critical", "none"}, s) {
+		return bad("gates.release.advisories.severity", "%q is not low, medium, high, critical or none", clip(s))
+	}
+	if b := g.BuildInputs; b != "" && b != InputsTell && b != InputsShut {
+		return bad("gates.release.build_inputs", "%q is not tell or shut", clip(b))
+	}
+	if len(g.SourceArchives) > maxPatterns {
+		return bad("gates.release.source_archives", "has %d patterns, the most is %d", len(g.SourceArchives), maxPatterns)
+	}
+	for _, p := range g.SourceArchives {
+		if _, err := path.Match(p, ""); err != nil || p == "" || strings.ContainsAny(p, "/\\[") {
+			return bad("gates.release.source_archives", "%q is no pattern of a file's name", clip(p))
 		}
 	}
 	return checkSets("gates.release.sets", g.Sets)

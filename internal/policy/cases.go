@@ -327,7 +327,8 @@ func openRelease() sallyport.ReleaseInput {
 		Subject:    sallyport.Subject{Digest: commit},
 		Repository: "example.org/acme/app",
 		Trust:      sallyport.Trust{Pinned: true, Root: root, Source: SourceRef, ResultRoot: root},
-		Settings:   sallyport.ReleaseSettings{Grades: []sallyport.Grade{sallyport.Observed}, Require: []string{"sbom", "tests"}},
+		Settings:   sallyport.ReleaseSettings{Grades: []sallyport.Grade{sallyport.Observed}, Require: []string{"sbom", "tests"}, Advisories: sallyport.ReleaseAdvisories{ShutAt: "high"}, BuildInputs: "tell"},
+		Advisories: sallyport.AdvisoryLook{State: "looked", Files: 1, Bills: 1, Packages: 1},
 		Release: sallyport.Release{
 			Ref: "refs/heads/main", Commit: commit, Tree: sallyport.GitTree(strings.Repeat("3", 40)),
 			Since: sallyport.GitCommit(strings.Repeat("1", 40)), Basis: "release", OnRef: true, Decided: true, Commits: 1,

@@ -136,6 +136,7 @@ func (c *compiled) reason(v ast.Value, fill *strings.Replacer) sallyport.Reason 
 		r.Title, r.Text, r.Place, r.Next = str(v, "title"), str(v, "text"), str(v, "place"), str(v, "next")
 		r.Labels, r.Looked = list(v, "labels"), list(v, "looked")
 		r.Paths, r.Finding, r.Rule, r.Package = pathsOf(v), str(v, "finding"), str(v, "rule"), str(v, "package")
+		r.Subject = sallyport.Digest(str(v, "subject"))
 		if r.Text == "" {
 			r.Text = str(v, "msg") // what Rego written for other tools calls it
 		}

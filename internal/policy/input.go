@@ -63,6 +63,8 @@ var inputEnums = map[string][]string{
 	"change.ref_action":        {"update", "create", "delete", "rewrite"},
 	"trust.source":             {SourceRef, SourceHistory, SourceResult, SourceBuiltin},
 	"release.basis":            {"release", "adoption", "none"},
+	"advisories.state":         {"looked", "missing", "unusable", "nothing"},
+	"settings.build_inputs":    {"tell", "shut"},
 	"artifacts[].sbom[].about": {"artifact", "source"},
 	"rejected[].code":          {"tampered", "replayed", "revoked", "expired", "unknown-key", "not-allowed", "signature", "unreadable"},
 }

@@ -20,6 +20,7 @@ type moment struct {
 	today       string // 2006-01-02
 	rootChanged bool
 	exceptions  []sallyport.Exception // those that count
+	subject     sallyport.Digest      // what is decided about
 	accepted    []sallyport.Finding
 }
 
@@ -34,6 +35,11 @@ func momentOf(doc ast.Object) (moment, error) {
 				v, _ := b.Value.(ast.Boolean)
 				m.rootChanged = bool(v)
 			}
+		}
+	}
+	if t := doc.Get(ast.StringTerm("subject")); t != nil {
+		if o, ok := t.Value.(ast.Object); ok {
+			m.subject = sallyport.Digest(str(o, "digest"))
 		}
 	}
 	var all []sallyport.Exception
@@ -117,7 +123,7 @@ func (m moment) hold(reasons []sallyport.Reason) (left []sallyport.Reason, off [
 }
 
 func (m moment) holds(r sallyport.Reason) (sallyport.Exception, bool) {
-	item := exception.Item{Code: r.Code, Paths: r.Paths, Finding: r.Finding, Rule: r.Rule, Package: r.Package}
+	item := exception.Item{Code: r.Code, Paths: r.Paths, Finding: r.Finding, Rule: r.Rule, Package: r.Package, Subjects: []sallyport.Digest{m.subject, r.Subject}}
 	for _, x := range m.exceptions {
 		if exception.Covers(x, item) {
 			return x, true

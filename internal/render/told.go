@@ -24,6 +24,19 @@ func Told(w io.Writer, d sallyport.Decision, findings []sallyport.Finding, repor
 			told = append(told, f)
 		}
 	}
+	if err := ToldThese(w, told, o); err != nil {
+		return err
+	}
+	bw := bufio.NewWriter(w)
+	t := text{w: bw, o: o}
+	for _, r := range reports {
+		t.para("", "report: ", reportText(r), "")
+	}
+	return bw.Flush()
+}
+
+// ToldThese writes findings that are told and keep nothing shut.
+func ToldThese(w io.Writer, told []sallyport.Finding, o Options) error {
 	bw := bufio.NewWriter(w)
 	t := text{w: bw, o: o}
 	if len(told) > 0 {
@@ -35,9 +48,6 @@ func Told(w io.Writer, d sallyport.Decision, findings []sallyport.Finding, repor
 			break
 		}
 		t.para("  ", "- ", fmt.Sprintf("%s %s (%s): %s", placeOf(f), f.Rule, f.Severity, f.Text), "")
-	}
-	for _, r := range reports {
-		t.para("", "report: ", reportText(r), "")
 	}
 	return bw.Flush()
 }

@@ -248,6 +248,121 @@ deny contains {
 	not rebuilt(artifact)
 }
 
+# --- what is known of what is inside ---
+
+open_findings := [finding |
+	some finding in input.findings
+	not finding.state in {"fixed", "not-affected", "accepted"}
+]
+
+severities := {"low": 1, "medium": 2, "high": 3, "critical": 4}
+
+# A severity or a limit that is not known is below nothing.
+below(_, "none")
+
+below(finding, at) if severities[finding.severity] < severities[at]
+
+# The code of each finding that shuts.
+shuts(finding) := "release-malicious" if {
+	finding.kind == "malicious-package"
+} else := "release-vulnerability" if {
+	finding.kind == "vulnerability"
+	not below(finding, input.settings.advisories.shut_at)
+} else := "release-advisories-unknown" if {
+	finding.kind == "advisory"
+	input.settings.advisories.required
+} else := "build-cache-shared" if {
+	finding.kind == "workflow"
+	input.settings.build_inputs == "shut"
+	finding.rule in {"release-cache", "untrusted-cache"}
+} else := "build-inputs-unpinned" if {
+	finding.kind == "workflow"
+	input.settings.build_inputs == "shut"
+} else := "build-inputs-unknown" if {
+	finding.kind == "unscanned"
+	input.settings.build_inputs == "shut"
+}
+
+found[code] contains {
+	"text": finding.text, "severity": finding.severity, "place": place(finding),
+	"finding": finding.id, "rule": finding.rule, "paths": [path | path := finding.path],
+} if {
+	some finding in open_findings
+	code := shuts(finding)
+}
+
+default place(_) := ""
+
+place(finding) := sprintf("%s:%d", [finding.path, finding.line]) if {
+	finding.line > 0
+} else := finding.path
+
+deny contains object.union(finding, {"code": code, "outcome": "shut"}) if {
+	some code, findings in found
+	some i, finding in [finding | some finding in findings]
+	i < most
+}
+
+deny contains {
+	"code": code, "outcome": "shut",
+	"text": sprintf("%d more findings of this kind", [count(findings) - most]),
+} if {
+	some code, findings in found
+	count(findings) > most
+}
+
+why_unknown := {
+	"missing": "there is no advisory database to look packages up in",
+	"unusable": "the advisory database cannot be used",
+	"nothing": "no lock file and no bill of materials says which packages there are",
+}
+
+# That nothing was found is no answer of a look that was none.
+deny contains {
+	"code": "release-advisories-unknown", "outcome": "shut",
+	"text": sprintf("whether the release holds a vulnerable package is not known: %s", [object.get(why_unknown, input.advisories.state, "it was not looked")]),
+} if {
+	input.settings.advisories.required
+	input.advisories.state != "looked"
+	not "release-advisories-unknown" in object.keys(found)
+}
+
+# --- that an archive of source is the tree ---
+
+deny contains {
+	"code": "source-differs", "outcome": "shut", "place": artifact.name, "subject": artifact.digest,
+	"text": sprintf("%s does not hold the tree of %s: %s", [artifact.name, input.release.commit, names(artifact.source.differences)]),
+} if {
+	some artifact in input.artifacts
+	artifact.source.wanted
+	not artifact.source.equal
+}
+
+# --- what a build took in ---
+
+deny contains {
+	"code": "build-inputs-unpinned", "outcome": "shut", "place": name,
+	"text": sprintf("the provenance of %s names without a digest: %s", [name, names(p.unpinned)]),
+} if {
+	input.settings.build_inputs == "shut"
+	some name, ps in provenance
+	some p in ps
+	good(p)
+	count(p.unpinned) > 0
+}
+
+# The provenance names nothing beside the source, and no definition in the commit says what ran.
+deny contains {
+	"code": "build-inputs-unknown", "outcome": "shut", "place": name,
+	"text": sprintf("neither the provenance of %s nor a definition in the commit says which actions and tools the build used", [name]),
+} if {
+	input.settings.build_inputs == "shut"
+	some name, ps in provenance
+	some p in ps
+	good(p)
+	p.inputs + count(p.unpinned) + input.release.definitions == 0
+}
+
 # --- what was presented and is no evidence ---
 
 rejection := {

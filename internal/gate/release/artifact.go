@@ -30,7 +30,7 @@ func isSBOM(t string) bool {
 func (g *Gate) artifact(p Params, a Artifact, sums map[string]sallyport.Digest, evidence []sallyport.Evidence) sallyport.ArtifactInput {
 	in := sallyport.ArtifactInput{
 		Name: a.Name, Digest: a.Digest, Provenance: []sallyport.ProvenanceInput{}, SBOM: []sallyport.SBOMInput{}, Rebuilt: []sallyport.TestInput{},
-		Checksummed: sums[a.Name] == a.Digest && !a.Digest.Zero(), Checksums: right(a, p.Artifacts),
+		Checksummed: sums[a.Name] == a.Digest && !a.Digest.Zero(), Checksums: right(a, p.Artifacts), Source: a.Source,
 	}
 	commit, tree := sallyport.GitCommit(p.Commit), sallyport.GitTree(p.Tree)
 	for _, ev := range evidence {
@@ -119,6 +119,7 @@ func (g *Gate) provenance(ev sallyport.Evidence, commit string) sallyport.Proven
 		return out
 	}
 	out.Builder, out.BuildType = p.RunDetails.Builder.ID, p.BuildDefinition.BuildType
+	out.Inputs, out.Unpinned = g.inputs(out.BuildType, p.BuildDefinition.ResolvedDependencies)
 	var why []string
 	var problem string
 	if out.Succeeded, problem = succeeded(out.BuildType, p.BuildDefinition.InternalParameters); problem != "" {
@@ -220,6 +221,44 @@ func (g *Gate) names(buildType string, deps []dependency, commit string) (bool, 
 		return false, "it names no commit of " + predicate.ResourceURI(g.Repository)
 	}
 	return true, ""
+}
+
+// maxUnpinned bounds how many names a reason has to tell.
+const maxUnpinned = 100
+
+// inputs counts what provenance names beside the source, and returns what of it has no digest.
+func (g *Gate) inputs(buildType string, deps []dependency) (pinned int, unpinned []string) {
+	unpinned = []string{}
+	for i, d := range deps {
+		uri, _, _ := strings.Cut(d.URI, "@")
+		switch {
+		case buildType == BuildType && i == 0, buildType != BuildType && strings.TrimSuffix(uri, ".git") == predicate.ResourceURI(g.Repository):
+		case pinnedBy(d.Digest):
+			pinned++
+		case len(unpinned) < maxUnpinned:
+			name := d.URI
+			if name == "" {
+				name = d.Name
+			}
+			unpinned = append(unpinned, name)
+		}
+	}
+	return pinned, unpinned
+}
+
+// pinnedBy reports whether a digest set holds a digest of an algorithm and a length that are known. SHA-1 names git
+// objects and nothing else.
+func pinnedBy(digest map[string]string) bool {
+	sizes := map[string][]int{
+		"gitCommit": {40, 64}, "sha1": {40}, "gitTree": {40, 64}, "gitBlob": {40, 64}, "gitTag": {40, 64},
+		"sha256": {64}, "sha384": {96}, "sha512": {128}, "dirHash": {64}, "dirHash1": {64},
+	}
+	for alg, hex := range digest {
+		if slices.Contains(sizes[alg], len(hex)) && strings.Trim(hex, "0123456789abcdef") == "" && strings.Trim(hex, "0") != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func orNothing(s string) string {

@@ -81,8 +81,45 @@ type Gate struct {
 	Historian  Historian
 	Repository string // as decisions name it
 	// Rebuild reads a verified statement of a rebuild. Its error is ErrNoRebuild if it is of something else.
-	Rebuild  func(st sallyport.Statement) (Rebuild, error)
+	Rebuild func(st sallyport.Statement) (Rebuild, error)
+	// Finder says what is known of what is inside, and of how it was built.
+	Finder   Finder
 	Progress func(step string)
+}
+
+// A Finder looks for what is wrong with a release at the time of its release.
+type Finder interface {
+	// Find returns the findings, with those triaged that statements among q.Evidence settle, and how it
+	// looked. Its error means that nothing is known.
+	Find(ctx context.Context, q Question) (Found, error)
+}
+
+// A Question is what a Finder is asked.
+type Question struct {
+	Commit string
+	Ref    string
+	At     time.Time
+	Bills  []Bill // those that count
+	// Evidence is all that was verified.
+	Evidence []sallyport.Evidence
+	// Subjects are the digests of the commit and the artifacts.
+	Subjects []sallyport.Digest
+	Settings sallyport.ReleaseSettings
+}
+
+// A Bill is a verified bill of materials.
+type Bill struct {
+	About string // the artifact's name; empty if it is of the commit
+	Body  []byte
+}
+
+// Found is a Finder's answer.
+type Found struct {
+	Findings   []sallyport.Finding
+	Exceptions []sallyport.Exception
+	Look       sallyport.AdvisoryLook
+	// Definitions is how many definitions of CI jobs the commit holds.
+	Definitions int
 }
 
 // A Rebuild is what a verified statement of one says.
@@ -100,6 +137,8 @@ type Artifact struct {
 	Digest sallyport.Digest
 	// Checksums are what the file lists, if it is a file of checksums: name to SHA-256 digest.
 	Checksums map[string]sallyport.Digest
+	// Source says whether it holds the commit's tree, if it has to.
+	Source sallyport.SourceInput
 }
 
 // Params is one question.
@@ -144,13 +183,45 @@ func (g *Gate) Check(ctx context.Context, p Params) (engine.Result, sallyport.Re
 		Gate: sallyport.GateRelease, Subject: sallyport.Subject{Digest: sallyport.GitCommit(p.Commit), Name: p.Name},
 		Resource: g.Repository + "@" + p.Ref, Mode: p.Mode, Root: p.Root, Solo: p.Trust.Solo, Policies: p.Policies, Advice: p.Advice,
 		Subjects: subjects(p, commits), Presented: p.Presented,
-		Input: func(_ context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
+		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
 			g.step("weighing evidence")
 			in = g.input(p, commits, onRef, at, evidence)
+			found, err := g.Finder.Find(ctx, question(p, at, evidence))
+			if err != nil {
+				return nil, fmt.Errorf("look for what is known of the release: %w", err)
+			}
+			in.Advisories = found.Look
+			in.Findings = append(in.Findings, found.Findings...)
+			in.Exceptions = append(in.Exceptions, found.Exceptions...)
+			in.Release.Definitions = found.Definitions
 			return in, nil
 		},
 	})
 	return res, in, err
+}
+
+// question gathers what a Finder needs: the bills of materials that count, once each.
+func question(p Params, at time.Time, evidence []sallyport.Evidence) Question {
+	q := Question{
+		Commit: p.Commit, Ref: p.Ref, At: at, Evidence: evidence, Settings: p.Settings,
+		Subjects: []sallyport.Digest{sallyport.GitCommit(p.Commit)},
+	}
+	for _, a := range p.Artifacts {
+		q.Subjects = append(q.Subjects, a.Digest)
+	}
+	for _, ev := range evidence {
+		if !isSBOM(ev.Statement.PredicateType) || !counts(p.Settings.Grades, ev.Grade) || !ev.About(sallyport.GitTree(p.Tree)) && !slices.ContainsFunc(q.Subjects, ev.About) {
+			continue
+		}
+		b := Bill{Body: ev.Statement.Predicate}
+		for _, a := range p.Artifacts {
+			if ev.About(a.Digest) {
+				b.About = a.Name
+			}
+		}
+		q.Bills = append(q.Bills, b)
+	}
+	return q
 }
 
 func (g *Gate) step(s string) {
@@ -193,7 +264,7 @@ func (g *Gate) input(p Params, commits []Commit, onRef bool, at time.Time, evide
 		}
 		in.Evidence = append(in.Evidence, sallyport.EvidenceInput{
 			Attestation: ev.Attestation, PredicateType: ev.Statement.PredicateType, Signer: ev.Signer,
-			Grade: ev.Grade, Logged: orNotLogged(ev.Logged), Body: ev.Statement.Predicate,
+			Grade: ev.Grade, Logged: orNotLogged(ev.Logged), Body: ev.Statement.Predicate, Reanchored: ev.Reanchored,
 		})
 	}
 	return in

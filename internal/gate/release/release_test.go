@@ -66,6 +66,13 @@ func (u undecided) Evaluate(_ context.Context, _ sallyport.Gate, b []byte) (engi
 	return engine.Verdict{Outcome: sallyport.Open}, json.Unmarshal(b, u.input)
 }
 
+// seen is a Finder that found nothing.
+type seen struct{}
+
+func (seen) Find(context.Context, Question) (Found, error) {
+	return Found{Look: sallyport.AdvisoryLook{State: "looked"}}, nil
+}
+
 type forgetful struct{}
 
 func (forgetful) Record(_ context.Context, r engine.Record) (engine.Receipt, error) {
@@ -141,7 +148,7 @@ func (s *scene) check(p Params, h past) sallyport.ReleaseInput {
 		p.Settings.Grades = []sallyport.Grade{sallyport.Observed}
 	}
 	var in sallyport.ReleaseInput
-	g := &Gate{Historian: h, Repository: "example.com/acme/app", Rebuild: noRebuild, Engine: &engine.Engine{
+	g := &Gate{Historian: h, Repository: "example.com/acme/app", Rebuild: noRebuild, Finder: seen{}, Engine: &engine.Engine{
 		Collector: s.found, Verifier: s.known, Evaluator: undecided{&in}, Recorder: forgetful{}, Now: func() time.Time { return time.Unix(1795000000, 0) }}}
 	if _, _, err := g.Check(context.Background(), p); err != nil {
 		s.t.Fatal(err)

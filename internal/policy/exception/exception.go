@@ -132,6 +132,7 @@ func (c Context) judge(w word, revocations []word) sallyport.Exception {
 	}
 	if s := p.Scope; s != nil {
 		x.Everything, x.Paths, x.Findings, x.Rules, x.Packages = s.Everything, s.Paths, s.Findings, s.Rules, s.Packages
+		x.Subjects = s.Subjects
 	}
 	x.Why = c.fault(w, revocations)
 	x.Counts = x.Why == ""
@@ -228,6 +229,16 @@ func Never(list []string, code string) bool {
 // it hides.
 var narrow = []string{"attestation-missing", "unattributed", "agent-not-approved", "secret", "unscanned", "hidden-unicode"}
 
+// released are the codes of the release gate that may be excepted, each for a commit or a file that is
+// named by its digest: what is found in one release says nothing of the next.
+var released = []string{
+	"release-vulnerability", "release-malicious", "release-advisories-unknown",
+	"source-differs", "build-inputs-unpinned", "build-inputs-unknown", "build-cache-shared",
+}
+
+// OfRelease reports whether code is one of the release gate's that may be excepted.
+func OfRelease(code string) bool { return slices.Contains(released, code) }
+
 // CheckScope returns an error if scope is too wide for one of the codes, in which case the exception
 // does nothing at all. The id of a finding leaves the secret out, so that it can be told to
 // everybody: another secret in its place has the same one. It therefore needs a path beside it.
@@ -236,7 +247,11 @@ func CheckScope(codes []string, scope *predicate.ExceptionScope) error {
 		return errors.New("it covers nothing")
 	}
 	for _, code := range codes {
-		if scope.Everything && slices.Contains(narrow, code) {
+		if OfRelease(code) && len(scope.Subjects) == 0 {
+			return fmt.Errorf("%s is excepted for one release: name the commit or the file by its digest (--subject)", code)
+		}
+		// All that one commit holds is as wide as everything, for as long as it is that commit.
+		if (scope.Everything || len(scope.Paths)+len(scope.Findings)+len(scope.Rules)+len(scope.Packages) == 0) && slices.Contains(narrow, code) {
 			return fmt.Errorf("%s cannot be excepted for everything: an exception of it names paths, findings, rules or packages", code)
 		}
 		if code == string(sallyport.FindingSecret) && len(scope.Findings) > 0 && len(scope.Paths) == 0 {
@@ -253,6 +268,8 @@ type Item struct {
 	Finding string
 	Rule    string
 	Package string
+	// Subjects are the digests of what is decided about: the commit, and a file's if it is about one.
+	Subjects []sallyport.Digest
 }
 
 // Covers reports whether x counts and covers all that the item is about. A list of the scope
@@ -265,8 +282,9 @@ func Covers(x sallyport.Exception, i Item) bool {
 		return true
 	}
 	one := func(list []string, s string) bool { return len(list) == 0 || s != "" && slices.Contains(list, s) }
-	return len(x.Paths)+len(x.Findings)+len(x.Rules)+len(x.Packages) > 0 && coversPaths(x.Paths, i.Paths) &&
-		one(x.Findings, i.Finding) && one(x.Rules, i.Rule) && one(x.Packages, i.Package)
+	subject := len(x.Subjects) == 0 || slices.ContainsFunc(i.Subjects, func(d sallyport.Digest) bool { return d != "" && slices.Contains(x.Subjects, string(d)) })
+	return len(x.Paths)+len(x.Findings)+len(x.Rules)+len(x.Packages)+len(x.Subjects) > 0 && coversPaths(x.Paths, i.Paths) &&
+		subject && one(x.Findings, i.Finding) && one(x.Rules, i.Rule) && one(x.Packages, i.Package)
 }
 
 func coversPaths(patterns []string, paths []sallyport.Path) bool {
@@ -287,15 +305,15 @@ func coversPaths(patterns []string, paths []sallyport.Path) bool {
 	return len(paths) > 0
 }
 
-// Accept returns findings with those accepted that an exception covers.
-func Accept(findings []sallyport.Finding, exceptions []sallyport.Exception) []sallyport.Finding {
+// Accept returns findings about subjects with those accepted that an exception covers.
+func Accept(findings []sallyport.Finding, exceptions []sallyport.Exception, subjects ...sallyport.Digest) []sallyport.Finding {
 	out := slices.Clone(findings)
 	for n := range out {
 		f := &out[n]
 		if f.State != sallyport.FindingOpen && f.State != "" {
 			continue
 		}
-		item := Item{Code: f.Kind.Code(), Finding: f.ID, Rule: f.Rule}
+		item := Item{Code: f.Kind.Code(), Finding: f.ID, Rule: f.Rule, Subjects: subjects}
 		if f.Path != "" {
 			item.Paths = []sallyport.Path{f.Path}
 		}

@@ -191,6 +191,31 @@ func TestAccept(t *testing.T) {
 	}
 }
 
+// TestSubjects: an exception for a commit or a file is for no other, and one that names more than that asks for all.
+func TestSubjects(t *testing.T) {
+	commit, file, other := sallyport.GitCommit(strings.Repeat("a", 40)), sallyport.SHA256([]byte("file")), sallyport.SHA256([]byte("other"))
+	for _, tt := range []struct {
+		name string
+		x    sallyport.Exception
+		i    Item
+		want bool
+	}{
+		{"its commit", sallyport.Exception{Subjects: []string{string(commit)}}, Item{Subjects: []sallyport.Digest{commit, ""}}, true},
+		{"a file of its commit", sallyport.Exception{Subjects: []string{string(commit)}}, Item{Subjects: []sallyport.Digest{commit, file}}, true},
+		{"its file", sallyport.Exception{Subjects: []string{string(file)}}, Item{Subjects: []sallyport.Digest{commit, file}}, true},
+		{"another file", sallyport.Exception{Subjects: []string{string(file)}}, Item{Subjects: []sallyport.Digest{commit, other}}, false},
+		{"nothing named", sallyport.Exception{Subjects: []string{string(file)}}, Item{Subjects: []sallyport.Digest{"", ""}}, false},
+		{"an empty subject", sallyport.Exception{Subjects: []string{""}}, Item{Subjects: []sallyport.Digest{"", ""}}, false},
+		{"its finding", sallyport.Exception{Subjects: []string{string(commit)}, Findings: []string{"f"}}, Item{Finding: "f", Subjects: []sallyport.Digest{commit}}, true},
+		{"another finding", sallyport.Exception{Subjects: []string{string(commit)}, Findings: []string{"f"}}, Item{Finding: "g", Subjects: []sallyport.Digest{commit}}, false},
+	} {
+		tt.x.Counts, tt.x.Codes, tt.i.Code = true, []string{"source-differs"}, "source-differs"
+		if got := Covers(tt.x, tt.i); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
+		}
+	}
+}
+
 // What NewStatement writes is what Judge reads.
 func TestNewStatement(t *testing.T) {
 	p := grant()
@@ -219,6 +244,18 @@ func TestCheckScope(t *testing.T) {
 		if err := CheckScope([]string{"finding", code}, path); err != nil {
 			t.Errorf("%s for a path: %v", code, err)
 		}
+	}
+	release := &predicate.ExceptionScope{Subjects: []string{string(sallyport.GitCommit(strings.Repeat("a", 40)))}}
+	for _, code := range released {
+		if CheckScope([]string{code}, everything) == nil || CheckScope([]string{code}, path) == nil {
+			t.Errorf("%s for no release in particular is allowed", code)
+		}
+		if err := CheckScope([]string{code}, release); err != nil {
+			t.Errorf("%s for a commit: %v", code, err)
+		}
+	}
+	if CheckScope([]string{"secret"}, release) == nil {
+		t.Error("every secret of a commit is allowed")
 	}
 	if err := CheckScope([]string{"finding"}, everything); err != nil {
 		t.Error(err)

@@ -1,0 +1,223 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/artifact"
+	"github.com/sallyport-dev/sallyport/internal/base/git"
+	"github.com/sallyport-dev/sallyport/internal/gate/release"
+	"github.com/sallyport-dev/sallyport/internal/policy/exception"
+	"github.com/sallyport-dev/sallyport/internal/scan"
+)
+
+// releaseSettings are what the governed configuration asks of a release. Where it says nothing of
+// vulnerabilities, what it says of them at the merge gate holds.
+func (w *workspace) releaseSettings() sallyport.ReleaseSettings {
+	s := w.cfg.ReleaseSettings()
+	if s.Advisories.ShutAt != "" {
+		return s
+	}
+	s.Advisories.ShutAt = string(sallyport.High)
+	if f := w.data.Findings; f != nil {
+		s.Advisories.ShutAt = orDefault(f.Kinds[string(sallyport.FindingVulnerability)].ShutAt, orDefault(f.ShutAt, s.Advisories.ShutAt))
+	}
+	return s
+}
+
+// finder is release.Finder over the released commit and the advisory database.
+type finder struct{ w *workspace }
+
+// maxDefinitions bounds how many definitions of CI jobs are read.
+const maxDefinitions = 2000
+
+// Find looks up, in the database as it is now, what the commit's lock files and the bills of materials name, and
+// reads the commit's CI definitions for caches and moving names. Exceptions and VEX settle what they settle at
+// the merge gate; VEX has to be about the commit or a file of the release.
+func (f finder) Find(ctx context.Context, q release.Question) (release.Found, error) {
+	w := f.w
+	w.opts.step("looking up packages")
+	entries, err := w.repo.Ls(ctx, q.Commit, "")
+	if err != nil {
+		return release.Found{}, err
+	}
+	var locks scan.Locks
+	if err := w.readLocks(ctx, entries, &locks); err != nil {
+		return release.Found{}, err
+	}
+	for _, b := range q.Bills {
+		bill, err := scan.ParseBill(b.Body)
+		if err != nil {
+			locks.Bills++
+			locks.Unread(b.About, "its bill of materials: "+err.Error())
+			continue
+		}
+		locks.AddBill(b.About, bill)
+	}
+	advice := w.advise(ctx)
+	found := release.Found{Look: sallyport.AdvisoryLook{State: "looked", Files: locks.Files, Bills: locks.Bills, Packages: locks.Packages()}}
+	switch {
+	case advice.DB == nil && advice.Missing:
+		found.Look.State = "missing"
+	case advice.DB == nil:
+		found.Look.State = "unusable"
+	case locks.Files+locks.Bills == 0:
+		found.Look.State = "nothing"
+	}
+	findings := advice.Look(&locks)
+	built, n, err := w.definitions(ctx, entries)
+	if err != nil {
+		return release.Found{}, err
+	}
+	found.Definitions = n
+	findings = w.triagedFor(q.Evidence, append(findings, built...), nil, q.At, q.Subjects...)
+	found.Exceptions = exception.Judge(q.Evidence, w.exceptionContext(q.Ref, nil, q.At))
+	found.Findings = exception.Accept(findings, found.Exceptions, q.Subjects...)
+	return found, nil
+}
+
+// readLocks reads the lock and manifest files of a commit.
+func (w *workspace) readLocks(ctx context.Context, entries []git.Entry, locks *scan.Locks) error {
+	var paths, oids []string
+	for _, e := range entries {
+		switch {
+		case e.IsSubmodule():
+			locks.Unread(e.Path, "it is a submodule, whose content is not in this repository")
+		case !scan.Wanted(e.Path):
+		case !e.IsFile():
+			locks.Files++
+			locks.Unread(e.Path, "it is a link, and what it leads to is not followed")
+		default:
+			paths, oids = append(paths, e.Path), append(oids, e.OID)
+		}
+	}
+	return w.repo.Blobs(ctx, oids, scan.MaxLock, func(i int, content []byte, err error) error {
+		switch {
+		case errors.Is(err, git.ErrTooLarge):
+			locks.Files++
+			locks.Unread(paths[i], fmt.Sprintf("it is larger than the %d bytes that are read", scan.MaxLock))
+			return nil
+		case err != nil:
+			return fmt.Errorf("read %s: %w", sallyport.Path(paths[i]), err)
+		}
+		locks.AddFile(paths[i], content)
+		return nil
+	})
+}
+
+// definitions reads the CI definitions of a commit, and returns what they restore and run that others could have
+// written, and how many there are.
+func (w *workspace) definitions(ctx context.Context, entries []git.Entry) ([]sallyport.Finding, int, error) {
+	var paths, oids []string
+	for _, e := range entries {
+		if e.IsFile() && scan.IsDefinition(e.Path) {
+			paths, oids = append(paths, e.Path), append(oids, e.OID)
+		}
+	}
+	if len(paths) > maxDefinitions {
+		return nil, 0, fmt.Errorf("the commit holds more than %d definitions of CI jobs", maxDefinitions)
+	}
+	var found []sallyport.Finding
+	err := w.repo.Blobs(ctx, oids, scan.MaxBlob, func(i int, content []byte, err error) error {
+		if err != nil && !errors.Is(err, git.ErrTooLarge) {
+			return fmt.Errorf("read %s: %w", sallyport.Path(paths[i]), err)
+		}
+		found = append(found, scan.BuildInputs(paths[i], content, err)...)
+		return nil
+	})
+	return found, len(paths), err
+}
+
+// sources compares those artifacts that have to hold the commit's tree with it.
+func (w *workspace) sources(ctx context.Context, files []string, p *release.Params) error {
+	var tree []artifact.TreeFile
+	for i := range p.Artifacts {
+		a := &p.Artifacts[i]
+		a.Source.Differences = []string{}
+		a.Source.Wanted = slices.ContainsFunc(p.Settings.SourceArchives, func(pattern string) bool {
+			ok, err := path.Match(pattern, a.Name)
+			return err == nil && ok
+		})
+		if !a.Source.Wanted {
+			continue
+		}
+		if tree == nil {
+			w.opts.step("reading the tree")
+			var err error
+			if tree, err = w.treeFiles(ctx, p.Commit); err != nil {
+				return err
+			}
+		}
+		res, err := compareSource(ctx, files[i], a.Digest, tree, p.Commit)
+		if err != nil {
+			return fmt.Errorf("compare %s with the tree: %w", a.Name, err)
+		}
+		a.Source.Equal, a.Source.Files, a.Source.Differences = res.Equal, res.Files, res.Differences
+		if res.More > 0 {
+			a.Source.Differences = append(a.Source.Differences, fmt.Sprintf("and %d more", res.More))
+		}
+	}
+	return nil
+}
+
+// maxTreeFile bounds one file of a tree that an archive is compared with, in bytes.
+const maxTreeFile = 1 << 30
+
+// treeFiles returns the files of a commit with the digests of their content, which git's own object ids may
+// stand for with more than one content.
+func (w *workspace) treeFiles(ctx context.Context, commit string) ([]artifact.TreeFile, error) {
+	entries, err := w.repo.Ls(ctx, commit, "")
+	if err != nil {
+		return nil, err
+	}
+	tree := make([]artifact.TreeFile, len(entries))
+	var oids []string
+	var at []int
+	for i, e := range entries {
+		tree[i] = artifact.TreeFile{Path: e.Path, Mode: e.Mode}
+		if !e.IsSubmodule() {
+			oids, at = append(oids, e.OID), append(at, i)
+		}
+	}
+	err = w.repo.Blobs(ctx, oids, maxTreeFile, func(i int, content []byte, err error) error {
+		if err != nil {
+			return fmt.Errorf("read %s: %w", sallyport.Path(tree[at[i]].Path), err)
+		}
+		tree[at[i]].SHA256 = sallyport.SHA256(content).Hex()
+		return nil
+	})
+	return tree, err
+}
+
+// compareSource compares an archive with a tree. It is the one that was digested, or an error.
+func compareSource(ctx context.Context, name string, digest sallyport.Digest, tree []artifact.TreeFile, commit string) (_ artifact.TreeReport, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return artifact.TreeReport{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return artifact.TreeReport{}, err
+	}
+	res, err := artifact.CompareTree(ctx, artifact.Input{Name: name, Data: f, Size: info.Size()}, commit, tree, artifact.Limits{})
+	if err != nil {
+		return artifact.TreeReport{}, err
+	}
+	again := sha256.New()
+	if _, err := io.Copy(again, io.NewSectionReader(f, 0, info.Size())); err != nil {
+		return artifact.TreeReport{}, err
+	}
+	if hex.EncodeToString(again.Sum(nil)) != digest.Hex() {
+		return artifact.TreeReport{}, errors.New("it changed while it was read")
+	}
+	return res, nil
+}
