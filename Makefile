@@ -7,15 +7,20 @@ TOOLS := $(GO) tool -modfile=test/tools/go.mod
 FUZZTIME   ?= 30s
 BENCH_REPO ?=
 
-.PHONY: build helpers test race lint fuzz demo e2e peers bench vuln ci
+.PHONY: build helpers helper-sbom test race lint fuzz demo e2e peers bench vuln ci
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport ./cmd/sallyport
 
-# What keys in services and tokens need beside sallyport; the second one loads C libraries.
-helpers:
+# What lies beside sallyport: for keys in services and in tokens (which loads C libraries), and to look
+# into archives and images (a module of its own).
+helpers: helper-sbom
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-kms ./cmd/sallyport-kms
 	CGO_ENABLED=1 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-pkcs11 ./cmd/sallyport-pkcs11
+
+# -buildvcs has to be as for sallyport: the two tell each other what they were built from.
+helper-sbom:
+	cd cmd/sallyport-sbom && CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o ../../bin/sallyport-sbom .
 
 test:
 	$(GO) test ./...

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,22 +17,27 @@ func newSBOMCommand(a *app.App) *cobra.Command {
 	var opts repoFlags
 	var so app.SBOMOptions
 	var out outputFlag
+	var attest string
+	var at app.AttestOptions
 	formats := []string{"text", "json", "spdx", "cyclonedx"}
 	cmd := &cobra.Command{
-		Use:   "sbom [FOLDER | git:REV]",
-		Short: "Write a software bill of materials of what lock files pin",
+		Use:   "sbom [FOLDER | git:REV | FILE | oci:REF | oci-layout:FOLDER]",
+		Short: "Write a software bill of materials",
 		Long: `SBOM reads the lock and manifest files below FOLDER (default: the working directory), or of a
 commit (git:REV), and lists the packages that they pin: with the readers by which the merge gate
 tells what a change brings. It needs no network and no package manager.
 
+What lies in a FILE (an archive, a package, an executable, an image in a tar file), in an image in a
+registry (oci:REF) or on disk (oci-layout:FOLDER), and with --deep in a folder, is looked into by a
+helper program, sallyport-sbom, which confines itself first. It finds licences, too.
+
   sallyport sbom git:HEAD --output spdx=bom.spdx.json --output cyclonedx=bom.cdx.json
-  sallyport attest git:HEAD --type https://cyclonedx.org/bom --predicate bom.cdx.json --key REF
+  sallyport sbom dist/service --attest cyclonedx --key REF
 
-The same input gives the same bytes. A commit's bill has the commit's time; a folder's that of
-SOURCE_DATE_EPOCH, or none. What no lock file says is not in it: licences, and what lies in archives,
-images and binaries.
+The same input gives the same bytes. A commit's bill has the commit's time; any other that of
+SOURCE_DATE_EPOCH, or none. --attest signs the bill about the digest of what was read.
 
-Exit status: 0 written, 1 a file could not be read or there is none, 64 wrong usage.`,
+Exit status: 0 written, 1 something could not be read or there is nothing, 64 wrong usage.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sinks, err := out.sinks(formats...)
@@ -40,6 +46,12 @@ Exit status: 0 written, 1 a file could not be read or there is none, 64 wrong us
 			}
 			if len(args) == 1 {
 				so.Subject = args[0]
+			}
+			switch {
+			case attest == "" && (at.Key != "" || at.Output != ""):
+				return usagef("--key and --bundle belong to --attest")
+			case attest != "" && at.Key == "":
+				return usagef("--attest needs --key REF")
 			}
 			bill, err := a.SBOM(cmd.Context(), opts.opts, so)
 			if err != nil {
@@ -50,12 +62,24 @@ Exit status: 0 written, 1 a file could not be read or there is none, 64 wrong us
 					return err
 				}
 			}
-			return nil
+			if attest == "" {
+				return nil
+			}
+			res, err := a.AttestSBOM(cmd.Context(), opts.opts, bill, attest, at)
+			if err == nil {
+				fmt.Fprintf(a.Stderr, "attestation %s about %s\n", res.Digest, bill.Digest)
+			}
+			return err
 		},
 	}
 	opts.addRepoFlags(cmd.Flags())
 	out.addFlags(cmd.Flags(), formats...)
-	cmd.Flags().StringVar(&so.Name, "name", "", "the project's `NAME` (default: the folder's)")
+	cmd.Flags().StringVar(&so.Name, "name", "", "the project's `NAME` (default: the folder's or file's)")
+	cmd.Flags().BoolVar(&so.Deep, "deep", false, "look into the files of a folder as well (needs sallyport-sbom)")
+	cmd.Flags().StringVar(&so.Platform, "platform", "", "the image for `OS/ARCHITECTURE` of an index")
+	cmd.Flags().StringVar(&attest, "attest", "", "sign the bill as `FORMAT`, spdx or cyclonedx, about the digest of what was read")
+	cmd.Flags().StringVar(&at.Key, "key", "", "the key `REF` to sign with (docs/keys.md)")
+	cmd.Flags().StringVar(&at.Output, "bundle", "", "write the attestation to `FILE` instead of keeping it")
 	cmd.Flags().StringVar(&so.Version, "version", "", "the project's `VERSION`")
 	return cmd
 }
@@ -82,7 +106,11 @@ func writeSBOM(w io.Writer, bill *app.SBOM, format string) error {
 
 // textSBOM sums a bill up: how many packages of each ecosystem, from which files, and what is open.
 func textSBOM(w io.Writer, bill *app.SBOM) error {
-	fmt.Fprintf(w, "%s: %d packages in %d files\n", sallyport.Path(bill.Name), len(bill.Components), len(bill.Files))
+	if bill.Looked == nil {
+		fmt.Fprintf(w, "%s: %d packages in %d files\n", sallyport.Path(bill.Name), len(bill.Components), len(bill.Files))
+	} else {
+		textLooked(w, bill)
+	}
 	count := map[string]int{}
 	for _, c := range bill.Components {
 		count[c.Ecosystem]++
@@ -92,6 +120,8 @@ func textSBOM(w io.Writer, bill *app.SBOM) error {
 	}
 	for _, f := range bill.Files {
 		switch {
+		case f.Why != "":
+			fmt.Fprintf(w, "incomplete: %s could not be read: %s\n", sallyport.Path(f.Path), oneLine(f.Why))
 		case f.Unread:
 			fmt.Fprintf(w, "incomplete: nothing here reads %s (%s)\n", sallyport.Path(f.Path), sallyport.Path(f.Format))
 		case f.Open > 0:
@@ -102,4 +132,34 @@ func textSBOM(w io.Writer, bill *app.SBOM) error {
 	}
 	_, err := fmt.Fprintln(w, "next: --output spdx=FILE or --output cyclonedx=FILE")
 	return err
+}
+
+// textLooked says what was looked into, by whom, and how far that program was confined.
+func textLooked(w io.Writer, bill *app.SBOM) {
+	licences := 0
+	for _, c := range bill.Components {
+		if c.Licence != "" {
+			licences++
+		}
+	}
+	fmt.Fprintf(w, "%s: %d components, %d with a licence\n", sallyport.Path(bill.Name), len(bill.Components), licences)
+	if !bill.Digest.Zero() {
+		fmt.Fprintf(w, "%s %s\n", bill.Subject, bill.Digest)
+	}
+	c := bill.Looked.Confined
+	var kept []string
+	for _, p := range []struct {
+		is   bool
+		what string
+	}{{c.Files, "files"}, {c.Network, "network"}, {c.Processes, "processes"}, {c.Limits, "limits"}} {
+		if !p.is {
+			kept = append(kept, p.what)
+		}
+	}
+	fmt.Fprintf(w, "read as %s by %s %s, ", bill.Looked.Form, bill.Looked.Program, bill.Looked.Version)
+	if len(kept) == 0 {
+		fmt.Fprintln(w, "confined")
+	} else {
+		fmt.Fprintf(w, "NOT confined in: %s %s\n", strings.Join(kept, ", "), oneLine(c.Note))
+	}
 }

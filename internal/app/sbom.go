@@ -19,18 +19,24 @@ import (
 
 // SBOMOptions say of what a bill of materials is made.
 type SBOMOptions struct {
-	Subject string // a folder, or git:REV for what a commit holds
-	Name    string // of the project; empty: the folder's name
-	Version string
+	// Subject is a folder, git:REV for what a commit holds, a file, oci:REF for an image in a registry, or
+	// oci-layout:FOLDER for one on disk. Files and images are looked into by a helper program.
+	Subject  string
+	Deep     bool   // look into a folder, too
+	Platform string // of an image, where an index holds several
+	Name     string // of the subject; empty: the folder's or file's name
+	Version  string
 }
 
 // A SBOM is a bill of materials, ready to be written in either format.
 type SBOM struct {
 	Name       string           `json:"name"`
 	Version    string           `json:"version,omitempty"`
-	Digest     sallyport.Digest `json:"digest,omitempty"` // the commit that was read
+	Digest     sallyport.Digest `json:"digest,omitempty"`  // of the commit, the file or the image's manifest that was read
+	Subject    sbom.Subject     `json:"subject,omitempty"` // tree, file or image; empty: lock files
+	Looked     *Looked          `json:"looked,omitempty"`  // the program that looked into it, if any
 	Created    string           `json:"created"`
-	Complete   bool             `json:"complete"` // every package that a file asks for is pinned
+	Complete   bool             `json:"complete"` // every package that a file asks for is pinned; never of what was looked into
 	Files      []sbom.File      `json:"files"`
 	Components []sbom.Component `json:"components"`
 
@@ -52,22 +58,38 @@ func (s *SBOM) CycloneDX() ([]byte, error) { return s.inventory.CycloneDX(s.desc
 func (a *App) SBOM(ctx context.Context, o Options, so SBOMOptions) (*SBOM, error) {
 	var v sbom.Inventory
 	d := sbom.Description{Name: so.Name, Version: so.Version, Tool: Version()}
-	var err error
-	if rev, ok := strings.CutPrefix(so.Subject, "git:"); ok {
+	inside, err := so.needsHelper()
+	if err != nil {
+		return nil, err
+	}
+	var looked *Looked
+	rev, commit := strings.CutPrefix(so.Subject, "git:")
+	switch {
+	case inside && so.Deep && isFolder(so.Subject):
+		looked, err = a.sbomOfTree(ctx, orDefault(so.Subject, "."), &v, &d)
+	case inside:
+		looked, err = a.sbomInside(ctx, so, &v, &d)
+	case commit:
 		err = a.sbomOfCommit(ctx, o, rev, &v, &d)
-	} else {
+	default:
 		err = a.sbomOfFolder(ctx, orDefault(so.Subject, "."), &v, &d)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(v.Files()) == 0 {
+	if len(v.Files()) == 0 && looked == nil {
 		return nil, withHint(errors.New("there is no lock or manifest file that is read: a bill of nothing would look like a project that needs nothing"), "docs/dependencies.md lists the files")
 	}
 	return &SBOM{
 		Name: d.Name, Version: d.Version, Digest: sallyport.Digest(d.Digest), Created: d.Created.UTC().Format(time.RFC3339),
-		Complete: v.Complete(), Files: v.Files(), Components: v.Components(), inventory: &v, description: d,
+		Subject: d.Subject, Looked: looked, Complete: v.Complete() && looked == nil,
+		Files: v.Files(), Components: v.Components(), inventory: &v, description: d,
 	}, nil
+}
+
+func isFolder(subject string) bool {
+	info, err := os.Stat(orDefault(subject, "."))
+	return err == nil && info.IsDir()
 }
 
 func (a *App) sbomOfCommit(ctx context.Context, o Options, rev string, v *sbom.Inventory, d *sbom.Description) (err error) {
@@ -139,13 +161,8 @@ func (a *App) sbomOfFolder(ctx context.Context, dir string, v *sbom.Inventory, d
 		return err
 	}
 	d.Name = orDefault(d.Name, filepath.Base(abs))
-	d.Created = time.Unix(0, 0)
-	if s := a.Getenv("SOURCE_DATE_EPOCH"); s != "" {
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || n < 0 || n > lastSecond {
-			return fmt.Errorf("SOURCE_DATE_EPOCH is %.40q, not a number of seconds since 1970", s)
-		}
-		d.Created = time.Unix(n, 0)
+	if d.Created, err = a.epoch(); err != nil {
+		return err
 	}
 	root, err := os.OpenRoot(abs)
 	if err != nil {

@@ -163,7 +163,7 @@ var Reaches = []Library{
 	{"C", nobody},
 	{"unsafe", nobody},
 	{"plugin", nobody},
-	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/key/kms", "internal/run", "internal/build", "internal/rebuild", "internal/scan/tool", "internal/app"}},
+	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/key/kms", "internal/run", "internal/build", "internal/rebuild", "internal/scan/tool", "internal/scan/deep", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
 	{"net/http", []string{"internal/evidence/oci", "internal/forge/*", "internal/key/*", "internal/tlog/*", "internal/run", "internal/gate/*", "internal/web", "internal/api", "internal/app"}},
 }

@@ -123,7 +123,8 @@ type request struct {
 	method, path string
 	header       http.Header
 	body         []byte
-	limit        int64 // of the answer
+	limit        int64     // of the answer
+	to           io.Writer // takes the content of a good answer as it comes; nil: the answer holds it
 }
 
 // An answer is what came of a request, read whole.
@@ -335,6 +336,16 @@ func (s *session) once(ctx context.Context, r request, u *url.URL, auth string) 
 	}
 	if resp.ContentLength > limit && r.method != http.MethodHead && resp.StatusCode < 300 {
 		return answer{}, fmt.Errorf("the answer has %d bytes, the limit is %d", resp.ContentLength, limit)
+	}
+	if r.to != nil && resp.StatusCode == http.StatusOK {
+		n, err := io.Copy(r.to, io.LimitReader(resp.Body, limit+1))
+		if err != nil {
+			return answer{}, connection(err)
+		}
+		if n > limit {
+			return answer{}, fmt.Errorf("the answer has more than %d bytes", limit)
+		}
+		return answer{status: resp.StatusCode, header: resp.Header}, nil
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {

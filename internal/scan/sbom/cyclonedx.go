@@ -44,8 +44,13 @@ type cdxComponent struct {
 	Name       string        `json:"name"`
 	Version    string        `json:"version,omitempty"`
 	Hashes     []cdxHash     `json:"hashes,omitempty"`
+	Licences   []cdxLicence  `json:"licenses,omitempty"`
 	Purl       string        `json:"purl,omitempty"`
 	Properties []cdxProperty `json:"properties,omitempty"`
+}
+
+type cdxLicence struct {
+	Expression string `json:"expression"`
 }
 
 type cdxHash struct {
@@ -79,17 +84,23 @@ func (v *Inventory) CycloneDX(d Description) ([]byte, error) {
 		Metadata: cdxMetadata{
 			Timestamp:  d.Created.UTC().Format(time.RFC3339),
 			Tools:      cdxTools{[]cdxComponent{{Type: "application", Group: "sallyport", Name: "sallyport", Version: orUnknown(d.Tool)}}},
-			Component:  cdxComponent{Type: "application", Ref: root, Name: d.Name, Version: d.Version},
-			Lifecycles: []cdxLifecycle{{"pre-build"}},
+			Component:  cdxComponent{Type: d.Subject.types().cyclonedx, Ref: root, Name: d.Name, Version: d.Version},
+			Lifecycles: []cdxLifecycle{{d.Subject.types().phase}},
 		},
 		Components: make([]cdxComponent, 0, len(parts)),
 	}
 	if d.Digest != "" {
 		bom.Metadata.Component.Properties = []cdxProperty{{"sallyport:digest", d.Digest}}
 	}
+	for _, r := range d.Readers {
+		bom.Metadata.Tools.Components = append(bom.Metadata.Tools.Components, cdxComponent{Type: "application", Name: r.Name, Version: r.Version})
+	}
+	if hex, ok := strings.CutPrefix(d.Digest, "sha256:"); ok && d.Subject == Single {
+		bom.Metadata.Component.Hashes = []cdxHash{{"SHA-256", hex}}
+	}
 	direct := []string{}
 	for _, c := range parts {
-		out := cdxComponent{Type: "library", Ref: c.Purl, Name: c.Name, Version: c.Version, Purl: c.Purl}
+		out := cdxComponent{Type: c.Type, Ref: c.Ref(), Name: c.Name, Version: c.Version, Purl: c.Purl}
 		if c.Ecosystem == "maven" {
 			out.Group, out.Name = cutGroup(c.Name, ":")
 		} else if c.Ecosystem == "npm" && strings.HasPrefix(c.Name, "@") {
@@ -98,19 +109,33 @@ func (v *Inventory) CycloneDX(d Description) ([]byte, error) {
 		for _, h := range c.Hashes {
 			out.Hashes = append(out.Hashes, cdxHash{"SHA-" + strings.TrimPrefix(h.Algorithm, "SHA"), h.Hex})
 		}
-		out.Properties = append(out.Properties, cdxProperty{"sallyport:direct", strconv.FormatBool(c.Direct)}, cdxProperty{"sallyport:development", strconv.FormatBool(c.Dev)})
+		if c.Licence != "" {
+			out.Licences = []cdxLicence{{c.Licence}}
+		}
+		if c.locked {
+			out.Properties = append(out.Properties, cdxProperty{"sallyport:direct", strconv.FormatBool(c.Direct)}, cdxProperty{"sallyport:development", strconv.FormatBool(c.Dev)})
+		}
+		for _, t := range c.Terms {
+			out.Properties = append(out.Properties, cdxProperty{"sallyport:licence:" + t.Ref, t.Name})
+		}
+		for _, f := range c.Facts {
+			out.Properties = append(out.Properties, cdxProperty{"sallyport:model:" + f.Name, f.Value})
+		}
 		for _, p := range c.Paths {
 			out.Properties = append(out.Properties, cdxProperty{"sallyport:path", p})
 		}
 		bom.Components = append(bom.Components, out)
 		if c.Direct {
-			direct = append(direct, c.Purl)
+			direct = append(direct, c.Ref())
 		}
 	}
 	bom.Dependencies = []cdxDependency{{root, direct}}
 	aggregate := "complete"
-	if !v.Complete() {
+	switch {
+	case !v.Complete():
 		aggregate = "incomplete"
+	case d.Subject != Project: // nothing says what a scanner overlooks
+		aggregate = "unknown"
 	}
 	bom.Compositions = []cdxComposition{{Aggregate: aggregate, Assemblies: []string{root}}, {Aggregate: "unknown", Dependencies: []string{root}}}
 	return encode(bom)

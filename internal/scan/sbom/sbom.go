@@ -15,8 +15,9 @@
 //
 // Lists of digests that name more than what is used (go.sum) add nothing. The readers are those
 // with which the merge gate tells what a change brings (package dep), so that a bill and a verdict
-// cannot disagree about a file. What no lock file says is not in the bill: licences, the content of
-// archives and images, what was compiled in.
+// cannot disagree about a file. What no lock file says, [Inventory.Include] adds: what was found by
+// looking into archives, images, executables and folders, with licences. A package that both tell of
+// is one component.
 //
 // [Inventory.SPDX] writes SPDX 2.3 and [Inventory.CycloneDX] CycloneDX 1.6, as JSON. Both depend on
 // nothing but the inventory and the [Description]: no clock, no random identifier, no order of a
@@ -60,17 +61,39 @@ type Description struct {
 	Digest  string // "ALGORITHM:HEX" of what was read, such as a commit's; may be empty
 	Created time.Time
 	Tool    string // version of the program
+
+	// Subject is what was read; empty is a project's lock files.
+	Subject Subject
+	Readers []Reader // the programs that looked into it, beside this one
 }
 
-// A File is a lock or manifest file that was read.
+// A Subject is a kind of thing that a bill is about.
+type Subject string
+
+// The subjects.
+const (
+	Project Subject = ""      // the lock files of a project
+	Tree    Subject = "tree"  // a folder, with the files that lie in it
+	Single  Subject = "file"  // a file: an archive, a package, an executable
+	Image   Subject = "image" // a container image
+)
+
+// A Reader is a program that found components.
+type Reader struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// A File is a lock or manifest file that was read, or a file that could not be.
 type File struct {
 	Path     string `json:"path"` // with slashes, from the project's root
 	Format   string `json:"format"`
 	SHA256   string `json:"sha256"` // hex; empty for a place that was not read
 	Lock     bool   `json:"lock"`
-	Packages int    `json:"packages"` // that it adds to the bill, also if other files add them too
-	Open     int    `json:"open"`     // packages that it asks for, and that nothing pins
-	Unread   bool   `json:"unread"`   // nothing here reads its format: what it pins is not in the bill
+	Packages int    `json:"packages"`      // that it adds to the bill, also if other files add them too
+	Open     int    `json:"open"`          // packages that it asks for, and that nothing pins
+	Unread   bool   `json:"unread"`        // nothing here reads its format: what it pins is not in the bill
+	Why      string `json:"why,omitempty"` // of a file that was looked into, and could not be read
 }
 
 // A Component is a package of the bill.
@@ -83,6 +106,34 @@ type Component struct {
 	Dev       bool     `json:"dev"`    // every file that names it says that it is not needed at run time
 	Hashes    []Hash   `json:"hashes"` // of the archive, where a file states one
 	Paths     []string `json:"paths"`  // the files that name it
+
+	Type    string `json:"type"`            // as CycloneDX has it, such as library or machine-learning-model
+	Licence string `json:"licence"`         // an SPDX expression; empty: none is known
+	Terms   []Term `json:"terms,omitempty"` // what its LicenseRefs stand for
+	Facts   []Fact `json:"facts,omitempty"` // of a model: what its header says
+
+	locked bool // a lock file or a manifest tells of it
+}
+
+// A Term is a licence that is not on the SPDX list, in the words of whoever named it.
+type Term struct {
+	Ref  string `json:"ref"` // LicenseRef-…
+	Name string `json:"name"`
+}
+
+// A Fact is something that a component says of itself.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Ref names the component in a bill: its package URL, or a digest of what it is.
+func (c *Component) Ref() string {
+	if c.Purl != "" {
+		return c.Purl
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", c.Type, c.Name, c.Version, c.Hashes))
+	return "component:" + hex.EncodeToString(sum[:10])
 }
 
 // A Hash is the digest of a package's archive.
@@ -99,6 +150,7 @@ type Inventory struct {
 	built    bool
 	files    []File
 	parts    []Component
+	found    []Component
 }
 
 type reading struct {
@@ -151,6 +203,12 @@ func (v *Inventory) Omit(p, what string) {
 	v.built = false
 }
 
+// Miss notes a file that could not be read as what it is, and why. The bill is not complete then.
+func (v *Inventory) Miss(p, why string) {
+	v.readings = append(v.readings, reading{File: File{Path: p, Format: "unread", Unread: true, Why: why}})
+	v.built = false
+}
+
 // Files returns the files, by path.
 func (v *Inventory) Files() []File {
 	v.build()
@@ -178,7 +236,9 @@ func (v *Inventory) build() {
 		return
 	}
 	v.built = true
-	slices.SortFunc(v.readings, func(a, b reading) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortStableFunc(v.readings, func(a, b reading) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Format, b.Format), cmp.Compare(a.Why, b.Why))
+	})
 	locked := map[[2]string]bool{} // by ecosystem and folder
 	for _, r := range v.readings {
 		if r.Lock {
@@ -231,11 +291,14 @@ func (v *Inventory) build() {
 		}
 		v.files = append(v.files, r.File)
 	}
+	for i := range v.found {
+		merge(byPurl, &v.found[i])
+	}
 	v.parts = v.parts[:0]
 	for _, c := range byPurl {
 		v.parts = append(v.parts, *c)
 	}
-	slices.SortFunc(v.parts, func(a, b Component) int { return cmp.Compare(a.Purl, b.Purl) })
+	slices.SortFunc(v.parts, func(a, b Component) int { return cmp.Compare(a.Ref(), b.Ref()) })
 }
 
 // unversioned is a package's URL without its version, in lower case.
@@ -248,7 +311,7 @@ func unversioned(p *dep.Package) string {
 func add(byPurl map[string]*Component, purl, file string, p *dep.Package) {
 	c := byPurl[purl]
 	if c == nil {
-		c = &Component{Purl: purl, Ecosystem: p.Ecosystem, Name: p.Name, Version: p.Version, Dev: true, Hashes: []Hash{}, Paths: []string{}}
+		c = &Component{Purl: purl, Ecosystem: p.Ecosystem, Name: p.Name, Version: p.Version, Type: Library, Dev: true, locked: true, Hashes: []Hash{}, Paths: []string{}}
 		byPurl[purl] = c
 	}
 	c.Direct = c.Direct || p.Direct
@@ -270,6 +333,15 @@ func (v *Inventory) identity(d Description) string {
 	fmt.Fprintf(h, "%q %q %q %d %q\n", d.Name, d.Version, d.Digest, d.Created.Unix(), d.Tool)
 	for _, f := range v.Files() {
 		fmt.Fprintf(h, "%q %s\n", f.Path, f.SHA256)
+	}
+	if len(v.found) > 0 { // what lock files pin follows from their digests; the rest does not
+		fmt.Fprintf(h, "%q %q\n", d.Subject, d.Readers)
+		for _, c := range v.Components() {
+			fmt.Fprintf(h, "%q\n", fmt.Sprint(c))
+		}
+		for _, f := range v.Files() {
+			fmt.Fprintf(h, "%q %q %q\n", f.Path, f.Format, f.Why)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

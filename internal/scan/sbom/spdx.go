@@ -1,9 +1,12 @@
 package sbom
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,7 +23,14 @@ type spdxDocument struct {
 	Creation      spdxCreation       `json:"creationInfo"`
 	Comment       string             `json:"comment,omitempty"`
 	Packages      []spdxPackage      `json:"packages"`
+	Licences      []spdxLicence      `json:"hasExtractedLicensingInfos,omitempty"`
 	Relationships []spdxRelationship `json:"relationships"`
+}
+
+type spdxLicence struct {
+	ID   string `json:"licenseId"`
+	Name string `json:"name"`
+	Text string `json:"extractedText"`
 }
 
 type spdxCreation struct {
@@ -41,6 +51,7 @@ type spdxPackage struct {
 	Checksums     []spdxChecksum `json:"checksums,omitempty"`
 	Refs          []spdxRef      `json:"externalRefs,omitempty"`
 	SourceInfo    string         `json:"sourceInfo,omitempty"`
+	Comment       string         `json:"comment,omitempty"`
 }
 
 type spdxChecksum struct {
@@ -60,7 +71,7 @@ type spdxRelationship struct {
 	Related string `json:"relatedSpdxElement"`
 }
 
-// noAssertion is what the tool does not say: it read no licence and fetched nothing.
+// noAssertion is what the tool does not say.
 const noAssertion = "NOASSERTION"
 
 // SPDX returns the bill as an SPDX 2.3 document in JSON. Each package depends on nothing here: a lock
@@ -71,40 +82,86 @@ func (v *Inventory) SPDX(d Description) ([]byte, error) {
 	doc := spdxDocument{
 		Version: "SPDX-2.3", License: "CC0-1.0", ID: "SPDXRef-DOCUMENT", Name: d.Name,
 		Namespace: "https://sallyport.dev/spdx/" + v.identity(d),
-		Creation:  spdxCreation{Created: d.Created.UTC().Format(time.RFC3339), Creators: []string{"Tool: sallyport-" + orUnknown(d.Tool)}},
+		Creation:  spdxCreation{Created: d.Created.UTC().Format(time.RFC3339), Creators: creators(d)},
 		Comment:   v.comment(d),
 		Packages: []spdxPackage{{
 			ID: root, Name: d.Name, Version: d.Version, Location: noAssertion,
-			Concluded: noAssertion, Declared: noAssertion, Copyright: noAssertion, Purpose: "SOURCE",
+			Concluded: noAssertion, Declared: noAssertion, Copyright: noAssertion, Purpose: d.Subject.types().spdx,
 		}},
 		Relationships: []spdxRelationship{{"SPDXRef-DOCUMENT", "DESCRIBES", root}},
 	}
+	if hex, ok := strings.CutPrefix(d.Digest, "sha256:"); ok && d.Subject == Single {
+		doc.Packages[0].Checksums = []spdxChecksum{{"SHA256", hex}}
+	}
+	terms := map[string]string{}
 	for _, c := range v.Components() {
-		sum := sha256.Sum256([]byte(c.Purl))
+		sum := sha256.Sum256([]byte(c.Ref()))
 		id := "SPDXRef-Package-" + hex.EncodeToString(sum[:10])
 		p := spdxPackage{
 			ID: id, Name: c.Name, Version: c.Version, Location: noAssertion,
-			Concluded: noAssertion, Declared: noAssertion, Copyright: noAssertion, Purpose: "LIBRARY",
-			Refs:       []spdxRef{{"PACKAGE-MANAGER", "purl", c.Purl}},
-			SourceInfo: "named by " + strings.Join(c.Paths, ", "),
+			Concluded: noAssertion, Declared: cmp.Or(c.Licence, noAssertion), Copyright: noAssertion, Purpose: purposes[c.Type],
+		}
+		if c.Purl != "" {
+			p.Refs = []spdxRef{{"PACKAGE-MANAGER", "purl", c.Purl}}
+		}
+		if len(c.Paths) > 0 {
+			p.SourceInfo = "named by " + strings.Join(c.Paths, ", ")
+		}
+		for _, t := range c.Terms {
+			terms[t.Ref] = t.Name
+		}
+		for _, f := range c.Facts {
+			p.Comment += f.Name + ": " + f.Value + "\n"
 		}
 		for _, h := range c.Hashes {
 			p.Checksums = append(p.Checksums, spdxChecksum{h.Algorithm, h.Hex})
 		}
 		doc.Packages = append(doc.Packages, p)
-		kind := "DEPENDENCY_OF"
-		if c.Dev {
-			kind = "DEV_DEPENDENCY_OF"
+		switch {
+		case !c.locked:
+			doc.Relationships = append(doc.Relationships, spdxRelationship{root, "CONTAINS", id})
+		case c.Dev:
+			doc.Relationships = append(doc.Relationships, spdxRelationship{id, "DEV_DEPENDENCY_OF", root})
+		default:
+			doc.Relationships = append(doc.Relationships, spdxRelationship{id, "DEPENDENCY_OF", root})
 		}
-		doc.Relationships = append(doc.Relationships, spdxRelationship{id, kind, root})
+	}
+	for _, ref := range slices.Sorted(maps.Keys(terms)) {
+		doc.Licences = append(doc.Licences, spdxLicence{ref, terms[ref], terms[ref]})
 	}
 	return encode(doc)
+}
+
+// types are the words that the formats have for a subject.
+type types struct{ cyclonedx, phase, spdx, told string }
+
+func (s Subject) types() types {
+	switch s {
+	case Tree:
+		return types{"application", "discovery", "SOURCE", "What lock files pin and files hold"}
+	case Single:
+		return types{"file", "post-build", "FILE", "What was found in the file"}
+	case Image:
+		return types{"container", "post-build", "CONTAINER", "What was found in the image"}
+	}
+	return types{"application", "pre-build", "SOURCE", "What lock files pin"}
+}
+
+// purposes are SPDX's words for the types of component.
+var purposes = map[string]string{Library: "LIBRARY", Application: "APPLICATION", System: "OPERATING-SYSTEM", Model: "OTHER"}
+
+func creators(d Description) []string {
+	out := []string{"Tool: sallyport-" + orUnknown(d.Tool)}
+	for _, r := range d.Readers {
+		out = append(out, "Tool: "+r.Name+"-"+r.Version)
+	}
+	return out
 }
 
 // comment says what was read, and what is missing.
 func (v *Inventory) comment(d Description) string {
 	var b strings.Builder
-	b.WriteString("What lock files pin")
+	b.WriteString(d.Subject.types().told)
 	if d.Digest != "" {
 		b.WriteString(" in " + d.Digest)
 	}
@@ -113,8 +170,11 @@ func (v *Inventory) comment(d Description) string {
 		if f.Open > 0 {
 			fmt.Fprintf(&b, " Incomplete: %s asks for %d that no lock file pins.", f.Path, f.Open)
 		}
-		if f.Unread {
+		if f.Unread && f.Why == "" {
 			fmt.Fprintf(&b, " Incomplete: nothing here reads %s.", f.Path)
+		}
+		if f.Why != "" {
+			fmt.Fprintf(&b, " Incomplete: %s could not be read: %s.", f.Path, f.Why)
 		}
 	}
 	return b.String()

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"unsafe"
+
+	"github.com/landlock-lsm/go-landlock/landlock"
+	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport-dev/sallyport/internal/scan/deep"
+)
+
+// confine gives up what reading the input does not need. What the kernel cannot do is told in the
+// result; what it can and refuses is an error.
+func confine(r deep.Request) (deep.Confinement, error) {
+	var c deep.Confinement
+	if err := limit(r); err != nil {
+		return c, err
+	}
+	c.Limits = true
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return c, fmt.Errorf("give up new privileges: %w", err)
+	}
+	abi, err := ll.LandlockGetABIVersion()
+	if err != nil || abi < 1 {
+		c.Note = "the kernel has no Landlock"
+	} else {
+		c.Landlock = abi
+		if err := landlocked(r); err != nil {
+			return c, err
+		}
+		c.Files, c.Network = true, abi >= 4 // TCP, in the first version that knows the network
+	}
+	filtered, err := filter()
+	if err != nil {
+		return c, fmt.Errorf("filter system calls: %w", err)
+	}
+	c.Network, c.Processes = c.Network || filtered, filtered
+	return c, nil
+}
+
+// landlocked leaves the input to be read and the temporary folder to be written to. Files that are
+// open already, standard input and output, stay so.
+func landlocked(r deep.Request) error {
+	info, err := os.Stat(r.Path)
+	if err != nil {
+		return err
+	}
+	// Neither may be executed.
+	const readFile, readDir = ll.AccessFSReadFile, ll.AccessFSReadDir
+	input := landlock.PathAccess(readFile, r.Path)
+	if info.IsDir() {
+		input = landlock.PathAccess(readFile|readDir, r.Path)
+	}
+	scratch := landlock.PathAccess(readFile|readDir|ll.AccessFSWriteFile|ll.AccessFSTruncate|
+		ll.AccessFSMakeReg|ll.AccessFSMakeDir|ll.AccessFSMakeSym|ll.AccessFSRemoveFile|ll.AccessFSRemoveDir|ll.AccessFSRefer, r.Scratch)
+	return landlock.V6.BestEffort().Restrict(input, scratch)
+}
+
+// limit bounds memory, processor time, and the files that are written, and lets no core be dumped.
+func limit(r deep.Request) error {
+	for _, l := range []struct {
+		what string
+		kind int
+		n    uint64
+	}{
+		{"memory", unix.RLIMIT_AS, r.Memory}, {"processor time", unix.RLIMIT_CPU, r.Seconds},
+		{"the size of files", unix.RLIMIT_FSIZE, r.Size}, {"core dumps", unix.RLIMIT_CORE, 0},
+	} {
+		if l.n == 0 && l.kind != unix.RLIMIT_CORE {
+			return fmt.Errorf("the request sets no limit for %s", l.what)
+		}
+		var now unix.Rlimit
+		if err := unix.Getrlimit(l.kind, &now); err != nil {
+			return fmt.Errorf("limit %s: %w", l.what, err)
+		}
+		n := min(l.n, now.Max)
+		if err := unix.Setrlimit(l.kind, &unix.Rlimit{Cur: n, Max: n}); err != nil {
+			return fmt.Errorf("limit %s: %w", l.what, err)
+		}
+	}
+	return nil
+}
+
+// filter refuses system calls that reading never needs: sockets, other programs, other processes,
+// and interfaces of the kernel that are attacked most. It holds for every thread. It reports false
+// where the numbers of the calls are not known here.
+func filter() (bool, error) {
+	if audit == 0 {
+		return false, nil
+	}
+	const allow, refuse, kill = unix.SECCOMP_RET_ALLOW, unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM), unix.SECCOMP_RET_KILL_PROCESS
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 4}, // seccomp_data.arch
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: audit, Jt: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: kill},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
+		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: 0x40000000, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: refuse}, // calls of the x32 interface
+	}
+	for _, nr := range refused {
+		program = append(program,
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: nr, Jf: 1},
+			unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: refuse})
+	}
+	program = append(program, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: allow})
+	prog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	runtime.LockOSThread() // it must be the thread that gave up new privileges
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return false, err
+	}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	runtime.KeepAlive(program)
+	if errno == unix.ENOSYS || errno == unix.EINVAL {
+		return false, nil // the kernel was built without it
+	}
+	if errno != 0 {
+		return false, errno
+	}
+	return true, nil
+}
+
+// refused are the calls that are the same on every architecture.
+var refused = []uint32{
+	unix.SYS_SOCKET, unix.SYS_SOCKETPAIR, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_LISTEN, unix.SYS_ACCEPT, unix.SYS_ACCEPT4,
+	unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV,
+	unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_GETFD, unix.SYS_KCMP, unix.SYS_BPF, unix.SYS_PERF_EVENT_OPEN, unix.SYS_USERFAULTFD,
+	unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER, unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY,
+	unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_OPEN_TREE,
+	unix.SYS_MOVE_MOUNT, unix.SYS_FSOPEN, unix.SYS_OPEN_BY_HANDLE_AT, unix.SYS_KEXEC_LOAD, unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE,
+	unix.SYS_DELETE_MODULE, unix.SYS_SETUID, unix.SYS_SETGID, unix.SYS_KILL, unix.SYS_TKILL,
+}
