@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -160,8 +162,11 @@ func TestRunKey(t *testing.T) {
 				t.Fatal(err)
 			}
 			v := NewVerifier(trust.Keys, tt.clock)
-			v.Keyless = keyless(t, tsa)
+			v.Keyless, v.Cache = keyless(t, tsa), NewCache(1)
 			ev, err := v.Verify(t.Context(), sallyport.Attestation{Raw: tt.raw})
+			if again, aerr := v.Verify(t.Context(), sallyport.Attestation{Raw: tt.raw}); fmt.Sprint(err) != fmt.Sprint(aerr) || !reflect.DeepEqual(ev, again) {
+				t.Errorf("the second time %+v, %v, the first %+v, %v", again, aerr, ev, err)
+			}
 			if !errors.Is(err, tt.want) || err != nil && !strings.Contains(err.Error(), tt.says) {
 				t.Fatalf("got %+v, %v, want %v saying %q", ev, err, tt.want, tt.says)
 			}
