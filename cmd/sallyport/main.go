@@ -144,6 +144,7 @@ Start here:
   sallyport check merge   judge the change in this checkout
   sallyport agent detect  who wrote what, and how that is known
   sallyport init          adopt it in this repository, in observe mode
+  sallyport pipeline      scan, test, build, list, sign and judge a release, in one go
   sallyport check release decide whether files that were made from a commit may be published
   sallyport verify        verify what Sigstore clients, cosign, GitHub, npm or gpg signed
 

@@ -49,6 +49,7 @@ func (a *App) Doctor(ctx context.Context, o Options) []Check {
 	}
 	checks = append(checks, w.checkTrust()...)
 	checks = append(checks, w.checkRoot()...)
+	checks = append(checks, w.checkReleases(ctx)...)
 	checks = append(checks, w.checkEnforcers(ctx)...)
 	return append(checks, w.checkLog(ctx)...)
 }
