@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +15,7 @@ import (
 
 func newEvidenceExportCommand(a *app.App) *cobra.Command {
 	var opts repoFlags
-	var file string
+	var file, tsa string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "export DECISION --to FILE",
@@ -27,7 +29,7 @@ DECISION is the decision's digest, or the beginning of one (sallyport log tail).
 elsewhere is not written.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := a.ExportPack(cmd.Context(), opts.opts, args[0], file)
+			r, err := a.ExportPack(cmd.Context(), opts.opts, args[0], file, tsa)
 			if err != nil {
 				return err
 			}
@@ -39,6 +41,7 @@ elsewhere is not written.`,
 	f.StringVar(&opts.opts.Target.Ref, "target", "", "the `REF` in whose history the governed files are (default: the upstream or the remote's default branch)")
 	f.StringArrayVar(&opts.opts.Bundles, "bundle", nil, "an attestation `FILE` that the decision considered and that is not kept; repeatable")
 	f.StringVar(&file, "to", "", "the pack: a `FILE`")
+	f.StringVar(&tsa, "timestamp-server-url", "", "have the timestamp authority at `URL`, one of the governed trusted root, prove by when it was decided (RFC 3161)")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	_ = cmd.MarkFlagRequired("to")
 	return cmd
@@ -60,6 +63,9 @@ What you have to know from elsewhere is the root that was pinned (--root), and t
 (--log-key, as sallyport log status prints it) where the governed configuration does not name it. A
 decision that no verifier of the trust roots signed is advice: anybody who has the governed files could
 have made it, and it verifies only with --advice.
+
+When it was decided is proven only by others: a timestamp of the log's checkpoint that was asked for at the
+export, or the cosignature of a witness that you name. Otherwise it says so.
 
 Exit status: 0 it verifies, 1 it could not be read, 2 it does not verify, 64 wrong usage.`,
 		Args: cobra.ExactArgs(1),
@@ -86,6 +92,7 @@ Exit status: 0 it verifies, 1 it could not be read, 2 it does not verify, 64 wro
 	f := cmd.Flags()
 	f.StringVar(&root, "root", "", "the `DIGEST` of the root that was pinned when it was decided")
 	f.StringVar(&o.LogKey, "log-key", "", "the log's public verifier `KEY`")
+	f.StringArrayVar(&o.Witnesses, "witness", nil, "the verifier `KEY` of a witness that has to have cosigned the log's checkpoint; repeatable")
 	f.BoolVar(&o.Advice, "advice", false, "take a decision that no trusted verifier signed, or whose log nobody vouches for")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	_ = cmd.MarkFlagRequired("root")
@@ -104,7 +111,16 @@ func printPack(a *app.App, r app.PackReport, asJSON bool, what string) error {
 	if !r.LogPinned {
 		log += " (by the pack's own word: name the log's key with --log-key)"
 	}
-	_, err := fmt.Fprintf(a.Stdout, "%s\n  decision  %s\n  gate      %s: %s\n  subject   %s %s\n  time      %s\n  root      %s\n  signed by %s\n  log       %s\n  evidence  %d attestations verify again\n",
-		render.Clean(what), r.ID, r.Decision.Gate, r.Decision.Outcome, r.Decision.Subject.Digest, render.Clean(r.Decision.Subject.Name), r.Decision.Time, r.Root, render.Clean(signer), render.Clean(log), r.Evidence)
+	when := "not proven: the time is the decision's own word"
+	for i, t := range r.When {
+		said := fmt.Sprintf("before %s, by the %s %s", t.Time.UTC().Format(time.RFC3339), strings.ReplaceAll(t.Kind, "-", " "), t.By)
+		if i == 0 {
+			when = said
+		} else {
+			when += "; " + said
+		}
+	}
+	_, err := fmt.Fprintf(a.Stdout, "%s\n  decision  %s\n  gate      %s: %s\n  subject   %s %s\n  time      %s\n  when      %s\n  root      %s\n  signed by %s\n  log       %s\n  evidence  %d attestations verify again\n",
+		render.Clean(what), r.ID, r.Decision.Gate, r.Decision.Outcome, r.Decision.Subject.Digest, render.Clean(r.Decision.Subject.Name), r.Decision.Time, render.Clean(when), r.Root, render.Clean(signer), render.Clean(log), r.Evidence)
 	return err
 }
