@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +14,7 @@ import (
 
 func newEvidenceExportCommand(a *app.App) *cobra.Command {
 	var opts repoFlags
-	var file string
+	var file, tsa string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "export DECISION --to FILE",
@@ -26,7 +28,7 @@ DECISION is the decision's digest, or the beginning of one (sallyport log tail).
 elsewhere is not written.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := a.ExportPack(cmd.Context(), opts.opts, args[0], file)
+			r, err := a.ExportPack(cmd.Context(), opts.opts, args[0], file, tsa)
 			if err != nil {
 				return err
 			}
@@ -38,6 +40,7 @@ elsewhere is not written.`,
 	f.StringVar(&opts.opts.Target.Ref, "target", "", "the `REF` in whose history the governed files are (default: the upstream or the remote's default branch)")
 	f.StringArrayVar(&opts.opts.Bundles, "bundle", nil, "an attestation `FILE` that the decision considered and that is not kept; repeatable")
 	f.StringVar(&file, "to", "", "the pack: a `FILE`")
+	f.StringVar(&tsa, "timestamp-server-url", "", "have the timestamp authority at `URL`, one of the governed trusted root, prove by when it was decided (RFC 3161)")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	_ = cmd.MarkFlagRequired("to")
 	return cmd
@@ -62,6 +65,9 @@ have made it, and it verifies only with --advice.
 
 Whoever trusts only the key and the log that came after verifies with --reanchored FILE and --anchor-key:
 the statement says which root and log the pack stands on, and its log proves that it was not made up since.
+
+When it was decided is proven only by others: a timestamp of the log's checkpoint that was asked for at the
+export, or the cosignature of a witness that you name. Otherwise it says so.
 
 Exit status: 0 it verifies, 1 it could not be read, 2 it does not verify, 64 wrong usage.`,
 		Args: cobra.ExactArgs(1),
@@ -94,6 +100,7 @@ Exit status: 0 it verifies, 1 it could not be read, 2 it does not verify, 64 wro
 	f := cmd.Flags()
 	f.StringVar(&root, "root", "", "the `DIGEST` of the root that was pinned when it was decided")
 	f.StringVar(&o.LogKey, "log-key", "", "the log's public verifier `KEY`")
+	f.StringArrayVar(&o.Witnesses, "witness", nil, "the verifier `KEY` of a witness that has to have cosigned the log's checkpoint; repeatable")
 	f.BoolVar(&o.Advice, "advice", false, "take a decision that no trusted verifier signed, or whose log nobody vouches for")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	f.StringVar(&over, "reanchored", "", "a `FILE` of evidence reanchor about the pack, in place of --root; --log-key is then the new log's")
@@ -113,7 +120,16 @@ func printPack(a *app.App, r app.PackReport, asJSON bool, what string) error {
 	if !r.LogPinned {
 		log += " (by the pack's own word: name the log's key with --log-key)"
 	}
-	_, err := fmt.Fprintf(a.Stdout, "%s\n  decision  %s\n  gate      %s: %s\n  subject   %s %s\n  time      %s\n  root      %s\n  signed by %s\n  log       %s\n  evidence  %d attestations verify again\n",
-		render.Clean(what), r.ID, r.Decision.Gate, r.Decision.Outcome, r.Decision.Subject.Digest, render.Clean(r.Decision.Subject.Name), r.Decision.Time, r.Root, render.Clean(signer), render.Clean(log), r.Evidence)
+	when := "not proven: the time is the decision's own word"
+	for i, t := range r.When {
+		said := fmt.Sprintf("before %s, by the %s %s", t.Time.UTC().Format(time.RFC3339), strings.ReplaceAll(t.Kind, "-", " "), t.By)
+		if i == 0 {
+			when = said
+		} else {
+			when += "; " + said
+		}
+	}
+	_, err := fmt.Fprintf(a.Stdout, "%s\n  decision  %s\n  gate      %s: %s\n  subject   %s %s\n  time      %s\n  when      %s\n  root      %s\n  signed by %s\n  log       %s\n  evidence  %d attestations verify again\n",
+		render.Clean(what), r.ID, r.Decision.Gate, r.Decision.Outcome, r.Decision.Subject.Digest, render.Clean(r.Decision.Subject.Name), r.Decision.Time, render.Clean(when), r.Root, render.Clean(signer), render.Clean(log), r.Evidence)
 	return err
 }

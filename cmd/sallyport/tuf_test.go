@@ -24,14 +24,16 @@ import (
 //	tuf old            publishes the first version again
 //	tuf frozen         publishes a version that has expired
 //	tuf forged FILE    puts FILE where the trusted root is
+//	tuf endless PATH   answers what is asked at PATH without an end
 //	tuf unsigned FILE  publishes FILE with fewer signatures than it needs
 //	tuf folder DIR     writes what is published to DIR
 func tufRepositories(t *testing.T) func(*testscript.TestScript, bool, []string) {
 	var mu sync.Mutex
 	all := map[string]*tufrepo.Repository{} // by the script's folder
+	endless := map[string]string{}
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) == 0 {
-			ts.Fatalf("usage: tuf start|next|rotate|old|frozen|forged|unsigned|folder [FILE]")
+			ts.Fatalf("usage: tuf start|next|rotate|old|frozen|forged|endless|unsigned|folder [FILE]")
 		}
 		file := func() []byte {
 			if len(args) != 2 {
@@ -52,6 +54,14 @@ func tufRepositories(t *testing.T) func(*testscript.TestScript, bool, []string) 
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				mu.Lock()
 				defer mu.Unlock()
+				if at := endless[ts.Getenv("WORK")]; at != "" && req.URL.Path == "/repository/"+at {
+					for n, err := 0, error(nil); err == nil && n < 64<<20; { // the client goes away long before
+						var m int
+						m, err = w.Write(make([]byte, 1<<16))
+						n += m
+					}
+					return
+				}
 				b, ok := r.Files[strings.TrimPrefix(req.URL.Path, "/repository/")]
 				if !ok {
 					http.NotFound(w, req)
@@ -73,6 +83,12 @@ func tufRepositories(t *testing.T) func(*testscript.TestScript, bool, []string) 
 			r.Version = 1
 		case "frozen":
 			r.Version, r.Expires = r.Version+1, time.Now().Add(-time.Hour)
+		case "endless":
+			if len(args) != 2 {
+				ts.Fatalf("usage: tuf endless PATH")
+			}
+			endless[ts.Getenv("WORK")] = args[1]
+			return
 		case "unsigned":
 			r.Version, r.Target, r.Signers["targets"] = r.Version+1, file(), 1
 		case "forged":

@@ -38,7 +38,8 @@ By what you name: --key FILE (PEM, or an OpenPGP certificate) or --certificate-i
 --certificate-oidc-issuer. It needs no repository. Signatures are those named with --bundle or
 --signature, or lie beside the file: FILE.sigstore.json, .sigstore, .bundle, .intoto.jsonl, .sig with
 .pem, .asc. Read are Sigstore bundles, lines and lists of them as GitHub and npm give them, bare
-envelopes, cosign's older formats, and OpenPGP. Certificates, log entries and timestamps are verified
+envelopes, cosign's older formats, OpenPGP, and gittuf's authorizations and approvals (an SSH key as
+--key). Certificates, log entries and timestamps are verified
 against --trusted-root, or the public Sigstore instance's: what "trust update" fetched, or the
 shipped snapshot. A statement counts
 only if it is of the --type that you ask for.
@@ -103,7 +104,7 @@ func runVerify(ctx context.Context, a *app.App, opts verifyOptions) error {
 		return runVerifyLayout(ctx, a, opts)
 	}
 	opts.artifact.Key, opts.artifact.Type, opts.artifact.Bundles = opts.evidence.Key, opts.evidence.Type, opts.opts.Bundles
-	if !opts.named() {
+	if !opts.named() && !app.OfGittuf(opts.opts.Bundles) {
 		res, err := a.Verify(ctx, opts.opts, opts.evidence)
 		switch {
 		case err == nil:
@@ -208,6 +209,11 @@ func signatureLines(s app.Signature) []string {
 		add("run", id.Run)
 	} else {
 		add("key", s.Key)
+	}
+	if c := s.Change; c != nil {
+		add("change", c.Ref+" from "+c.From+" to "+c.To)
+		add("approved", strings.Join(c.Approvers, ", "))
+		add("dismissed", strings.Join(c.Dismissed, ", "))
 	}
 	for _, t := range s.Times {
 		add("time", t.Time.Format(time.RFC3339)+" by "+t.Kind+" "+t.By)

@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/checksum"
 	"github.com/sallyport-dev/sallyport/internal/base/openpgp"
+	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
 	"github.com/sallyport-dev/sallyport/internal/evidence/sigstore"
 )
 
@@ -23,7 +24,7 @@ type ArtifactOptions struct {
 	Type    string   // a statement of this predicate type, instead of a signature over the file
 	AnyType bool     // a signature over the file, or a statement of any type: what it says is not asked
 
-	Key         string // a public key file: PEM, or an OpenPGP certificate
+	Key         string // a public key file: PEM, an OpenPGP certificate, or an SSH key
 	TrustedRoot string // a Sigstore trusted root file; empty: the public instance's, as shipped
 	Signature   string // a detached signature file, with a certificate and a log entry beside it
 	Certificate string
@@ -50,6 +51,8 @@ type Signature struct {
 	Key      string             `json:"key,omitempty"` // that signed
 	Times    []sigstore.Time    `json:"times,omitempty"`
 	Entries  []sigstore.Entry   `json:"entries,omitempty"`
+	// Change is what a statement of gittuf authorises.
+	Change *sigstore.RefChange `json:"change,omitempty"`
 }
 
 // An ArtifactVerification is what verifying an artifact gave.
@@ -133,6 +136,11 @@ func (v *artifactVerifier) trust() (err error) {
 		if v.pgp, err = openpgp.ParseCertificate(b); err != nil {
 			return fmt.Errorf("read the public key %s: %w", v.o.Key, err)
 		}
+		return nil
+	}
+	if ssh, err := sshsig.ParseAuthorizedKey(string(bytes.TrimSpace(b))); err == nil {
+		v.signer.SSH = sshsig.Fingerprint(ssh)
+		v.key = v.signer.SSH
 		return nil
 	}
 	var key crypto.PublicKey
@@ -312,7 +320,7 @@ func (v *artifactVerifier) judge(s *Signature, res sigstore.Result, err error) {
 		return
 	}
 	s.Identity, s.Key, s.Times, s.Entries = res.Identity, v.key, res.Times, res.Entries
-	s.Type = res.PredicateType
+	s.Type, s.Change = res.PredicateType, res.Change
 	switch want := predicateType(v.o.Type); {
 	case v.o.AnyType, v.image && want == "" && s.Type == cosignSignType:
 		s.Verified = true

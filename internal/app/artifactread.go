@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+
+	"github.com/sallyport-dev/sallyport/internal/evidence/sigstore"
 )
 
 // maxOpenPGPFile is the largest file over which an OpenPGP signature is verified, in bytes: all of it
@@ -24,6 +27,15 @@ func readLimit(name string, limit int64) ([]byte, error) {
 		err = fmt.Errorf("%s is larger than %d MiB", name, limit>>20)
 	}
 	return b, err
+}
+
+// OfGittuf reports whether one of the files is an envelope of gittuf, which nobody's trust roots name: it is verified
+// by who is named.
+func OfGittuf(names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		b, err := readLimit(name, sigstore.MaxBundle)
+		return err == nil && sigstore.IsGittuf(b)
+	})
 }
 
 func isOpenPGP(b []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(b), []byte("-----BEGIN PGP ")) }

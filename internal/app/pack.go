@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/durable"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
+	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/evidence/pack"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/predicate"
@@ -27,11 +28,12 @@ const (
 	packInput    = "input.json"    // what policy saw
 	packVSA      = "vsa.json"      // the signed verification summary
 	packProof    = "log/proof.json"
-	packPolicy   = "policy/"   // policy sets and settings, by digest
-	packGoverned = "governed/" // the governed files that were in force
-	packEvidence = "evidence/" // the attestations that were considered, by digest
-	packAnchors  = "anchors/"  // the statements that carry some of them over from an older root, by digest
-	packOlden    = "olden/"    // the governed files that were in force under it, by the first digits of its digest
+	packStamp    = "log/checkpoint.tsr" // a timestamp of the proof's checkpoint, if it was asked for
+	packPolicy   = "policy/"            // policy sets and settings, by digest
+	packGoverned = "governed/"          // the governed files that were in force
+	packEvidence = "evidence/"          // the attestations that were considered, by digest
+	packAnchors  = "anchors/"           // the statements that carry some of them over from an older root, by digest
+	packOlden    = "olden/"             // the governed files that were in force under it, by the first digits of its digest
 )
 
 // A packHead says what a pack is about.
@@ -43,6 +45,7 @@ type packHead struct {
 	// checkpoint may carry signatures of others.
 	Summary sallyport.Digest `json:"summary"`
 	Proof   sallyport.Digest `json:"proof"`
+	Stamp   sallyport.Digest `json:"timestamp,omitempty"`
 	Log     string           `json:"log"` // the public verifier key of the log that the proof is of
 }
 
@@ -56,20 +59,29 @@ type PackReport struct {
 	Index     uint64             `json:"index"`      // of the decision in it
 	Evidence  int                `json:"evidence"`   // attestations that verify again
 	Signer    string             `json:"signer"`     // of the summary, as the trust roots name it; empty: it is advice
+	When      []PackTime         `json:"when"`       // by when it was decided, as others than the verifier and the log say; empty: nothing proves it
 	Size      int                `json:"size"`
 }
 
-// ExportPack writes everything that is needed to derive a decision again to one file.
-func (a *App) ExportPack(ctx context.Context, o Options, id, file string) (PackReport, error) {
-	b, r, err := a.packOf(ctx, o, id)
+// A PackTime is a time at which a decision had been made, by the word of somebody other than who made it.
+type PackTime struct {
+	Kind string    `json:"kind"` // timestamp-authority or witness
+	By   string    `json:"by"`
+	Time time.Time `json:"time"`
+}
+
+// ExportPack writes everything that is needed to derive a decision again to one file. If tsa is not empty, the
+// timestamp authority there, one of the governed trusted root, says by when the log's checkpoint existed.
+func (a *App) ExportPack(ctx context.Context, o Options, id, file, tsa string) (PackReport, error) {
+	b, r, err := a.packOf(ctx, o, id, tsa)
 	if err != nil {
 		return PackReport{}, err
 	}
 	return r, durable.WriteFile(file, b, 0o644)
 }
 
-// packOf makes the pack of a decision.
-func (a *App) packOf(ctx context.Context, o Options, id string) (b []byte, r PackReport, err error) {
+// packOf makes the pack of a decision; see ExportPack.
+func (a *App) packOf(ctx context.Context, o Options, id, tsa string) (b []byte, r PackReport, err error) {
 	p, err := a.LogProve(ctx, o, id)
 	if err != nil {
 		return nil, PackReport{}, err
@@ -85,6 +97,11 @@ func (a *App) packOf(ctx context.Context, o Options, id string) (b []byte, r Pac
 		if err != nil {
 			return err
 		}
+		if tsa != "" {
+			if err := stampPack(ctx, files, p.Checkpoint, tsa); err != nil {
+				return err
+			}
+		}
 		if b, err = pack.Write(files); err != nil {
 			return err
 		}
@@ -95,6 +112,28 @@ func (a *App) packOf(ctx context.Context, o Options, id string) (b []byte, r Pac
 		return nil
 	})
 	return b, r, err
+}
+
+// stampPack adds a timestamp of the checkpoint to the members.
+func stampPack(ctx context.Context, files map[string][]byte, checkpoint, tsa string) error {
+	b, ok := files[packGoverned+trustedRootPath]
+	if !ok {
+		return withHint(errors.New("the governed files hold no trusted root, so that nobody could verify a timestamp"), "add "+trustedRootPath+" to what is governed, and decide anew")
+	}
+	k, err := evidence.ParseTrustedRoot(b)
+	if err != nil {
+		return err
+	}
+	if files[packStamp], err = evidence.StampBytes(ctx, []byte(checkpoint), tsa, k); err != nil {
+		return err
+	}
+	var head packHead
+	if err := strict.JSON(files[packIndex], 1<<16, &head); err != nil {
+		return err
+	}
+	head.Stamp = sallyport.SHA256(files[packStamp])
+	files[packIndex], err = sallyport.EncodeJSON(head)
+	return err
 }
 
 // ReadPack reads a pack's file.
@@ -206,6 +245,8 @@ type PackOptions struct {
 	// Advice takes a pack whose summary no verifier of the trust roots signed, or whose log nobody vouches
 	// for. Whoever has the governed files can make one that says anything.
 	Advice bool
+	// Witnesses are the verifier keys of witnesses: each of them has to have cosigned the log's checkpoint.
+	Witnesses []string
 }
 
 // VerifyPack verifies a pack with nothing but what it holds and what the caller knows.
@@ -220,13 +261,14 @@ func (a *App) verifyPack(ctx context.Context, b []byte, o PackOptions) (*packVer
 	refuse := func(format string, args ...any) (*packVerifier, PackReport, error) {
 		return nil, PackReport{}, fmt.Errorf("%w: %w", ErrRefused, fmt.Errorf(format, args...))
 	}
+	const otherwise = "a pack is what sallyport evidence export writes; for signatures and attestations there is sallyport verify FILE --bundle BUNDLE"
 	files, err := pack.Read(b)
 	if err != nil {
-		return refuse("%w", err)
+		return refuse("%w", withHint(err, otherwise))
 	}
 	var head packHead
 	if err := strict.JSON(files[packIndex], 1<<16, &head); err != nil || head.Version != packVersion {
-		return refuse("%s is not that of %s", packIndex, packVersion)
+		return refuse("%w", withHint(fmt.Errorf("%s is not that of %s", packIndex, packVersion), otherwise+"; or it is of a newer version of sallyport"))
 	}
 	d, err := sallyport.ParseDecision(files[packDecision])
 	if err != nil {
@@ -243,6 +285,7 @@ func (a *App) verifyPack(ctx context.Context, b []byte, o PackOptions) (*packVer
 		func() error { return v.bound(o.Root) },
 		func() error { return v.trust(ctx, a) },
 		func() error { return v.logged(o.LogKey) },
+		func() error { return v.dated(o.Witnesses) },
 		func() error { return v.vouched(o.Advice) },
 		v.policies,
 		func() error { return v.derived(ctx) },
@@ -262,7 +305,7 @@ func (a *App) verifyPack(ctx context.Context, b []byte, o PackOptions) (*packVer
 	}
 	return v, PackReport{
 		Decision: d, ID: head.Decision, Root: d.Root, Log: v.logKey, LogPinned: v.logPinned, Index: v.index,
-		Evidence: len(d.Evidence), Signer: v.signer, Size: len(b),
+		Evidence: len(d.Evidence), Signer: v.signer, When: v.when, Size: len(b),
 	}, nil
 }
 

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/policy"
+	"github.com/sallyport-dev/sallyport/internal/tlog"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
 
@@ -29,6 +32,8 @@ type packVerifier struct {
 	signer    string
 	keys      []evidence.Key       // of the trust roots then
 	evidence  []sallyport.Evidence // what verifies again, the summary too if a trusted verifier signed it
+	keyless   *evidence.Keyless    // of the governed files; nil without a trusted root
+	when      []PackTime
 }
 
 // bound checks that every part is the one that the decision names, and the decision the one that the pack
@@ -48,7 +53,8 @@ func (v *packVerifier) bound(root sallyport.Digest) error {
 		return fmt.Errorf("the proof is %s, and the pack names %s", got, v.head.Proof)
 	}
 	if d.Root != root || v.head.Root != root {
-		return fmt.Errorf("the decision was made under the root %s, and not under %s", orNone(d.Root), orNone(root))
+		return withHint(fmt.Errorf("the decision was made under the root %s, and not under %s", orNone(d.Root), orNone(root)),
+			"ask whoever pinned the root then which one it was; what the pack says of itself proves nothing")
 	}
 	if got := policy.RootDigest(v.governedFiles()); got != d.Root {
 		return fmt.Errorf("the governed files are %s, and the decision names %s", orNone(got), orNone(d.Root))
@@ -83,7 +89,7 @@ func (v *packVerifier) trust(ctx context.Context, a *App) error {
 	if err != nil {
 		return err
 	}
-	v.cfg, v.gov, v.keys = w.cfg, w.gov, w.keys()
+	v.cfg, v.gov, v.keyless, v.keys = w.cfg, w.gov, w.keyless, w.keys()
 	verifier, err := v.anchors(ctx, w)
 	if err != nil {
 		return err
@@ -180,13 +186,59 @@ func (v *packVerifier) logged(key string) error {
 		v.logKey, v.logPinned = key, true
 	}
 	if v.head.Log != v.logKey {
-		return fmt.Errorf("the proof is of the log %s, and not of %s", v.head.Log, v.logKey)
+		return withHint(fmt.Errorf("the proof is of the log %s, and not of %s", v.head.Log, v.logKey), "ask the log's operator for its key, sallyport log status prints it")
 	}
 	proven, err := VerifyProof(v.files[packProof], v.logKey, v.head.Decision)
 	if err != nil {
 		return fmt.Errorf("%s: %w", packProof, err)
 	}
 	v.index = proven.Index
+	return nil
+}
+
+// dated finds who else says by when the log held the decision: the timestamp authority whose word is in the pack,
+// and the witnesses that the reader names, all of whom have to have cosigned. The decision's own time, and the
+// log's, are the word of those who could have made the pack.
+func (v *packVerifier) dated(witnesses []string) error {
+	p, err := tlog.ParseProof(v.files[packProof]) // verified before
+	if err != nil {
+		return err
+	}
+	decided, err := v.at()
+	if err != nil {
+		return err
+	}
+	v.when = []PackTime{}
+	add := func(kind, by string, at time.Time) error {
+		if at.Add(evidence.MaxSkew).Before(decided) {
+			return fmt.Errorf("the decision says that it was made at %s, and the %s %.100q saw it at %s", v.d.Time, strings.ReplaceAll(kind, "-", " "), by, at.Format(time.RFC3339))
+		}
+		v.when = append(v.when, PackTime{kind, by, at})
+		return nil
+	}
+	if token, ok := v.files[packStamp]; ok || !v.head.Stamp.Zero() {
+		if sallyport.SHA256(token) != v.head.Stamp {
+			return fmt.Errorf("%s is not the one that the pack names", packStamp)
+		}
+		v.used[packStamp] = true
+		at, by, err := v.keyless.StampTime(token, []byte(p.Checkpoint))
+		if err != nil {
+			return fmt.Errorf("%s: %w", packStamp, err)
+		}
+		if err := add("timestamp-authority", by, at); err != nil {
+			return err
+		}
+	}
+	for _, key := range witnesses {
+		name, _, _ := strings.Cut(key, "+")
+		at, err := tlog.WitnessTime([]byte(p.Checkpoint), v.logKey, key)
+		if err != nil {
+			return withHint(fmt.Errorf("the witness %.100q: %w", name, err), "export the pack anew after the witness has cosigned, or do not name it")
+		}
+		if err := add("witness", name, at); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -116,7 +116,7 @@ type LeftOut struct {
 func (a *App) Reanchor(ctx context.Context, o Options, subject string, ro ReanchorOptions) (r ReanchorReport, err error) {
 	b, err := ReadPack(subject)
 	if errors.Is(err, fs.ErrNotExist) {
-		b, _, err = a.packOf(ctx, o, subject)
+		b, _, err = a.packOf(ctx, o, subject, "")
 	}
 	if err != nil {
 		return r, err

@@ -1,6 +1,7 @@
 package tlog
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -89,7 +90,37 @@ func CheckpointTime(text []byte, verifierKey string) (time.Time, error) {
 	if err != nil || len(raw) != 1+ed25519.PublicKeySize || raw[0] != 1 {
 		return time.Time{}, fmt.Errorf("%w: its key is not Ed25519", ErrUndated)
 	}
-	v := dated{name: name, public: raw[1:]}
+	return cosignedAt(text, dated{name: name, public: raw[1:]})
+}
+
+// WitnessTime returns when a witness cosigned the checkpoint in text, by C2SP tlog-cosignature. witnessKey is
+// the witness's verifier key: its name, the hash and base64 of 0x04 and the Ed25519 key. Without a cosignature
+// of it the error is [ErrUndated]. The log's own key is no witness of it.
+func WitnessTime(text []byte, verifierKey, witnessKey string) (time.Time, error) {
+	if _, err := OpenCheckpoint(text, verifierKey); err != nil {
+		return time.Time{}, err
+	}
+	fields := strings.SplitN(witnessKey, "+", 3)
+	if len(fields) != 3 || fields[0] == "" {
+		return time.Time{}, errors.New("a witness's key is its name, a hash and base64, with + between them")
+	}
+	raw, err := base64.StdEncoding.DecodeString(fields[2])
+	if err != nil || len(raw) != 1+ed25519.PublicKeySize || raw[0] != algCosignature {
+		return time.Time{}, fmt.Errorf("the key of the witness %.100q is none that cosigns", fields[0])
+	}
+	log := strings.SplitN(verifierKey, "+", 3)
+	if own, err := base64.StdEncoding.DecodeString(log[len(log)-1]); err != nil || len(own) > 0 && bytes.Equal(own[1:], raw[1:]) {
+		return time.Time{}, fmt.Errorf("the key of the witness %.100q is the log's own", fields[0])
+	}
+	w := dated{name: fields[0], public: raw[1:]}
+	if fmt.Sprintf("%08x", w.KeyHash()) != fields[1] {
+		return time.Time{}, fmt.Errorf("the key of the witness %.100q has another hash", fields[0])
+	}
+	return cosignedAt(text, w)
+}
+
+// cosignedAt returns the time that v signed beside the text.
+func cosignedAt(text []byte, v dated) (time.Time, error) {
 	n, err := note.Open(text, note.VerifierList(v))
 	if unverified := (*note.UnverifiedNoteError)(nil); errors.As(err, &unverified) {
 		return time.Time{}, ErrUndated

@@ -65,6 +65,58 @@ func TestCheckpointTime(t *testing.T) {
 	}
 }
 
+// TestWitnessTime: the witness that is named has to have cosigned this checkpoint of this log, and the log is no
+// witness of itself.
+func TestWitnessTime(t *testing.T) {
+	k, err1 := NewKey("example.com/log")
+	w, err2 := NewKey("witness.example")
+	other, err3 := NewKey("witness.example")
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(1_800_000_000, 0).UTC()
+	cosign := func(by Key, size uint64) []byte {
+		d, err := by.Dated(func() time.Time { return at })
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := note.Sign(&note.Note{Text: CheckpointBody(k.Origin, Head{Size: size, Root: rfc6962.DefaultHasher.EmptyRoot()})}, k.Signer, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	witness := func(k Key) string {
+		d, err := k.Dated(time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public := d.(dated).public
+		return fmt.Sprintf("%s+%08x+%s", d.Name(), d.KeyHash(), base64.StdEncoding.EncodeToString(append([]byte{algCosignature}, public...)))
+	}
+	if got, err := WitnessTime(cosign(w, 1), k.Verifier, witness(w)); err != nil || !got.Equal(at) {
+		t.Errorf("%v, %v", got, err)
+	}
+	lines := strings.SplitAfter(string(cosign(w, 1)), "\n")
+	for name, c := range map[string]struct {
+		text []byte
+		key  string
+	}{
+		"nobody cosigned":                 {[]byte(strings.Join(lines[:len(lines)-2], "")), witness(w)},
+		"another witness of its name":     {cosign(other, 1), witness(w)},
+		"the cosignature of another head": {[]byte(strings.Join(lines[:5], "") + strings.SplitAfter(string(cosign(w, 2)), "\n")[5]), witness(w)},
+		"the log itself":                  {cosign(k, 1), witness(k)},
+		"a key that does not cosign":      {cosign(w, 1), w.Verifier},
+		"a key with another hash":         {cosign(w, 1), strings.Replace(witness(w), "+", "+0", 1)},
+		"no key":                          {cosign(w, 1), "witness.example"},
+		"another log":                     {signedAt(t, other, at, 1), witness(w)},
+	} {
+		if got, err := WitnessTime(c.text, k.Verifier, c.key); err == nil {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // FuzzCheckpoint: what opens is signed by the key, in its one spelling, and has at most one time.
 func FuzzCheckpoint(f *testing.F) {
 	// The same key in each run, so that what was found once is found again.

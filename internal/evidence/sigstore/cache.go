@@ -128,7 +128,7 @@ func keyOf(r *Root, raw []byte, by Signer) (cacheKey, bool) {
 		}
 	}
 	part(h, spki)
-	for _, s := range []string{by.Subject, by.SubjectPattern, by.Issuer, by.IssuerPattern} {
+	for _, s := range []string{by.SSH, by.Subject, by.SubjectPattern, by.Issuer, by.IssuerPattern} {
 		part(h, []byte(s))
 	}
 	flags := byte(0)

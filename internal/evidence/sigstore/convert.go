@@ -19,13 +19,14 @@ const maxPieces = 256
 
 // A Piece is one signature that was found in a file, not verified.
 type Piece struct {
-	// Format says what it was written as: bundle, envelope, cosign-bundle or signature.
+	// Format says what it was written as: bundle, envelope, gittuf, cosign-bundle or signature.
 	Format string
 	// Index is its place in the file, from 0.
 	Index int
 
 	raw    []byte // of a bundle: what the cache knows it by
 	parsed parsed
+	ssh    *sshPiece // of gittuf
 	err    error
 }
 
@@ -35,11 +36,19 @@ func (p Piece) Verify(r *Root, a Artifact, by Signer) (Result, error) {
 	if p.err != nil {
 		return Result{}, p.err
 	}
+	if p.ssh != nil {
+		return p.ssh.verify(a, by)
+	}
 	return r.verify(p.parsed, a, by)
 }
 
 // Statement returns the statement that was signed, not verified, or nil.
-func (p Piece) Statement() []byte { return p.parsed.statement }
+func (p Piece) Statement() []byte {
+	if p.ssh != nil {
+		return p.ssh.payload
+	}
+	return p.parsed.statement
+}
 
 // Convert finds the signatures in a file that a Sigstore client, a forge or a registry wrote:
 //
@@ -49,6 +58,7 @@ func (p Piece) Statement() []byte { return p.parsed.statement }
 //   - a bare envelope (in-toto, witness, slsa-github-generator before bundles): a certificate and
 //     timestamps inside its signatures are used as witness writes them. Each signature of an envelope is a
 //     piece of its own, and none stands for another;
+//   - an envelope of gittuf, with SSH signatures, each a piece of its own;
 //   - cosign's legacy bundle (cosign sign-blob --bundle before v3): {"base64Signature", "cert",
 //     "rekorBundle"}.
 //
@@ -170,6 +180,8 @@ func convertOne(doc []byte) []Piece {
 			pieces = append(pieces, bundlePiece(in.Bundle))
 		}
 		return pieces
+	case f.PayloadType != nil && *f.PayloadType == gittufPayload:
+		return gittufPieces(doc)
 	case f.PayloadType != nil:
 		return envelopePieces(doc)
 	case f.Base64 != nil:

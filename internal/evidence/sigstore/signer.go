@@ -19,6 +19,9 @@ import (
 type Signer struct {
 	// Key is a public key: ECDSA, RSA of 2048 bits or more, or Ed25519.
 	Key crypto.PublicKey
+	// SSH is the fingerprint of an SSH key, "SHA256:…", with which gittuf's statements are signed. With it
+	// nothing else verifies.
+	SSH string
 	// Logged asks for an entry in a log of the root even with a key.
 	Logged bool
 	// IgnoreLog passes log entries of a key's signature over; with a certificate it does nothing.
@@ -41,6 +44,10 @@ func (s Signer) prepare() (expected, error) {
 	e := expected{Signer: s}
 	keyless := s.Subject != "" || s.SubjectPattern != "" || s.Issuer != "" || s.IssuerPattern != ""
 	switch {
+	case s.SSH != "" && (s.Key != nil || keyless):
+		return expected{}, errors.New("an SSH key, another key and the identity of a certificate exclude one another")
+	case s.SSH != "":
+		return e, nil
 	case s.Key != nil && keyless:
 		return expected{}, errors.New("a key and the identity of a certificate exclude one another")
 	case s.Key != nil:

@@ -36,6 +36,8 @@ type Result struct {
 	// Statement is the in-toto statement that was signed, as bytes; nil if a file was signed.
 	Statement     []byte `json:"-"`
 	PredicateType string `json:"predicate_type,omitempty"` // of the statement
+	// Change is what a statement of gittuf authorises.
+	Change *RefChange `json:"change,omitempty"`
 }
 
 // An Entry is one in a transparency log.
@@ -118,6 +120,8 @@ func (r *Root) verify(p parsed, a Artifact, by Signer) (Result, error) {
 		return Result{}, fmt.Errorf("%w: %w", ErrSigner, err)
 	}
 	switch {
+	case e.SSH != "":
+		return Result{}, fmt.Errorf("%w: it is not signed with an SSH key, and one is expected", ErrSigner)
 	case e.Key == nil && !p.cert:
 		return Result{}, fmt.Errorf("%w: with a key, and a certificate's identity is expected", ErrSigner)
 	case e.Key != nil && p.cert:

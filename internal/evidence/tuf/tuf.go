@@ -191,7 +191,7 @@ func Update(pinned, before []byte, mirror string, get Getter, now time.Time) (_ 
 		if b == nil {
 			continue
 		}
-		if err := os.WriteFile(file(role), b, 0o600); err != nil {
+		if err := os.WriteFile(file(role), b, 0o600); err != nil { //nolint:forbidigo // go-tuf reads it, and then the folder is gone
 			return nil, Info{}, err
 		}
 	}
