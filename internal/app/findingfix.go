@@ -56,6 +56,10 @@ func (a *App) FindingFix(ctx context.Context, o Options, id string) (_ *FindingF
 			"not only out of the file. An exception is for what is no secret."
 	case sallyport.FindingAdvisory:
 		res.Text = adviceNext(f.Rule)
+	case sallyport.FindingUnknownPackage:
+		res.Text = "If another package was meant, ask for that one, and make the lock file anew. If this one is new, bring a newer index: sallyport advisory names TYPE=FILE."
+	case sallyport.FindingNewPackage:
+		res.Text = "Wait until it is old enough, or ask for another package. If somebody has looked at it, they accept the finding."
 	case sallyport.FindingLookAlike:
 		res.Text = "If the well-known package was meant, ask for that one, and make the lock file anew. If not, somebody who knows the package accepts the finding."
 	case sallyport.FindingDependency:
@@ -75,6 +79,10 @@ func adviceNext(rule string) string {
 		return "Bring the lock file that says which version is meant."
 	case "version":
 		return "Pin a version that the ecosystem can compare with others."
+	case "names":
+		return "Bring an index of the registry's names, with days where their age counts: sallyport advisory names TYPE=FILE."
+	case "unsigned":
+		return "Import records that somebody signed whom the trust file names for it: sallyport advisory import PATH... --signature FILE."
 	case "unread":
 		return "Nothing here reads the file: a person has to look at what it brings."
 	}
