@@ -117,9 +117,8 @@ func (x *FindingFix) mend(db *advisory.DB, e sallyport.Dependency) {
 	if x.Finding.malicious {
 		x.Text += " The one in use is malicious: treat every machine that installed it as broken into."
 	}
-	how := ""
-	x.Commands, how = mendCommands(e, m.Version)
-	if how != "" {
+	commands, how := mendCommands(e, m.Version)
+	if x.Commands = commands; how != "" {
 		x.Text += " " + how
 	}
 }
