@@ -138,16 +138,16 @@ func mendCommands(e sallyport.Dependency, version string) (commands [][]string, 
 		switch {
 		case file == "yarn.lock" && e.Direct:
 			run("yarn", "up", at)
+			how = "(With yarn 1: yarn upgrade.)"
 		case file == "pnpm-lock.yaml" && e.Direct:
 			run("pnpm", "update", at)
 		case e.Direct:
 			run("npm", "install", at)
+		case file == "yarn.lock", file == "pnpm-lock.yaml", strings.Contains(e.Name, "."): // npm pkg takes a dot for a step down
+			return commands, fmt.Sprintf("It comes along with another package: set %q to %q in package.json, under overrides (npm), pnpm.overrides or resolutions (yarn), and install.", e.Name, version)
 		default:
 			run("npm", "pkg", "set", "overrides."+e.Name+"="+version)
 			run("npm", "install")
-			if file == "yarn.lock" || file == "pnpm-lock.yaml" {
-				commands, how = [][]string{}, fmt.Sprintf("It comes along with another package: put %q to %q under resolutions (yarn) or pnpm.overrides (pnpm) in package.json, and install.", e.Name, version)
-			}
 		}
 	case "golang":
 		run("go", "get", at)
@@ -160,7 +160,7 @@ func mendCommands(e sallyport.Dependency, version string) (commands [][]string, 
 		case "poetry.lock":
 			run("poetry", "add", pin)
 		case "pdm.lock":
-			run("pdm", "update", "--update-eager", e.Name)
+			run("pdm", "add", pin)
 		case "pipfile", "pipfile.lock":
 			run("pipenv", "upgrade", pin)
 		default:
@@ -177,7 +177,8 @@ func mendCommands(e sallyport.Dependency, version string) (commands [][]string, 
 	case "nuget":
 		run("dotnet", "add", "package", e.Name, "--version", version)
 	case "gem":
-		run("bundle", "add", e.Name, "--version", ">= "+version)
+		run("bundle", "update", "--conservative", e.Name)
+		how = fmt.Sprintf("First ask for %q in the Gemfile.", ">= "+version)
 	case "composer":
 		if e.Direct {
 			run("composer", "require", e.Name+":"+version)
@@ -188,7 +189,7 @@ func mendCommands(e sallyport.Dependency, version string) (commands [][]string, 
 		how = fmt.Sprintf("Write %s in %s.", version, e.Path)
 	}
 	if len(commands) > 0 && path.Dir(string(e.Path)) != "." {
-		how = "Run it in the folder " + path.Dir(string(e.Path)) + "."
+		how = strings.TrimSpace(how + " Run it in the folder " + path.Dir(string(e.Path)) + ".")
 	}
 	return commands, how
 }
