@@ -31,6 +31,12 @@ const FindingDependency FindingKind = "dependency"
 // FindingLookAlike marks a new package whose name could be taken for a well-known one's.
 const FindingLookAlike FindingKind = "look-alike"
 
+// The kinds of finding about the name of a new package.
+const (
+	FindingUnknownPackage FindingKind = "unknown-package" // its registry's index does not have it
+	FindingNewPackage     FindingKind = "new-package"     // it is younger than policy wants
+)
+
 // The kinds of finding about what is known of a package that a change brings.
 const (
 	FindingVulnerability FindingKind = "vulnerability"

@@ -54,6 +54,9 @@ var findingCodes = map[FindingKind]string{
 	FindingVulnerability: "vulnerability",
 	FindingMalicious:     "malicious-package",
 	FindingAdvisory:      "advisories-unknown",
+
+	FindingUnknownPackage: "package-unknown",
+	FindingNewPackage:     "package-new",
 }
 
 // Code returns the reason code under which the baseline tells of findings of the kind.

@@ -33,7 +33,7 @@ func newAdvisoryCommand(a *app.App) *cobra.Command {
 vulndb, GitHub's advisory database, the OpenSSF's malicious packages. Nothing but "advisory update"
 opens a connection. The merge gate looks there too; docs/advisories.md.`,
 	}
-	cmd.AddCommand(newAdvisoryImportCommand(a), newAdvisoryUpdateCommand(a), newAdvisoryStatusCommand(a), newAdvisoryMatchCommand(a), newAdvisorySignCommand(a))
+	cmd.AddCommand(newAdvisoryImportCommand(a), newAdvisoryUpdateCommand(a), newAdvisoryStatusCommand(a), newAdvisoryMatchCommand(a), newAdvisorySignCommand(a), newAdvisoryNamesCommand(a))
 	return cmd
 }
 

@@ -194,15 +194,18 @@ func newFindingFixCommand(a *app.App) *cobra.Command {
 	var opts repoFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "fix ID",
+		Use:   "fix ID [COMMIT]",
 		Short: "Say what would mend a finding",
-		Long: `Fix says what would mend a finding of the change, and does nothing. For a package it is the lowest version
+		Long: `Fix says what would mend a finding of the change, or of COMMIT against its parent, and does nothing. For a package it is the lowest version
 above the one in use that no advisory of the local database is about, and the command of the package
 manager that takes it. Whether the registry still has that version is not asked.
 
 Exit status: 0 something mends it, 1 nothing is known that does, 64 wrong usage.`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := opts.changeOf(args[1:]); err != nil {
+				return err
+			}
 			r, err := a.FindingFix(cmd.Context(), opts.opts, args[0])
 			if err != nil {
 				return err

@@ -259,6 +259,7 @@ func (a *App) AdvisoryMatch(ctx context.Context, o Options, ao AdvisoryOptions, 
 	}
 	defer done(&err, db.Close)
 	r := &AdvisoryReport{Database: *a.advisoryStatus(path, db.Meta(), ao), Time: a.now().UTC(), Packages: []PackageReport{}, Files: []sbom.File{}}
+	a.tellSigners(ctx, o, &r.Database)
 	for _, p := range purls {
 		pr, err := parsePurl(p)
 		if err != nil {

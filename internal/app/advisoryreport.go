@@ -16,6 +16,15 @@ const VulnsType = "https://in-toto.io/attestation/vulns/v0.2"
 type vulns struct {
 	Scanner  vulnsScanner  `json:"scanner"`
 	Metadata vulnsMetadata `json:"metadata"`
+	Scope    *vulnsScope   `json:"scope,omitempty"` // a field of ours; nil: all that was asked for
+}
+
+// A vulnsScope says that a predicate is about what a change brings, and not about all that its head holds.
+type vulnsScope struct {
+	Of        string           `json:"of"` // "change"
+	TargetRef string           `json:"target_ref"`
+	Base      sallyport.Digest `json:"base,omitempty"`
+	Head      sallyport.Digest `json:"head"`
 }
 
 type vulnsScanner struct {

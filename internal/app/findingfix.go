@@ -56,6 +56,10 @@ func (a *App) FindingFix(ctx context.Context, o Options, id string) (_ *FindingF
 			"not only out of the file. An exception is for what is no secret."
 	case sallyport.FindingAdvisory:
 		res.Text = adviceNext(f.Rule)
+	case sallyport.FindingUnknownPackage:
+		res.Text = "If another package was meant, ask for that one, and make the lock file anew. If this one is new, bring a newer index: sallyport advisory names TYPE=FILE."
+	case sallyport.FindingNewPackage:
+		res.Text = "Wait until it is old enough, or ask for another package. If somebody has looked at it, they accept the finding."
 	case sallyport.FindingLookAlike:
 		res.Text = "If the well-known package was meant, ask for that one, and make the lock file anew. If not, somebody who knows the package accepts the finding."
 	case sallyport.FindingDependency:
@@ -75,6 +79,10 @@ func adviceNext(rule string) string {
 		return "Bring the lock file that says which version is meant."
 	case "version":
 		return "Pin a version that the ecosystem can compare with others."
+	case "names":
+		return "Bring an index of the registry's names, with days where their age counts: sallyport advisory names TYPE=FILE."
+	case "unsigned":
+		return "Import records that somebody signed whom the trust file names for it: sallyport advisory import PATH... --signature FILE."
 	case "unread":
 		return "Nothing here reads the file: a person has to look at what it brings."
 	}
@@ -109,9 +117,8 @@ func (x *FindingFix) mend(db *advisory.DB, e sallyport.Dependency) {
 	if x.Finding.malicious {
 		x.Text += " The one in use is malicious: treat every machine that installed it as broken into."
 	}
-	how := ""
-	x.Commands, how = mendCommands(e, m.Version)
-	if how != "" {
+	commands, how := mendCommands(e, m.Version)
+	if x.Commands = commands; how != "" {
 		x.Text += " " + how
 	}
 }
@@ -131,16 +138,16 @@ func mendCommands(e sallyport.Dependency, version string) (commands [][]string, 
 		switch {
 		case file == "yarn.lock" && e.Direct:
 			run("yarn", "up", at)
+			how = "(With yarn 1: yarn upgrade.)"
 		case file == "pnpm-lock.yaml" && e.Direct:
 			run("pnpm", "update", at)
 		case e.Direct:
 			run("npm", "install", at)
+		case file == "yarn.lock", file == "pnpm-lock.yaml", strings.Contains(e.Name, "."): // npm pkg takes a dot for a step down
+			return commands, fmt.Sprintf("It comes along with another package: set %q to %q in package.json, under overrides (npm), pnpm.overrides or resolutions (yarn), and install.", e.Name, version)
 		default:
 			run("npm", "pkg", "set", "overrides."+e.Name+"="+version)
 			run("npm", "install")
-			if file == "yarn.lock" || file == "pnpm-lock.yaml" {
-				commands, how = [][]string{}, fmt.Sprintf("It comes along with another package: put %q to %q under resolutions (yarn) or pnpm.overrides (pnpm) in package.json, and install.", e.Name, version)
-			}
 		}
 	case "golang":
 		run("go", "get", at)
@@ -153,7 +160,7 @@ func mendCommands(e sallyport.Dependency, version string) (commands [][]string, 
 		case "poetry.lock":
 			run("poetry", "add", pin)
 		case "pdm.lock":
-			run("pdm", "update", "--update-eager", e.Name)
+			run("pdm", "add", pin)
 		case "pipfile", "pipfile.lock":
 			run("pipenv", "upgrade", pin)
 		default:
@@ -170,7 +177,8 @@ func mendCommands(e sallyport.Dependency, version string) (commands [][]string, 
 	case "nuget":
 		run("dotnet", "add", "package", e.Name, "--version", version)
 	case "gem":
-		run("bundle", "add", e.Name, "--version", ">= "+version)
+		run("bundle", "update", "--conservative", e.Name)
+		how = fmt.Sprintf("First ask for %q in the Gemfile.", ">= "+version)
 	case "composer":
 		if e.Direct {
 			run("composer", "require", e.Name+":"+version)
@@ -181,7 +189,7 @@ func mendCommands(e sallyport.Dependency, version string) (commands [][]string, 
 		how = fmt.Sprintf("Write %s in %s.", version, e.Path)
 	}
 	if len(commands) > 0 && path.Dir(string(e.Path)) != "." {
-		how = "Run it in the folder " + path.Dir(string(e.Path)) + "."
+		how = strings.TrimSpace(how + " Run it in the folder " + path.Dir(string(e.Path)) + ".")
 	}
 	return commands, how
 }

@@ -42,7 +42,7 @@ func (f *FindingView) Place() string {
 }
 
 // Vulns is what is known about the packages that the change brings, as a predicate to attest. There is none while
-// something is not known.
+// something is not known. It says that it is about a change: what was in the target before is not in it.
 func (l *FindingList) Vulns() ([]byte, error) {
 	if !l.looked {
 		return nil, withHint(errors.New("vulns: there is no advisory database that packages were looked up in"), importAgain)
@@ -53,6 +53,7 @@ func (l *FindingList) Vulns() ([]byte, error) {
 			DB: vulnsDB{URI: "https://sallyport.dev/advisories/v1", Version: string(l.Database)},
 		},
 		Metadata: vulnsMetadata{l.time.Format(time.RFC3339), l.time.Format(time.RFC3339)},
+		Scope:    &vulnsScope{"change", l.TargetRef, l.Base, l.Head},
 	}
 	if !l.oldest.IsZero() {
 		v.Scanner.DB.LastUpdate = l.oldest.Format(time.RFC3339)

@@ -78,6 +78,7 @@ type workspace struct {
 	markers *identity.Markers         // the signed one of them that says how agents sign; nil: built in
 	popular *names.List               // the signed one of well-known packages; nil: built in
 	known   *scan.Advice              // what is known about packages, once somebody asked
+	named   *scan.Names               // which packages there are, once somebody asked
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {
@@ -101,6 +102,9 @@ func (a *App) open(ctx context.Context, o Options) (*workspace, error) {
 func (w *workspace) Close() error {
 	if w.cache != nil {
 		_ = w.cache.Close() // what it could not write is computed again; a decision stands without it
+	}
+	if w.named != nil && w.named.Index != nil {
+		_ = w.named.Index.Close() // it was only read
 	}
 	if w.known != nil && w.known.DB != nil {
 		_ = w.known.DB.Close() // it was only read

@@ -22,6 +22,15 @@ type Advisories struct {
 	// https://sallyport.dev/predicate/advisories/v0.1; see `sallyport advisory sign`. It takes required: true. Default: false.
 	Signed bool `yaml:"signed"`
 
+	// NamesRequired is true if it has to be known of a package that a change adds from its ecosystem's registry whether the
+	// registry has one of that name; see `sallyport advisory names`. Default: false: an index that is there is looked in, and
+	// without one nothing is said.
+	NamesRequired bool `yaml:"names_required"`
+
+	// MinPackageAge is how old a package has to be that a change adds, such as 336h: 24h to 8784h. It asks for an index of
+	// names with days, as names_required does: a package of unknown age is not let in. Default: any age.
+	MinPackageAge string `yaml:"min_package_age"`
+
 	// Database is the file with the records, below the state folder. Default: advisories.db.
 	Database string `yaml:"database"`
 }
@@ -40,6 +49,15 @@ func (a Advisories) Age() time.Duration {
 	return 0
 }
 
+// PackageAge returns how old a new package has to be, or 0 for any age.
+func (a Advisories) PackageAge() time.Duration {
+	d, err := time.ParseDuration(a.MinPackageAge)
+	if err != nil {
+		return 0 // it is empty: another text was refused
+	}
+	return d
+}
+
 // File returns the path of the database below the state folder.
 func (a Advisories) File() string {
 	if a.Database != "" {
@@ -54,6 +72,12 @@ func (a Advisories) validate(raw map[string]any) error {
 		d, err := time.ParseDuration(a.MaxAge)
 		if err != nil || d < time.Hour || d > 8784*time.Hour {
 			return bad("advisories.max_age", "%q is not a time from 1h to 8784h", clip(a.MaxAge))
+		}
+	}
+	if _, ok := given["min_package_age"]; ok {
+		d, err := time.ParseDuration(a.MinPackageAge)
+		if err != nil || d < 24*time.Hour || d > 8784*time.Hour {
+			return bad("advisories.min_package_age", "%q is not a time from 24h to 8784h", clip(a.MinPackageAge))
 		}
 	}
 	if a.Signed && !a.Required {

@@ -29,7 +29,7 @@ func TestAdvisories(t *testing.T) {
 	}
 	for _, text := range []string{
 		"{required: maybe}", "{max_age: soon}", "{max_age: 1m}", "{max_age: 9000h}", "{max_age: \"\"}", "{database: ../x.db}", "{database: /x.db}", "{database: \"\"}",
-		"{database: .}", "{maxage: 1h}", "{required: }", "true", "{signed: true}", "{signed: yes please, required: true}",
+		"{database: .}", "{maxage: 1h}", "{required: }", "true", "{signed: true}", "{min_package_age: 1h}", "{min_package_age: soon}", "{min_package_age: \"\"}", "{names_required: 3}", "{signed: yes please, required: true}",
 	} {
 		if _, err := Parse([]byte(head + "advisories: " + text + "\n")); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: got %v, want a refusal", text, err)

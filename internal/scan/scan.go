@@ -83,6 +83,7 @@ type Scanner struct {
 	secrets SecretMatcher
 	popular *names.List // nil: what is built in
 	advice  *Advice     // nil: packages are not looked up
+	named   *Names      // nil: names are not asked for
 	limit   int64
 }
 
@@ -126,6 +127,7 @@ func (s *Scanner) Change(ctx context.Context, c *sallyport.Change) ([]sallyport.
 		}
 	}
 	findings = append(findings, s.lookAlikes(c.Dependencies)...)
+	findings = append(findings, s.strangers(c.Dependencies)...)
 	findings = append(findings, s.advised(c.Dependencies, findings)...)
 	sortFindings(findings)
 	return findings, nil

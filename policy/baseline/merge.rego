@@ -199,6 +199,8 @@ finding_codes := {
 	"vulnerability": "vulnerability",
 	"malicious-package": "malicious-package",
 	"advisory": "advisories-unknown",
+	"unknown-package": "package-unknown",
+	"new-package": "package-new",
 }
 
 # Any severity shuts for these; for the others the limits of data.findings hold.

@@ -220,6 +220,20 @@ var makers = []row{
 		status: sallyport.ExitShut, codes: []string{"vulnerability"},
 	},
 	{
+		name: "package that does not exist", attack: "a bot is led to require a package that a model made up, and that nobody has published yet", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			names := filepath.Join(s.Dir, "modules.txt")
+			if err := os.WriteFile(names, []byte("example.com/lib\nexample.com/lib/v2 2024-02-01\n"), 0o644); err != nil {
+				s.TB.Fatal(err)
+			}
+			s.Must("advisory", "names", "golang="+names, "--repo", s.Repo)
+			s.Append("go.mod", "\nrequire example.com/lib"+either(attack, "-utils", "")+" v1.2.3\n")
+			s.SignedCommit(scene.Who(scene.Renovate), scene.Renovate, "Require lib")
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"package-unknown"},
+	},
+	{
 		name: "file moved into a bot's scope", attack: "a bot renames a file from outside its scope into it", from: plain,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			if attack {

@@ -43,11 +43,11 @@ func (s *building) coverage(f file) error {
 		var list []struct {
 			ID string `json:"id"`
 		}
-		if json.Unmarshal(f.body, &list) != nil || len(list) > maxListed {
-			return nil // another's file of that name
-		}
-		for _, v := range list {
-			s.goListed = append(s.goListed, v.ID)
+		// What is no such list is another's file of that name, and says nothing.
+		if json.Unmarshal(f.body, &list) == nil && len(list) <= maxListed {
+			for _, v := range list {
+				s.goListed = append(s.goListed, v.ID)
+			}
 		}
 	}
 	return nil

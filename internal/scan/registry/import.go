@@ -36,8 +36,8 @@ type Origin struct {
 	Type string // of package URLs
 	Path string
 	AsOf time.Time // when it was made, if its bringer knows
-	// Digest pins the file, unless it is zero.
-	Digest sallyport.Digest
+	// Pins are digests of which the file's has to be one, if there are any.
+	Pins []sallyport.Digest
 }
 
 // Import puts an index of exactly the names in the origins in the place of the one at path, or leaves that as it is and
@@ -120,8 +120,8 @@ func readFile(ctx context.Context, o Origin, now time.Time, most int) (Ecosystem
 		return e, nil, err
 	}
 	e.Digest = sallyport.Digest(fmt.Sprintf("sha256:%x", h.Sum(nil)))
-	if !o.Digest.Zero() && o.Digest != e.Digest {
-		return e, nil, fmt.Errorf("it is %s, and not the %s that is pinned", e.Digest, o.Digest)
+	if len(o.Pins) > 0 && !slices.Contains(o.Pins, e.Digest) {
+		return e, nil, fmt.Errorf("it is %s, which is not pinned", e.Digest)
 	}
 	// A name that stands there twice is as old as the earlier says.
 	slices.SortFunc(names, compare)

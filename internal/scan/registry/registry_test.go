@@ -134,10 +134,10 @@ func TestRefused(t *testing.T) {
 	}
 	good := file(t, "react")
 	pin := sallyport.SHA256([]byte("react"))
-	if _, err := Import(context.Background(), p, []Origin{{Type: "npm", Path: good, Digest: pin}}, now); err != nil {
+	if _, err := Import(context.Background(), p, []Origin{{Type: "npm", Path: good, Pins: []sallyport.Digest{pin}}}, now); err != nil {
 		t.Error(err)
 	}
-	if _, err := Import(context.Background(), p, []Origin{{Type: "npm", Path: file(t, "react\n"), Digest: pin}}, now); !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), "is pinned") {
+	if _, err := Import(context.Background(), p, []Origin{{Type: "npm", Path: file(t, "react\n"), Pins: []sallyport.Digest{pin}}}, now); !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), "not pinned") {
 		t.Errorf("another file than the pinned one: %v", err)
 	}
 	if _, err := Import(context.Background(), p, []Origin{{Type: "npm", Path: good}, {Type: "npm", Path: good}}, now); !errors.Is(err, ErrSource) {

@@ -148,9 +148,7 @@ func add(rec *record) {
 				parts = append(parts, constraints(g.Events)...)
 			}
 		}
-		for _, v := range a.Versions {
-			parts = append(parts, "="+v)
-		}
+		parts = append(parts, listed(parts, a.Versions, e.format)...)
 		parts = slices.DeleteFunc(parts, func(c string) bool {
 			_, err := version.GetConstraint(c, e.format)
 			if err != nil {
@@ -174,6 +172,28 @@ func add(rec *record) {
 			Reference: vulnerability.Reference{ID: rec.ID, Namespace: "osv:language:" + string(e.language)}, PackageName: name.Normalize(a.Package.Name, e.kind), Constraint: constraint,
 		})
 	}
+}
+
+// listed are the versions of a record's list as constraints, less those that grype itself finds in the record's intervals: there
+// they change no answer, and grype compares with each of them for each question. TensorFlow's records list some hundred
+// versions each, and their ranges hold them all.
+func listed(intervals, versions []string, f version.Format) (out []string) {
+	var ranges []version.Constraint
+	for _, i := range intervals {
+		if c, err := version.GetConstraint(i, f); err == nil {
+			ranges = append(ranges, c)
+		}
+	}
+	for _, v := range versions {
+		held := slices.ContainsFunc(ranges, func(c version.Constraint) bool {
+			ok, err := c.Satisfied(version.New(v, f))
+			return err == nil && ok
+		})
+		if !held {
+			out = append(out, "="+v)
+		}
+	}
+	return out
 }
 
 // constraints are the intervals of a range, whose events stand in order.
