@@ -15,6 +15,7 @@ build:
 # What keys in services and tokens need beside sallyport; the second one loads C libraries.
 helpers:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-kms ./cmd/sallyport-kms
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-quote ./cmd/sallyport-quote
 	CGO_ENABLED=1 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-pkcs11 ./cmd/sallyport-pkcs11
 
 test:

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	                        VALUE; len is how many. "! json" says that it is not so, or not there
 //	let NAME FILE PATH      puts what stands there into the environment
 //	registry KIND           starts a registry with an image in it; see registries
+//	quotes FOLDER           puts this program and sallyport-quote into a folder
 //	tsa FILE                starts a timestamp authority: $TSA, and its trusted root in FILE
 //	edit FILE OLD NEW       replaces every OLD by NEW in a file that holds it
 func TestScripts(t *testing.T) {
@@ -49,7 +50,11 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e.Vars = append(e.Vars, "CONFORMANCE="+conformance)
+			quotes, err := filepath.Abs("../sallyport-quote/testdata")
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, "CONFORMANCE="+conformance, "QUOTES="+quotes)
 			// Nothing of the machine's git, CI system or terminal.
 			e.Vars = append(e.Vars, "HOME="+e.WorkDir, "LC_ALL=C.UTF-8", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 				"GIT_AUTHOR_NAME=Alice Example", "GIT_AUTHOR_EMAIL=alice@example.com",
@@ -58,6 +63,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": registries,
+			"quotes":   quoteHelper,
 			"tsa":      timestamps(t),
 			"stage":    func(ts *testscript.TestScript, neg bool, args []string) { stage(ts, neg, args, staged) },
 			"exits":    exits,
@@ -66,6 +72,24 @@ func TestScripts(t *testing.T) {
 			"edit":     edit,
 		},
 	})
+}
+
+// quoteHelper builds the program that verifies quotes, beside a copy of this one in a folder.
+func quoteHelper(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: quotes FOLDER")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	self, err := exec.LookPath("sallyport")
+	ts.Check(err)
+	b, err := os.ReadFile(self)
+	ts.Check(err)
+	ts.Check(os.WriteFile(filepath.Join(dir, "sallyport"), b, 0o755)) //nolint:gosec // a program
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "sallyport-quote"), "../sallyport-quote")
+	if out, err := build.CombinedOutput(); err != nil {
+		ts.Fatalf("build sallyport-quote: %v\n%s", err, out)
+	}
 }
 
 // sallyportPath returns where testscript put this program.

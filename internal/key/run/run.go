@@ -34,6 +34,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/base/runcert"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 	"github.com/sallyport-dev/sallyport/internal/key"
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // Limits of a run's key.
@@ -71,6 +72,9 @@ type Issued struct {
 func Issue(authority crypto.Signer, b runcert.Binding, now time.Time, validity time.Duration) (*Issued, error) {
 	if validity == 0 {
 		validity = runcert.DefaultValidity
+	}
+	if b.Separation == predicate.SeparationEnclave {
+		return nil, fmt.Errorf("issue a run's key: %w: a key that is made here is in no enclave; one that is there is certified with its quote", runcert.ErrBinding)
 	}
 	pub, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
