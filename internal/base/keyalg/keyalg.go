@@ -22,7 +22,7 @@ import (
 	"fmt"
 )
 
-// ErrRefused: the algorithm is not accepted. The error says which it is.
+// ErrRefused says that an algorithm is not accepted. What wraps it says which.
 var ErrRefused = errors.New("key algorithm not accepted")
 
 // An Algorithm is a kind of key with the signatures that it makes here.

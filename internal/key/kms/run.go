@@ -68,14 +68,16 @@ const version = "v1"
 
 // elsewhere returns a folder for a helper to run in. The caller's is a repository mostly, in which an
 // agent plants what a library or a module looks for beside itself.
-func elsewhere() string {
-	if runtime.GOOS == "windows" {
-		if root := os.Getenv("SYSTEMROOT"); filepath.IsAbs(root) {
+func elsewhere(env []string) string {
+	if runtime.GOOS != "windows" {
+		return "/"
+	}
+	for _, kv := range env {
+		if root, ok := strings.CutPrefix(kv, "SYSTEMROOT="); ok && filepath.IsAbs(root) {
 			return root
 		}
-		return filepath.VolumeName(os.TempDir()) + `\`
 	}
-	return "/"
+	return filepath.VolumeName(os.TempDir()) + `\`
 }
 
 // find returns the path of the program name beside the executable.
@@ -143,7 +145,7 @@ func (c client) run(ctx context.Context, stdin []byte, limit int, args ...string
 	defer cancel()
 	out, complaint := &limited{limit: limit, full: cancel}, &limited{limit: 4 << 10}
 	cmd := exec.CommandContext(ctx, c.program, args...) //nolint:gosec // found beside this executable and nowhere else
-	cmd.Env, cmd.Dir = c.env, elsewhere()
+	cmd.Env, cmd.Dir = c.env, elsewhere(c.env)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), out, complaint
 	cmd.WaitDelay = time.Second // a child of its own may hold the pipes open
 	err = cmd.Run()

@@ -41,7 +41,7 @@ const (
 	maxCodes  = 256
 )
 
-// ErrPolicy: a policy cannot be used.
+// ErrPolicy says that a policy cannot be used.
 var ErrPolicy = errors.New("the policy for quotes is not valid")
 
 // Why a quote is refused. [Answer.Code] is one of them.
@@ -227,5 +227,5 @@ func ParseAnswer(b []byte, asked Kind) (Answer, error) {
 	return a, nil
 }
 
-// ErrRefused: the quote does not verify, or is not what the policy asks for.
+// ErrRefused says that a quote does not verify, or is not what the policy asks for.
 var ErrRefused = errors.New("the quote is refused")
