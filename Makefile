@@ -16,6 +16,7 @@ build:
 # into archives and images (a module of its own).
 helpers: helper-sbom
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-kms ./cmd/sallyport-kms
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-quote ./cmd/sallyport-quote
 	CGO_ENABLED=1 $(GO) build -trimpath -ldflags='-s -w' -o bin/sallyport-pkcs11 ./cmd/sallyport-pkcs11
 
 # -buildvcs has to be as for sallyport: the two tell each other what they were built from.

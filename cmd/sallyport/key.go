@@ -16,7 +16,7 @@ func newKeyCommand(a *app.App) *cobra.Command {
 ssh-keygen makes.`,
 	}
 	cmd.AddCommand(newKeyGenerateCommand(a), newKeyShowCommand(a), newKeyAttestVerifyCommand(a),
-		newKeyListCommand(a), newKeyRotateCommand(a), newKeyRevokeCommand(a), newKeyIssueCommand(a))
+		newKeyListCommand(a), newKeyRotateCommand(a), newKeyRevokeCommand(a), newKeyIssueCommand(a), newKeyQuoteVerifyCommand(a))
 	return cmd
 }
 

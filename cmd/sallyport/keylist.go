@@ -31,6 +31,9 @@ grade, from when to when they count, and whether and why they were revoked.`,
 			}
 			for _, k := range l.Keys {
 				fmt.Fprintf(a.Stdout, "%-8s %s\n  key    %s\n  signer %s %s (%s)\n", k.State, oneLine(k.Name), oneLine(k.Key), k.Principal.Kind, oneLine(k.Principal.Name), orDash(string(k.Grade)))
+				if k.Algorithm != "" {
+					fmt.Fprintf(a.Stdout, "  with   %s\n", oneLine(k.Algorithm))
+				}
 				if r := k.Run; r != nil {
 					printAuthority(a.Stdout, r)
 				}

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	let NAME FILE PATH      puts what stands there into the environment
 //	tuf WHAT [FILE]         serves a repository of trusted roots; see tufRepositories
 //	registry KIND           starts a registry with an image in it; see registries
+//	quotes FOLDER           puts this program and sallyport-quote into a folder
 //	tsa FILE                starts a timestamp authority: $TSA, and its trusted root in FILE
 //	edit FILE OLD NEW       replaces every OLD by NEW in a file that holds it
 //	play HEADING N          runs the Nth block of commands under a heading of the playbook
@@ -47,19 +48,16 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
-			conformance, err := filepath.Abs("../../internal/evidence/sigstore/testdata/conformance")
-			if err != nil {
-				return err
+			for name, path := range map[string]string{
+				"CONFORMANCE": "../../internal/evidence/sigstore/testdata/conformance", "LAYOUTS": "testdata/layout",
+				"PLAYBOOK": playbook, "QUOTES": "../sallyport-quote/testdata",
+			} {
+				abs, err := filepath.Abs(path)
+				if err != nil {
+					return err
+				}
+				e.Vars = append(e.Vars, name+"="+abs)
 			}
-			layouts, err := filepath.Abs("testdata/layout")
-			if err != nil {
-				return err
-			}
-			page, err := filepath.Abs(playbook)
-			if err != nil {
-				return err
-			}
-			e.Vars = append(e.Vars, "CONFORMANCE="+conformance, "LAYOUTS="+layouts, "PLAYBOOK="+page)
 			// Nothing of the machine's git, CI system or terminal.
 			e.Vars = append(e.Vars, "HOME="+e.WorkDir, "LC_ALL=C.UTF-8", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 				"GIT_AUTHOR_NAME=Alice Example", "GIT_AUTHOR_EMAIL=alice@example.com",
@@ -69,6 +67,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": registries,
 			"tuf":      tufRepositories(t),
+			"quotes":   quoteHelper,
 			"tsa":      timestamps(t),
 			"stage":    func(ts *testscript.TestScript, neg bool, args []string) { stage(ts, neg, args, staged) },
 			"exits":    exits,
@@ -78,6 +77,24 @@ func TestScripts(t *testing.T) {
 			"play":     play,
 		},
 	})
+}
+
+// quoteHelper builds the program that verifies quotes, beside a copy of this one in a folder.
+func quoteHelper(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: quotes FOLDER")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	self, err := exec.LookPath("sallyport")
+	ts.Check(err)
+	b, err := os.ReadFile(self)
+	ts.Check(err)
+	ts.Check(os.WriteFile(filepath.Join(dir, "sallyport"), b, 0o755)) //nolint:gosec // a program
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "sallyport-quote"), "../sallyport-quote")
+	if out, err := build.CombinedOutput(); err != nil {
+		ts.Fatalf("build sallyport-quote: %v\n%s", err, out)
+	}
 }
 
 // sallyportPath returns where testscript put this program.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/keyalg"
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
 	"github.com/sallyport-dev/sallyport/internal/change"
 	"github.com/sallyport-dev/sallyport/internal/engine"
@@ -84,8 +85,20 @@ func approvalKey(k identity.Key, now time.Time) evidence.Key {
 	return evidence.Key{
 		Name: k.Person + " " + k.Fingerprint, Principal: sallyport.Principal{Kind: sallyport.Person, Name: k.Person},
 		Types: []string{predicate.ApprovalType, predicate.ExceptionType}, SSH: k.Fingerprint, SK: k.SK,
-		Grade: k.Grade(true, now), NotAfter: k.NotAfter, Materials: k.Materials,
+		Grade: k.Grade(true, now), NotAfter: k.NotAfter, Materials: k.Materials, Kind: keyKind(k),
 	}
+}
+
+// keyKind returns the algorithm of a person's SSH key as lists name it.
+func keyKind(k identity.Key) string {
+	pub, err := sshsig.ParseAuthorizedKey(k.Public)
+	switch {
+	case err != nil:
+		return ""
+	case k.SK:
+		return pub.Type()
+	}
+	return keyalg.Of(sshsig.CryptoKey(pub)).ID
 }
 
 // verifiedAbout returns what is kept or presented about subjects and verifies, each once.

@@ -30,8 +30,9 @@ const (
 // A ListedKey is a key that may sign something here.
 type ListedKey struct {
 	Name      string              `json:"name"`
-	Source    string              `json:"source"` // the file that names it
-	Key       string              `json:"key"`    // as bundles name it
+	Source    string              `json:"source"`    // the file that names it
+	Key       string              `json:"key"`       // as bundles name it
+	Algorithm string              `json:"algorithm"` // of package keyalg; empty for an identity or OpenPGP
 	Principal sallyport.Principal `json:"principal"`
 	Types     []string            `json:"types"`
 	Grade     sallyport.Grade     `json:"grade"`
@@ -96,7 +97,7 @@ func (a *App) ListKeys(ctx context.Context, o Options) (_ KeyList, err error) {
 }
 
 func listedKey(k evidence.Key, source string, now time.Time) ListedKey {
-	l := ListedKey{Name: k.Name, Source: source, Key: k.Hint(), Principal: k.Principal, Types: k.Types, Grade: k.Grade, State: keyActive}
+	l := ListedKey{Name: k.Name, Source: source, Key: k.Hint(), Algorithm: k.Algorithm(), Principal: k.Principal, Types: k.Types, Grade: k.Grade, State: keyActive}
 	moment := func(t time.Time) *time.Time {
 		if t.IsZero() {
 			return nil

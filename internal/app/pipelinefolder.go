@@ -25,7 +25,7 @@ const (
 	logFolder      = "logs"                // what commands wrote; for whoever ran them alone
 	summaryFile    = "pipeline.json"       // written last: without it the folder is not whole
 	checksumsFile  = "SHA256SUMS"
-	publicKeyFile  = "signer.pub"
+	signerFile  = "signer.pub"
 	cycloneDXFile  = "sbom.cdx.json"
 	spdxFile       = "sbom.spdx.json"
 	scanFile       = "scan.sarif"
@@ -39,7 +39,7 @@ const (
 func reservedName(name string) bool {
 	n := strings.ToLower(name)
 	return strings.HasSuffix(n, bundleSuffix) || strings.HasPrefix(n, "report-") ||
-		slices.Contains([]string{markerFile, logFolder, summaryFile, strings.ToLower(checksumsFile), publicKeyFile, cycloneDXFile, spdxFile, scanFile}, n)
+		slices.Contains([]string{markerFile, logFolder, summaryFile, strings.ToLower(checksumsFile), signerFile, cycloneDXFile, spdxFile, scanFile}, n)
 }
 
 // A releaseFolder is the folder that a pipeline writes. Files of an earlier run stay until this one is over,

@@ -306,7 +306,7 @@ func (p *pipelineRun) sign(ctx context.Context) (pipeline.Outcome, error) {
 	if err := p.attestBills(ctx, subjects); err != nil {
 		return pipeline.Outcome{}, err
 	}
-	if err := p.folder.write(publicKeyFile, p.public); err != nil {
+	if err := p.folder.write(signerFile, p.public); err != nil {
 		return pipeline.Outcome{}, err
 	}
 	known := map[string]string{}
@@ -417,7 +417,7 @@ func (p *pipelineRun) verify(ctx context.Context) (pipeline.Outcome, error) {
 		return pipeline.Outcome{State: pipeline.Failed, Detail: fmt.Sprintf(format, args...)}, nil
 	}
 	res, err := p.app.VerifyArtifact(ctx, ArtifactOptions{
-		Subject: p.folder.at(checksumsFile), Bundles: []string{p.folder.at(checksumsFile + bundleSuffix)}, Key: p.folder.at(publicKeyFile), Offline: true,
+		Subject: p.folder.at(checksumsFile), Bundles: []string{p.folder.at(checksumsFile + bundleSuffix)}, Key: p.folder.at(signerFile), Offline: true,
 	})
 	if err != nil {
 		return pipeline.Outcome{}, err

@@ -112,6 +112,7 @@ func FuzzTrust(f *testing.F) {
 	f.Add([]byte(trustYAML(trustPEM)))
 	f.Add([]byte(trustYAML(trustSSH)))
 	f.Add([]byte("version: 1\nkeys: [{name: a, key: b}]\n"))
+	f.Add([]byte(authorityYAML(f, newEd25519(f).Public())))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		trust, err := ParseTrust(b)
 		if err != nil {

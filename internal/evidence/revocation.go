@@ -58,12 +58,12 @@ func (in *trustRevocation) parse() (*Revocation, error) {
 	return nil, fmt.Errorf("revoked.reason is %.50q, want compromised, superseded or retired", in.Reason)
 }
 
-// stricter reports whether a is the harder end of two.
-func (a Revocation) stricter(b Revocation) bool {
-	if (a.Reason == Compromised) != (b.Reason == Compromised) {
-		return a.Reason == Compromised
+// stricter reports whether r is the harder end of two.
+func (r Revocation) stricter(than Revocation) bool {
+	if (r.Reason == Compromised) != (than.Reason == Compromised) {
+		return r.Reason == Compromised
 	}
-	return a.At.Before(b.At)
+	return r.At.Before(than.At)
 }
 
 // revocation returns the strictest revocation of the key that signed: one that is revoked in one

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -275,4 +276,40 @@ func TestParseTrustRunAuthoritiesRefuses(t *testing.T) {
 			t.Errorf("%s: %+v, %v", says, tr, err)
 		}
 	}
+}
+
+// FuzzRunKey: whatever is done to a bundle under a run's certificate, nothing else than what was signed is
+// believed, and of nobody else.
+func FuzzRunKey(f *testing.F) {
+	tsa := keylesstest.New(f, now.Add(-48*time.Hour))
+	ca := newEd25519(f)
+	key := issue(f, ca, theRun, 15*time.Minute)
+	want := runStatement(nil)
+	raw := mustSign(f, want, key)
+	f.Add(raw)
+	p, err := parse(raw)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(editBundle(f, raw, func(b map[string]any) {
+		b["verificationMaterial"].(map[string]any)["timestampVerificationData"] = map[string]any{
+			"rfc3161Timestamps": []any{map[string]any{"signedTimestamp": tsa.Stamp(p.envelope.Signature, now)}}}
+	}))
+	f.Add([]byte(strings.Replace(string(raw), "rawBytes", "rawByte", 1)))
+	trust, err := ParseTrust([]byte(authorityYAML(f, ca.Public())))
+	if err != nil {
+		f.Fatal(err)
+	}
+	v := NewVerifier(trust.Keys, now)
+	v.Keyless = keyless(f, tsa)
+	signed, err := sallyport.EncodeJSON(want)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ev, err := v.Verify(context.Background(), sallyport.Attestation{Raw: b})
+		if err == nil && (ev.Payload != sallyport.SHA256(signed) || ev.Signer != theRun.Principal) {
+			t.Errorf("%+v", ev)
+		}
+	})
 }

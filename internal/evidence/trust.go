@@ -3,10 +3,6 @@ package evidence
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -20,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/keyalg"
 	"github.com/sallyport-dev/sallyport/internal/base/sshsig"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
@@ -69,6 +66,17 @@ type Key struct {
 	// Materials are the SHA-256 digests, in hex, of the SubjectPublicKeyInfo that SSH or OpenPGP stands
 	// for: one key has a hint in every format, and is revoked in all of them at once.
 	Materials []string
+
+	// Kind is the algorithm of an SSH key, as package keyalg names it, for lists.
+	Kind string
+}
+
+// Algorithm returns the name of the key's algorithm, or nothing for what is no key or of several.
+func (k Key) Algorithm() string {
+	if k.Public != nil {
+		return keyalg.Of(k.Public).ID
+	}
+	return k.Kind
 }
 
 // material returns the digests by which the same key is known in any format.
@@ -125,7 +133,7 @@ func (k Key) single() bool {
 // Hint returns what a bundle calls the public key pub. It fails for a kind, curve or length of
 // key that is not accepted.
 func Hint(pub crypto.PublicKey) (string, error) {
-	if err := checkPublic(pub); err != nil {
+	if err := keyalg.Check(pub); err != nil {
 		return "", err
 	}
 	der, err := x509.MarshalPKIXPublicKey(pub)
@@ -134,24 +142,6 @@ func Hint(pub crypto.PublicKey) (string, error) {
 	}
 	sum := sha256.Sum256(der)
 	return base64.StdEncoding.EncodeToString(sum[:]), nil
-}
-
-func checkPublic(pub crypto.PublicKey) error {
-	switch k := pub.(type) {
-	case ed25519.PublicKey:
-		if len(k) == ed25519.PublicKeySize {
-			return nil
-		}
-	case *ecdsa.PublicKey:
-		if k.Curve == elliptic.P256() || k.Curve == elliptic.P384() {
-			return nil
-		}
-	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n == 2048 || n == 3072 || n == 4096 {
-			return nil
-		}
-	}
-	return errors.New("the key is not Ed25519, ECDSA P-256 or P-384, or RSA of 2048, 3072 or 4096 bits")
 }
 
 // Trust is what .sallyport/trust.yaml says.
@@ -250,7 +240,7 @@ func (in trustKey) parse() (Key, error) {
 		return Key{}, err
 	}
 	public, err := parsePublic(in.Key)
-	k.Public, k.SSH, k.SK, k.Materials = public.Public, public.SSH, public.SK, public.Materials
+	k.Public, k.SSH, k.SK, k.Materials, k.Kind = public.Public, public.SSH, public.SK, public.Materials, public.Kind
 	return k, err
 }
 
@@ -352,6 +342,9 @@ func parsePublic(s string) (k Key, err error) {
 			return Key{}, fmt.Errorf("key is neither a PEM public key nor an SSH key line: %s", oneLine(err)) // it quotes the key's bytes
 		}
 		k.SSH, k.SK = sshsig.Fingerprint(line), sshsig.IsSK(line)
+		if k.Kind = line.Type(); !k.SK {
+			k.Kind = keyalg.Of(sshsig.CryptoKey(line)).ID
+		}
 		if m := sshsig.Material(line); m != "" {
 			k.Materials = []string{m}
 		}
@@ -373,9 +366,12 @@ func parsePEM(b []byte) (crypto.PublicKey, error) {
 	}
 	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
+		if refused := keyalg.Unreadable(block.Bytes); refused != nil {
+			return nil, fmt.Errorf("key: %w", refused)
+		}
 		return nil, fmt.Errorf("key: %s", oneLine(err))
 	}
-	if err := checkPublic(pub); err != nil {
+	if err := keyalg.Check(pub); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
 	return pub, nil

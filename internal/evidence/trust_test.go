@@ -5,13 +5,17 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/keyalg"
 )
 
 // The PEM key is the example of RFC 8410; the SSH key is 32 bytes that nobody has a private half of.
@@ -174,5 +178,20 @@ func TestParseTrustRefuses(t *testing.T) {
 				t.Errorf("ParseTrust = %v, %v; want an error saying %q", got, err, tt.says)
 			}
 		})
+	}
+}
+
+// A post-quantum key is told as what it is, and not as a file that is broken.
+func TestParseTrustPostQuantum(t *testing.T) {
+	der, err := asn1.Marshal(struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}{pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, 18}}, asn1.BitString{Bytes: make([]byte, 1952), BitLength: 1952 * 8}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	if _, err := ParseTrust([]byte(trustYAML(strings.TrimSpace(text)))); !errors.Is(err, keyalg.ErrRefused) || !strings.Contains(err.Error(), "it is ml-dsa-65, ML-DSA-65 (FIPS 204): no release verifies it yet") {
+		t.Errorf("%v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/dsse"
+	"github.com/sallyport-dev/sallyport/internal/base/keyalg"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
 
@@ -90,7 +91,7 @@ func NewVerifier(keys []Key, now time.Time) *Verifier {
 
 // material returns what sigstore-go needs to trust one public key, whatever a bundle calls it.
 func material(pub crypto.PublicKey) (root.TrustedMaterial, error) {
-	if err := checkPublic(pub); err != nil {
+	if err := keyalg.Check(pub); err != nil {
 		return nil, err
 	}
 	sv, err := signature.LoadDefaultVerifier(pub)

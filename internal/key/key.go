@@ -39,11 +39,8 @@ package key
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -58,6 +55,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/durable"
+	"github.com/sallyport-dev/sallyport/internal/base/keyalg"
 )
 
 // LocalLabel marks a key that lies unencrypted in its user's reach.
@@ -108,6 +106,9 @@ func (k *Key) Hint() string {
 	sum := sha256.Sum256(k.spki)
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
+
+// Algorithm returns what the key signs with.
+func (k *Key) Algorithm() keyalg.Algorithm { return keyalg.Of(k.Public()) }
 
 // Fingerprint returns the SHA-256 of the SubjectPublicKeyInfo as a digest, for people.
 func (k *Key) Fingerprint() sallyport.Digest { return sallyport.SHA256(k.spki) }
@@ -240,7 +241,13 @@ func parse(b []byte, pass func() ([]byte, error)) (*Key, error) {
 	priv, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		if block.Type == "ENCRYPTED PRIVATE KEY" {
+			if refused := keyalg.Unreadable(der); refused != nil {
+				return nil, fmt.Errorf("%w: %w", ErrFormat, refused)
+			}
 			return nil, ErrPassphrase // the padding was right by chance, once in 256
+		}
+		if refused := keyalg.Unreadable(der); refused != nil {
+			return nil, fmt.Errorf("%w: %w", ErrFormat, refused)
 		}
 		return nil, fmt.Errorf("%w: its PKCS#8 encoding is broken", ErrFormat) // the library's error may quote bytes of the key
 	}
@@ -260,27 +267,17 @@ func label(b []byte) string {
 
 func newKey(priv any, label string) (*Key, error) {
 	s, ok := priv.(crypto.Signer)
-	if !ok || !supported(s.Public()) {
-		return nil, fmt.Errorf("%w: want Ed25519, ECDSA P-256 or P-384, or RSA of 2048, 3072 or 4096 bits", ErrFormat)
+	if !ok {
+		return nil, fmt.Errorf("%w: it does not sign", ErrFormat)
+	}
+	if err := keyalg.Check(s.Public()); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	spki, err := x509.MarshalPKIXPublicKey(s.Public())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return &Key{Signer: s, Label: label, Local: label == "" || label == LocalLabel, spki: spki}, nil
-}
-
-func supported(pub crypto.PublicKey) bool {
-	switch k := pub.(type) {
-	case ed25519.PublicKey:
-		return true
-	case *ecdsa.PublicKey:
-		return k.Curve == elliptic.P256() || k.Curve == elliptic.P384()
-	case *rsa.PublicKey:
-		n := k.N.BitLen()
-		return n == 2048 || n == 3072 || n == 4096
-	}
-	return false
 }
 
 // Generate makes an unencrypted Ed25519 key at path, with its public half at path.pub, creating

@@ -173,7 +173,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"read-only", good, 0o400, nil, ""},
 		{"P-256", encode(p256), 0o600, nil, ""},
 		{"RSA", encode(rsa2048), 0o600, nil, ""},
-		{"P-521", encode(p521), 0o600, ErrFormat, "want Ed25519"},
+		{"P-521", encode(p521), 0o600, ErrFormat, "it is ecdsa-sha2-512-nistp521"},
 		{"readable by the group", good, 0o640, ErrMode, "0640"},
 		{"readable by all", good, 0o604, ErrMode, "chmod"},
 		{"not PEM", []byte("hello"), 0o600, ErrFormat, "no PEM"},

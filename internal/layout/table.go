@@ -68,6 +68,7 @@ var Parts = []Part{
 	{"internal/pipeline", Service},
 	{"internal/evidence/oci", Backend},
 	{"internal/key/*", Backend},
+	{"internal/key/quote", Service}, // what sallyport and sallyport-quote say to one another
 	{"internal/tlog/*", Backend},
 	{"internal/store/*", Backend},
 	{"internal/forge/*", Backend},
@@ -90,6 +91,7 @@ var Parts = []Part{
 	{"cmd/sallyport", Command},
 	{"cmd/sallyport-kms", Command},    // helper programs beside it: what they link would cost
 	{"cmd/sallyport-pkcs11", Command}, // every start, or needs cgo
+	{"cmd/sallyport-quote", Command},
 
 	{"test", Whole},
 	{"internal/layout", Whole},
@@ -123,6 +125,8 @@ var Libraries = []Library{
 	{"github.com/sigstore/sigstore/pkg/signature", []string{"internal/evidence", "cmd/sallyport-pkcs11"}},
 	{"github.com/sigstore/sigstore/pkg/signature/kms", []string{"cmd/sallyport-kms"}},
 	{"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin", []string{"cmd/sallyport-kms", "cmd/sallyport-pkcs11"}},
+	{"github.com/google/go-sev-guest", []string{"cmd/sallyport-quote"}},
+	{"github.com/google/go-tdx-guest", []string{"cmd/sallyport-quote"}},
 	{"github.com/ThalesGroup/crypto11", []string{"cmd/sallyport-pkcs11"}},
 	{"github.com/secure-systems-lab/go-securesystemslib", []string{"internal/evidence"}},
 	{"github.com/secure-systems-lab/go-securesystemslib/encrypted", []string{"internal/key"}}, // cosign's key files

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/sallyport-dev/sallyport/internal/base/dsse"
+	"github.com/sallyport-dev/sallyport/internal/base/keyalg"
 )
 
 // A Content is what is signed: an artifact as it is, or a statement in an envelope.
@@ -122,6 +123,9 @@ type keypair struct {
 }
 
 func newKeypair(key crypto.Signer, c Content) (*keypair, error) {
+	if err := keyalg.Check(key.Public()); err != nil {
+		return nil, err
+	}
 	spki, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
 		return nil, err
@@ -153,7 +157,7 @@ func newKeypair(key crypto.Signer, c Content) (*keypair, error) {
 			return nil, errors.New("the RSA key is not of 2048, 3072 or 4096 bits")
 		}
 	default:
-		return nil, errors.New("the key is not Ed25519, ECDSA or RSA")
+		return nil, keyalg.ErrRefused
 	}
 	if c.Statement == nil {
 		if k.digest = c.Artifact.sums[name]; k.digest == nil {

@@ -54,6 +54,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/base/keyalg"
 	"github.com/sallyport-dev/sallyport/internal/key"
 )
 
@@ -206,6 +207,9 @@ func (c client) publicKey(ctx context.Context) (crypto.PublicKey, error) {
 	}
 	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
+		if refused := keyalg.Unreadable(block.Bytes); refused != nil {
+			return nil, fmt.Errorf("%w: %w", ErrRefused, refused)
+		}
 		return nil, fmt.Errorf("%w: its public key is broken", ErrAnswer)
 	}
 	return pub, nil

@@ -416,6 +416,28 @@ func TestUnsafeVariables(t *testing.T) {
 	}
 }
 
+// Another helper sees no variables, and what it writes is bounded.
+func TestRunAnother(t *testing.T) {
+	s := newStage(t, "sallyport-kms", "quiet", p256(t))
+	s.helper.Getenv = func(string) string { return "x" }
+	if out, err := s.helper.Run(t.Context(), "sallyport-kms", []byte("in"), 100); !errors.Is(err, ErrAnswer) || out != nil {
+		t.Errorf("nothing was written: %q, %v", out, err)
+	}
+	if env := s.read("env"); env != "" && runtime.GOOS == "linux" {
+		t.Errorf("it sees %s", env)
+	}
+	s = newStage(t, "sallyport-kms", "refuse", p256(t))
+	if out, err := s.helper.Run(t.Context(), "sallyport-kms", nil, 100); err != nil || !strings.Contains(string(out), "AccessDenied") {
+		t.Errorf("%q, %v", out, err)
+	}
+	if _, err := s.helper.Run(t.Context(), "sallyport-kms", nil, 5); !errors.Is(err, ErrAnswer) {
+		t.Errorf("too much: %v", err)
+	}
+	if _, err := s.helper.Run(t.Context(), "sallyport-none", nil, 5); !errors.Is(err, ErrMissing) {
+		t.Errorf("none: %v", err)
+	}
+}
+
 // What gives access is named, and nothing else: a build still finds its region and its home.
 func TestSecrets(t *testing.T) {
 	for text, want := range map[string][]string{

@@ -68,14 +68,16 @@ const version = "v1"
 
 // elsewhere returns a folder for a helper to run in. The caller's is a repository mostly, in which an
 // agent plants what a library or a module looks for beside itself.
-func elsewhere() string {
-	if runtime.GOOS == "windows" {
-		if root := os.Getenv("SYSTEMROOT"); filepath.IsAbs(root) {
+func elsewhere(env []string) string {
+	if runtime.GOOS != "windows" {
+		return "/"
+	}
+	for _, kv := range env {
+		if root, ok := strings.CutPrefix(kv, "SYSTEMROOT="); ok && filepath.IsAbs(root) {
 			return root
 		}
-		return filepath.VolumeName(os.TempDir()) + `\`
 	}
-	return "/"
+	return filepath.VolumeName(os.TempDir()) + `\`
 }
 
 // find returns the path of the program name beside the executable.
@@ -122,33 +124,61 @@ func (c client) ask(ctx context.Context, r request, stdin []byte) (answer, error
 	if err != nil {
 		return answer{}, fmt.Errorf("encode the request: %w", err)
 	}
-	out := &limited{limit: MaxAnswer, full: cancel}
-	said := &limited{limit: 4 << 10}
-	cmd := exec.CommandContext(ctx, c.program, version, string(doc)) //nolint:gosec // found beside this executable and nowhere else
-	cmd.Env, cmd.Dir = c.env, elsewhere()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), out, said
+	out, said, err := c.run(ctx, stdin, MaxAnswer, version, string(doc))
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := parseAnswer(out)
+	if err != nil {
+		// A program that failed to start properly says why on standard error, if anywhere.
+		if said != "" {
+			err = fmt.Errorf("%w; it said: %s", err, said)
+		}
+		return answer{}, fmt.Errorf("%s: %w", c.name, err)
+	}
+	return a, nil
+}
+
+// run starts the program and returns what it wrote, however it ended.
+func (c client) run(ctx context.Context, stdin []byte, limit int, args ...string) (wrote []byte, said string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	out, complaint := &limited{limit: limit, full: cancel}, &limited{limit: 4 << 10}
+	cmd := exec.CommandContext(ctx, c.program, args...) //nolint:gosec // found beside this executable and nowhere else
+	cmd.Env, cmd.Dir = c.env, elsewhere(c.env)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), out, complaint
 	cmd.WaitDelay = time.Second // a child of its own may hold the pipes open
 	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {
 	case out.over:
-		return answer{}, fmt.Errorf("%w: %s wrote more than %d bytes", ErrAnswer, c.name, MaxAnswer)
+		return nil, "", fmt.Errorf("%w: %s wrote more than %d bytes", ErrAnswer, c.name, limit)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return answer{}, fmt.Errorf("%w: %s was stopped after %v", ErrTimeout, c.name, c.timeout)
+		return nil, "", fmt.Errorf("%w: %s was stopped after %v", ErrTimeout, c.name, c.timeout)
 	case ctx.Err() != nil:
-		return answer{}, ctx.Err()
+		return nil, "", ctx.Err()
 	case err != nil && !errors.As(err, &exit):
-		return answer{}, fmt.Errorf("start %s: %w", c.name, err)
+		return nil, "", fmt.Errorf("start %s: %w", c.name, err)
 	}
-	a, err := parseAnswer(out.buf.Bytes())
-	if err != nil {
-		// A program that failed to start properly says why on standard error, if anywhere.
-		if s := oneLine(said.buf.String()); s != "" {
-			err = fmt.Errorf("%w; it said: %s", err, s)
-		}
-		return answer{}, fmt.Errorf("%s: %w", c.name, err)
+	return out.buf.Bytes(), oneLine(complaint.buf.String()), nil
+}
+
+// Run starts another helper of the same release, found and held as those for keys are, with no variables
+// and no arguments: it reads stdin, and writes at most limit bytes, which are returned however it ended.
+func (h Helper) Run(ctx context.Context, name string, stdin []byte, limit int) ([]byte, error) {
+	c := client{name: name, env: []string{}, timeout: h.Timeout}
+	if c.timeout == 0 {
+		c.timeout = Timeout
 	}
-	return a, nil
+	var err error
+	if c.program, err = h.find(name); err != nil {
+		return nil, err
+	}
+	out, said, err := c.run(ctx, stdin, limit)
+	if err == nil && len(out) == 0 {
+		err = fmt.Errorf("%w: %s wrote nothing: %s", ErrAnswer, name, said)
+	}
+	return out, err
 }
 
 // parseAnswer reads what a helper wrote. Fields that are not known are passed over: the protocol

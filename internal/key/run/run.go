@@ -34,6 +34,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/base/runcert"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 	"github.com/sallyport-dev/sallyport/internal/key"
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // Limits of a run's key.
@@ -60,9 +61,10 @@ type Issued struct {
 	Binding     runcert.Binding
 	Certificate *x509.Certificate
 
-	end    time.Time // with Go's monotonic clock, so that no clock that is set back prolongs it
+	timer  *time.Timer // ends the key with its certificate; no clock that is set back prolongs it
 	mu     sync.Mutex
 	priv   ed25519.PrivateKey // nil once it is over
+	late   bool               // its certificate has ended
 	signed []sallyport.Digest // payloads
 }
 
@@ -71,6 +73,9 @@ type Issued struct {
 func Issue(authority crypto.Signer, b runcert.Binding, now time.Time, validity time.Duration) (*Issued, error) {
 	if validity == 0 {
 		validity = runcert.DefaultValidity
+	}
+	if b.Separation == predicate.SeparationEnclave {
+		return nil, fmt.Errorf("issue a run's key: %w: a key that is made here is in no enclave; one that is there is certified with its quote", runcert.ErrBinding)
 	}
 	pub, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -84,7 +89,8 @@ func Issue(authority crypto.Signer, b runcert.Binding, now time.Time, validity t
 	if err != nil {
 		return nil, fmt.Errorf("issue a run's key: %w", err)
 	}
-	i := &Issued{Binding: b, Certificate: c, priv: priv, end: time.Now().Add(c.NotAfter.Sub(now))}
+	i := &Issued{Binding: b, Certificate: c, priv: priv}
+	i.timer = time.AfterFunc(c.NotAfter.Sub(now), func() { i.end(true) })
 	if i.Key, err = key.NewCertified(signer{i}, label, der); err != nil {
 		return nil, fmt.Errorf("issue a run's key: %w", err)
 	}
@@ -93,10 +99,15 @@ func Issue(authority crypto.Signer, b runcert.Binding, now time.Time, validity t
 
 // Close ends the key. Go gives no means to wipe it from memory for sure; nothing signs with it any more.
 func (i *Issued) Close() {
+	i.timer.Stop()
+	i.end(false)
+}
+
+func (i *Issued) end(late bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	clear(i.priv)
-	i.priv = nil
+	i.priv, i.late = nil, i.late || late
 }
 
 // Signed returns the digests of the statements that the key signed so far, in order.
@@ -123,10 +134,10 @@ func (s signer) Sign(_ io.Reader, message []byte, opts crypto.SignerOpts) ([]byt
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
 	switch {
+	case s.of.late:
+		return nil, fmt.Errorf("%w: its certificate was valid until %s", ErrOver, s.of.Certificate.NotAfter.UTC().Format(time.RFC3339))
 	case s.of.priv == nil:
 		return nil, fmt.Errorf("%w: it was ended", ErrOver)
-	case !time.Now().Before(s.of.end):
-		return nil, fmt.Errorf("%w: its certificate was valid until %s", ErrOver, s.of.Certificate.NotAfter.UTC().Format(time.RFC3339))
 	case len(s.of.signed) >= MaxSignatures:
 		return nil, fmt.Errorf("%w: it has signed %d statements, which is the limit", ErrOver, MaxSignatures)
 	}

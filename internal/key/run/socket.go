@@ -113,7 +113,9 @@ func (s *Server) Close() error {
 
 // serve answers one client.
 func (i *Issued) serve(c *net.UnixConn) {
-	_ = c.SetDeadline(time.Now().Add(lineWait))
+	// A client that does not say what it wants in time is let go.
+	hangUp := time.AfterFunc(lineWait, func() { c.Close() })
+	defer hangUp.Stop()
 	reply := func(a answer) {
 		b, err := json.Marshal(a)
 		if err == nil {
