@@ -49,6 +49,9 @@ type Evidence struct {
 	// Lapsed: the key has run out since. It is so of words that take something back alone, which
 	// do not wear off: they shut, and never open.
 	Lapsed bool `json:"lapsed,omitempty"`
+	// Reanchored is the statement that carries it over from trust roots that are not in force any more. Zero where
+	// those in force know its key.
+	Reanchored Digest `json:"reanchored,omitempty"`
 }
 
 // About reports whether one of the statement's subjects has exactly the digest d.

@@ -171,6 +171,7 @@ type EvidenceInput struct {
 	Grade         Grade     `json:"grade"`
 	Logged        Logged    `json:"logged"`
 	Body          any       `json:"body"`
+	Reanchored    Digest    `json:"reanchored,omitempty"` // the statement that carries it over from an old trust
 }
 
 // ReportInput is one tool's report about the change. What it found in the change is among the

@@ -11,6 +11,8 @@
 //     these changes in one session, and how that session ended.
 //   - [Exception], https://sallyport.dev/predicate/exception/v0.1: a person held a reason off, for
 //     these refs, codes and places and for a time that ends, or ended such an exception.
+//   - [Reanchor], https://sallyport.dev/predicate/reanchor/v0.1: evidence verified under the trust roots and
+//     the log of then, and is carried over to those of now.
 //
 // Rules of reading, for every predicate here:
 //
@@ -27,7 +29,7 @@
 //   - The digests in the predicate and the subjects of its statement must agree; see
 //     [CheckStatement].
 //
-// [DecodeApproval], [DecodeAgentRun] and [DecodeException] apply all of them. The schemas ([Schema]) say the same as
+// [DecodeApproval], [DecodeAgentRun], [DecodeException] and [DecodeReanchor] apply all of them. The schemas ([Schema]) say the same as
 // far as JSON Schema can: every document that decodes is valid under its schema. The converse
 // fails only where a rule compares fields or knows the calendar. The vectors in testdata hold
 // statements that must be accepted and statements that must be refused, each with the reason.
@@ -76,6 +78,7 @@ var schemaFiles = map[string]string{
 	ApprovalType:  "schema/approval-v0.1.json",
 	AgentRunType:  "schema/agent-run-v0.1.json",
 	ExceptionType: "schema/exception-v0.1.json",
+	ReanchorType:  "schema/reanchor-v0.1.json",
 }
 
 // Schema returns the JSON Schema (2020-12) of a predicate type, and false if the type is not
@@ -112,6 +115,12 @@ func CheckStatement(predicateType string, body json.RawMessage, subjects []map[s
 			return err
 		}
 		return e.checkSubjects(subjects)
+	case ReanchorType:
+		r, err := DecodeReanchor(body)
+		if err != nil {
+			return err
+		}
+		return r.checkSubjects(subjects)
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ var vectorFiles = map[string]string{
 	ApprovalType:  "approval-v0.1.json",
 	AgentRunType:  "agent-run-v0.1.json",
 	ExceptionType: "exception-v0.1.json",
+	ReanchorType:  "reanchor-v0.1.json",
 }
 
 func loadVectors(t testing.TB, predicateType string) vectors {

@@ -18,7 +18,7 @@ func newEvidenceCommand(a *app.App) *cobra.Command {
 The ref is transport: nothing on it is believed before it verifies, and what is missing from it
 is only missing. Find and attach do so for images in registries.`,
 	}
-	cmd.AddCommand(newEvidenceExportCommand(a), newEvidenceVerifyPackCommand(a),
+	cmd.AddCommand(newEvidenceExportCommand(a), newEvidenceVerifyPackCommand(a), newEvidenceImportCommand(a), newEvidenceReanchorCommand(a),
 		newEvidencePushCommand(a), newEvidenceFetchCommand(a), newEvidenceListCommand(a), newEvidenceShowCommand(a),
 		newEvidenceVerifyCommand(a), newEvidencePruneCommand(a), newEvidencePublishCommand(a),
 		newEvidenceFindCommand(a), newEvidenceAttachCommand(a),

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -45,11 +44,11 @@ elsewhere is not written.`,
 }
 
 func newEvidenceVerifyPackCommand(a *app.App) *cobra.Command {
-	var root string
+	var root, over, anchor string
 	var o app.PackOptions
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "verify-pack PACK --root DIGEST",
+		Use:   "verify-pack PACK [--root DIGEST]",
 		Short: "Derive a decision again from an evidence pack, with nothing else",
 		Long: `Verify-pack needs no repository, no network and no state. It verifies that every part is the one that the
 decision names, every attestation under the trust roots of the pack at the time of the decision, the proof
@@ -61,24 +60,33 @@ What you have to know from elsewhere is the root that was pinned (--root), and t
 decision that no verifier of the trust roots signed is advice: anybody who has the governed files could
 have made it, and it verifies only with --advice.
 
+Whoever trusts only the key and the log that came after verifies with --reanchored FILE and --anchor-key:
+the statement says which root and log the pack stands on, and its log proves that it was not made up since.
+
 Exit status: 0 it verifies, 1 it could not be read, 2 it does not verify, 64 wrong usage.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
-			if o.Root, err = sallyport.ParseDigest(root); err != nil {
-				return usagef("--root: %w", err)
+			if (over == "") != (anchor == "") || over == "" && root == "" {
+				return usagef("name the root with --root, or what carries the pack over with --reanchored and --anchor-key")
+			}
+			if root != "" {
+				if o.Root, err = sallyport.ParseDigest(root); err != nil {
+					return usagef("--root: %w", err)
+				}
+			}
+			if over != "" {
+				if o.Reanchored, o.AnchorKey, err = app.ReadReanchored(over, anchor); err != nil {
+					return err
+				}
 			}
 			b, err := app.ReadPack(args[0])
 			if err != nil {
 				return err
 			}
 			r, err := a.VerifyPack(cmd.Context(), b, o)
-			if errors.Is(err, app.ErrRefused) {
-				printError(a.Stderr, err)
-				return exitStatus(sallyport.ExitShut)
-			}
 			if err != nil {
-				return err
+				return refusedPack(a, err)
 			}
 			return printPack(a, r, asJSON, "verified")
 		},
@@ -88,7 +96,8 @@ Exit status: 0 it verifies, 1 it could not be read, 2 it does not verify, 64 wro
 	f.StringVar(&o.LogKey, "log-key", "", "the log's public verifier `KEY`")
 	f.BoolVar(&o.Advice, "advice", false, "take a decision that no trusted verifier signed, or whose log nobody vouches for")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	_ = cmd.MarkFlagRequired("root")
+	f.StringVar(&over, "reanchored", "", "a `FILE` of evidence reanchor about the pack, in place of --root; --log-key is then the new log's")
+	f.StringVar(&anchor, "anchor-key", "", "the public key, a `FILE`, that signed what --reanchored names")
 	return cmd
 }
 

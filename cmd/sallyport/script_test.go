@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	let NAME FILE PATH      puts what stands there into the environment
 //	registry KIND           starts a registry with an image in it; see registries
 //	edit FILE OLD NEW       replaces every OLD by NEW in a file that holds it
+//	play HEADING N          runs the Nth block of commands under a heading of the playbook
 func TestScripts(t *testing.T) {
 	if _, err := exec.LookPath("gpg"); err != nil && os.Getenv("CI") == "true" {
 		t.Fatal("gpg is missing (package gnupg): a script would skip itself")
@@ -48,7 +49,11 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e.Vars = append(e.Vars, "CONFORMANCE="+conformance)
+			page, err := filepath.Abs(playbook)
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, "CONFORMANCE="+conformance, "PLAYBOOK="+page)
 			// Nothing of the machine's git, CI system or terminal.
 			e.Vars = append(e.Vars, "HOME="+e.WorkDir, "LC_ALL=C.UTF-8", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 				"GIT_AUTHOR_NAME=Alice Example", "GIT_AUTHOR_EMAIL=alice@example.com",
@@ -62,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"json":     jsonIs,
 			"let":      let,
 			"edit":     edit,
+			"play":     play,
 		},
 	})
 }

@@ -113,7 +113,7 @@ func (w *workspace) gateFor(ctx context.Context, c sallyport.Change) (*mergeGate
 	now := w.app.now()
 	g := &merge.Gate{
 		Engine: &engine.Engine{
-			Collector: w.collector(), Verifier: listener{w.newVerifier(w.keys()), w}, Evaluator: w.eval,
+			Collector: w.collector(), Verifier: w.gateVerifier(), Evaluator: w.eval,
 			Now: w.app.now,
 		},
 		Differ:     differ{known: c, diff: w.diff},

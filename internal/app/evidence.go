@@ -38,6 +38,9 @@ func (w *workspace) places() []string {
 }
 
 func (c collector) Collect(ctx context.Context, subjects []sallyport.Digest) ([]sallyport.Attestation, []sallyport.Dropped, error) {
+	if err := c.w.loadAnchors(ctx); err != nil {
+		return nil, nil, err
+	}
 	// Approvals are looked for by type as well: the one that covers a squash onto a newer base
 	// is about another head and another tree.
 	// Exceptions are about no commit at all.

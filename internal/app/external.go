@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
 	"github.com/sallyport-dev/sallyport/internal/tlog"
 	"github.com/sallyport-dev/sallyport/internal/tlog/remote"
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // A machine that keeps nothing, such as a CI runner, has no log of its own that anybody could
@@ -53,7 +54,7 @@ func (w *workspace) external(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	snap, err := r.Read(ctx, l.Key, known, allNegativeKinds()...)
+	snap, err := r.Read(ctx, l.Key, known, append(allNegativeKinds(), kindReanchor)...)
 	if err != nil {
 		return externalHint(asLogError(err))
 	}
@@ -67,7 +68,8 @@ func (w *workspace) external(ctx context.Context) error {
 	if err := w.knowExternal(snap.Checkpoint.Head); err != nil {
 		return err
 	}
-	w.negatives = snap.Entries
+	w.negatives, w.anchored = splitAnchors(snap.Entries)
+	w.elsewhere = true
 	w.advice = append(w.advice, "this decision is in a log of this machine's own, and not in "+l.Origin+
 		" until its owner adds it (sallyport explain DECISION --vsa; there: sallyport log add)")
 	return nil
@@ -212,6 +214,9 @@ func (a *App) LogAdd(ctx context.Context, o Options, files []string, here bool) 
 		if err == nil {
 			if kind = w.loggedKind(ev); kind == "" && ev.Statement.PredicateType == evidence.VSAType && i < named {
 				kind = summaryKind
+			}
+			if ev.Statement.PredicateType == predicate.ReanchorType && ev.Signer.Kind == sallyport.Workload && ev.Grade == sallyport.Observed {
+				kind = kindReanchor
 			}
 		}
 		switch {

@@ -41,7 +41,7 @@ func (a *App) withState(ctx context.Context, o Options, use func(*workspace, *st
 	}
 	// Which log it should be is the configuration's to say. Where none can be read, what is here
 	// is looked at all the same: these commands open no gate.
-	if err := w.find(ctx); err == nil {
+	if err := w.findTip(ctx); err == nil {
 		if err := w.governed(ctx, ""); err != nil {
 			w.cfg = config.Default()
 		}
@@ -159,14 +159,17 @@ func (s *state) compare(ctx context.Context, size uint64) error {
 
 func (s *state) path(name string) string { return s.dir + string(os.PathSeparator) + name }
 
-// LogProve returns a proof that the log holds a decision, or a summary that was added. It waits for a checkpoint.
+// LogProve returns a proof that the log holds a decision, a summary that was added, or a reanchoring. It waits for a checkpoint.
 func (a *App) LogProve(ctx context.Context, o Options, id string) (p tlog.Proof, err error) {
 	err = a.withState(ctx, o, func(_ *workspace, s *state) error {
 		kind, about := store.KindDecision, sallyport.Digest(id)
-		e, err := s.db.Entry(ctx, summaryKind, about)
-		if err == nil {
-			kind = summaryKind
-		} else {
+		var e store.Entry
+		for _, other := range []string{summaryKind, kindReanchor} {
+			if found, err := s.db.Entry(ctx, other, about); err == nil {
+				kind, e = other, found
+			}
+		}
+		if kind == store.KindDecision {
 			rec, err := s.db.Decision(ctx, id)
 			if err != nil {
 				return withHint(err, "sallyport log tail lists decisions")

@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 	"github.com/sallyport-dev/sallyport/internal/evidence/pack"
 	"github.com/sallyport-dev/sallyport/internal/policy"
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // packVersion names the format of a pack's first member.
@@ -29,6 +30,8 @@ const (
 	packPolicy   = "policy/"   // policy sets and settings, by digest
 	packGoverned = "governed/" // the governed files that were in force
 	packEvidence = "evidence/" // the attestations that were considered, by digest
+	packAnchors  = "anchors/"  // the statements that carry some of them over from an older root, by digest
+	packOlden    = "olden/"    // the governed files that were in force under it, by the first digits of its digest
 )
 
 // A packHead says what a pack is about.
@@ -57,14 +60,23 @@ type PackReport struct {
 }
 
 // ExportPack writes everything that is needed to derive a decision again to one file.
-func (a *App) ExportPack(ctx context.Context, o Options, id, file string) (r PackReport, err error) {
-	p, err := a.LogProve(ctx, o, id)
+func (a *App) ExportPack(ctx context.Context, o Options, id, file string) (PackReport, error) {
+	b, r, err := a.packOf(ctx, o, id)
 	if err != nil {
 		return PackReport{}, err
 	}
+	return r, durable.WriteFile(file, b, 0o644)
+}
+
+// packOf makes the pack of a decision.
+func (a *App) packOf(ctx context.Context, o Options, id string) (b []byte, r PackReport, err error) {
+	p, err := a.LogProve(ctx, o, id)
+	if err != nil {
+		return nil, PackReport{}, err
+	}
 	proof, err := sallyport.EncodeJSON(p)
 	if err != nil {
-		return PackReport{}, err
+		return nil, PackReport{}, err
 	}
 	err = a.withState(ctx, o, func(w *workspace, s *state) error {
 		w.db = s.db
@@ -73,17 +85,16 @@ func (a *App) ExportPack(ctx context.Context, o Options, id, file string) (r Pac
 		if err != nil {
 			return err
 		}
-		b, err := pack.Write(files)
-		if err != nil {
+		if b, err = pack.Write(files); err != nil {
 			return err
 		}
 		// What would not verify elsewhere is not written.
 		if r, err = a.VerifyPack(ctx, b, PackOptions{Root: d.Root, LogKey: s.marker.VerifierKey, Advice: true}); err != nil {
 			return fmt.Errorf("check the pack: %w", err)
 		}
-		return durable.WriteFile(file, b, 0o644)
+		return nil
 	})
-	return r, err
+	return b, r, err
 }
 
 // ReadPack reads a pack's file.
@@ -144,6 +155,9 @@ func (w *workspace) packFiles(ctx context.Context, s *state, id string, proof []
 	for _, att := range append(remembered, presented...) {
 		_ = keep(att, nil)
 	}
+	if err := w.packAnchors(ctx, d, files); err != nil {
+		return nil, d, err
+	}
 	if len(wanted) > 0 {
 		for missing := range wanted {
 			return nil, d, withHint(fmt.Errorf("%d attestations that the decision considered are not here, such as %s", len(wanted), missing),
@@ -158,6 +172,9 @@ func (w *workspace) packFiles(ctx context.Context, s *state, id string, proof []
 func (w *workspace) governedAs(ctx context.Context, root sallyport.Digest) (map[string][]byte, error) {
 	if root.Zero() {
 		return nil, nil
+	}
+	if files, ok := w.olden[root]; ok || w.repo == nil {
+		return files, nil
 	}
 	if w.gov.Files != nil && policy.RootDigest(w.gov.Files) == root {
 		return w.gov.Files, nil
@@ -183,6 +200,9 @@ func (w *workspace) governedAs(ctx context.Context, root sallyport.Digest) (map[
 type PackOptions struct {
 	Root   sallyport.Digest // that was pinned
 	LogKey string           // the log's verifier key; empty: the one that the governed configuration names
+	// Reanchored is the file that `evidence reanchor` wrote about the pack, and AnchorKey the public key of its
+	// signer. They take the place of Root, and LogKey is then that of the log that holds the statement.
+	Reanchored, AnchorKey []byte
 	// Advice takes a pack whose summary no verifier of the trust roots signed, or whose log nobody vouches
 	// for. Whoever has the governed files can make one that says anything.
 	Advice bool
@@ -192,8 +212,13 @@ type PackOptions struct {
 //
 // What is wrong is an error that wraps [ErrRefused].
 func (a *App) VerifyPack(ctx context.Context, b []byte, o PackOptions) (PackReport, error) {
-	refuse := func(format string, args ...any) (PackReport, error) {
-		return PackReport{}, fmt.Errorf("%w: %w", ErrRefused, fmt.Errorf(format, args...))
+	_, r, err := a.verifyPack(ctx, b, o)
+	return r, err
+}
+
+func (a *App) verifyPack(ctx context.Context, b []byte, o PackOptions) (*packVerifier, PackReport, error) {
+	refuse := func(format string, args ...any) (*packVerifier, PackReport, error) {
+		return nil, PackReport{}, fmt.Errorf("%w: %w", ErrRefused, fmt.Errorf(format, args...))
 	}
 	files, err := pack.Read(b)
 	if err != nil {
@@ -207,7 +232,13 @@ func (a *App) VerifyPack(ctx context.Context, b []byte, o PackOptions) (PackRepo
 	if err != nil {
 		return refuse("%s: %w", packDecision, err)
 	}
-	v := packVerifier{files: files, head: head, d: d, used: map[string]bool{packIndex: true, packDecision: true, packInput: true, packVSA: true, packProof: true}}
+	var over *predicate.Reanchor
+	if o.Reanchored != nil {
+		if over, err = a.reanchored(ctx, &o, head.Decision); err != nil {
+			return refuse("%w", err)
+		}
+	}
+	v := &packVerifier{files: files, head: head, d: d, used: map[string]bool{packIndex: true, packDecision: true, packInput: true, packVSA: true, packProof: true}}
 	for _, step := range []func() error{
 		func() error { return v.bound(o.Root) },
 		func() error { return v.trust(ctx, a) },
@@ -218,13 +249,18 @@ func (a *App) VerifyPack(ctx context.Context, b []byte, o PackOptions) (PackRepo
 		v.nothingElse,
 	} {
 		if err := ctx.Err(); err != nil {
-			return PackReport{}, err
+			return nil, PackReport{}, err
 		}
 		if err := step(); err != nil {
 			return refuse("%w", err)
 		}
 	}
-	return PackReport{
+	if over != nil {
+		if err := v.carriedBy(*over); err != nil {
+			return refuse("%w", err)
+		}
+	}
+	return v, PackReport{
 		Decision: d, ID: head.Decision, Root: d.Root, Log: v.logKey, LogPinned: v.logPinned, Index: v.index,
 		Evidence: len(d.Evidence), Signer: v.signer, Size: len(b),
 	}, nil

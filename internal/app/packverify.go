@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/config"
+	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
-	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
@@ -28,6 +27,8 @@ type packVerifier struct {
 	logPinned bool
 	index     uint64
 	signer    string
+	keys      []evidence.Key       // of the trust roots then
+	evidence  []sallyport.Evidence // what verifies again, the summary too if a trusted verifier signed it
 }
 
 // bound checks that every part is the one that the decision names, and the decision the one that the pack
@@ -78,27 +79,28 @@ func (v *packVerifier) trust(ctx context.Context, a *App) error {
 	if err != nil {
 		return fmt.Errorf("the decision's time: %w", err)
 	}
-	then := &App{Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, Getenv: a.Getenv, Clock: func() time.Time { return at }}
-	w := &workspace{app: then, cfg: config.Default(), roster: &identity.Roster{}, gov: policy.Governing{Files: v.governedFiles()}}
-	w.gov.Trust.Solo = v.d.Solo
-	if len(w.gov.Files) > 0 {
-		if err := w.parseGoverned(); err != nil {
-			return err
-		}
+	w, err := a.asOf(v.governedFiles(), at, v.d.Solo)
+	if err != nil {
+		return err
 	}
-	v.cfg, v.gov = w.cfg, w.gov
-	verifier := w.newVerifier(w.keys())
+	v.cfg, v.gov, v.keys = w.cfg, w.gov, w.keys()
+	verifier, err := v.anchors(ctx, w)
+	if err != nil {
+		return err
+	}
 	for _, name := range v.evidenceNames() {
-		if _, err := verifier.Verify(ctx, sallyport.Attestation{Raw: v.files[name], Source: name}); err != nil {
+		ev, err := verifier.Verify(ctx, sallyport.Attestation{Raw: v.files[name], Source: name})
+		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
+		v.evidence = append(v.evidence, ev)
 	}
 	return v.summary(ctx, verifier)
 }
 
 // summary checks the verification summary. A verifier that the trust roots do not know has made advice: then
 // its summary has to say what the decision says all the same.
-func (v *packVerifier) summary(ctx context.Context, verifier *evidence.Verifier) error {
+func (v *packVerifier) summary(ctx context.Context, verifier engine.Verifier) error {
 	st, err := evidence.Statement(v.files[packVSA])
 	if err != nil {
 		return fmt.Errorf("%s: %w", packVSA, err)
@@ -109,6 +111,7 @@ func (v *packVerifier) summary(ctx context.Context, verifier *evidence.Verifier)
 		st = ev.Statement
 		if ev.Signer.Kind == sallyport.Workload && ev.Grade != sallyport.Declared {
 			v.signer = orDefault(ev.Signer.Name, string(ev.Signer.Kind))
+			v.evidence = append(v.evidence, ev)
 		}
 	case !errors.Is(err, evidence.ErrUnknownKey) && !errors.Is(err, evidence.ErrNotAllowed):
 		return fmt.Errorf("%s: %w", packVSA, err)

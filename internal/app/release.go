@@ -82,7 +82,7 @@ func (w *workspace) checkRelease(ctx context.Context, p release.Params, ro Relea
 	defer func() { w.db = nil }()
 	p.Advice = append(p.Advice, rec.advice(w.trust)...)
 	g := &release.Gate{
-		Engine:    &engine.Engine{Collector: w.collector(), Verifier: listener{w.newVerifier(w.keys()), w}, Evaluator: w.eval, Recorder: rec, Now: w.app.now},
+		Engine:    &engine.Engine{Collector: w.collector(), Verifier: w.gateVerifier(), Evaluator: w.eval, Recorder: rec, Now: w.app.now},
 		Historian: historian{w}, Repository: w.repository(), Progress: w.opts.step, Rebuild: readRebuild, Finder: finder{w},
 	}
 	res, in, err := g.Check(ctx, p)
@@ -245,7 +245,7 @@ func (w *workspace) present(ctx context.Context, files []string, p *release.Para
 			}
 		}
 	}
-	v := w.newVerifier(w.keys())
+	v := carrier{w.newVerifier(w.keys()), w}
 	for i, place := range places {
 		named := i < len(w.opts.Bundles)
 		b, err := readLimit(place, sigstore.MaxBundle)

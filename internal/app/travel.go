@@ -63,6 +63,11 @@ func (w *workspace) travelled(ctx context.Context, subjects []sallyport.Digest) 
 			}
 		}
 	}
+	if w.carried != nil {
+		for hint := range w.carried.hints {
+			r.known[hint] = true
+		}
+	}
 	for _, tip := range tips {
 		if err := r.read(ctx, tip); err != nil {
 			return nil, nil, fmt.Errorf("read %s: %w", EvidenceRef, err)

@@ -66,11 +66,17 @@ type workspace struct {
 	ineligible map[string]string // who may not approve the change, and why; nil until it was asked
 	// negatives are the words of an external log that have to be among the evidence.
 	negatives []remote.Entry
-	stood     map[sallyport.Digest]bool // see stands
-	lists     []sallyport.ListInput     // the lists of data that judge, once somebody asked
-	markers   *identity.Markers         // the signed one of them that says how agents sign; nil: built in
-	popular   *names.List               // the signed one of well-known packages; nil: built in
-	known     *scan.Advice              // what is known about packages, once somebody asked
+	// Statements that carry evidence over: those of an external log, if elsewhere is set, and those that count.
+	elsewhere bool
+	anchored  []remote.Entry
+	carried   *anchors // once somebody asked
+	// olden are governed files by digest, where no repository holds them: in a pack.
+	olden   map[sallyport.Digest]map[string][]byte
+	stood   map[sallyport.Digest]bool // see stands
+	lists   []sallyport.ListInput     // the lists of data that judge, once somebody asked
+	markers *identity.Markers         // the signed one of them that says how agents sign; nil: built in
+	popular *names.List               // the signed one of well-known packages; nil: built in
+	known   *scan.Advice              // what is known about packages, once somebody asked
 }
 
 func (a *App) open(ctx context.Context, o Options) (*workspace, error) {

@@ -59,7 +59,7 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 	for _, ev := range evidence {
 		in.Evidence = append(in.Evidence, sallyport.EvidenceInput{
 			Attestation: ev.Attestation, PredicateType: ev.Statement.PredicateType, Signer: ev.Signer,
-			Grade: ev.Grade, Logged: cmp.Or(ev.Logged, sallyport.NotLogged), Body: ev.Statement.Predicate,
+			Grade: ev.Grade, Logged: cmp.Or(ev.Logged, sallyport.NotLogged), Body: ev.Statement.Predicate, Reanchored: ev.Reanchored,
 		})
 	}
 	approved := in.Change.ApprovalsCounting >= in.Change.ApprovalsRequired

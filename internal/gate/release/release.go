@@ -264,7 +264,7 @@ func (g *Gate) input(p Params, commits []Commit, onRef bool, at time.Time, evide
 		}
 		in.Evidence = append(in.Evidence, sallyport.EvidenceInput{
 			Attestation: ev.Attestation, PredicateType: ev.Statement.PredicateType, Signer: ev.Signer,
-			Grade: ev.Grade, Logged: orNotLogged(ev.Logged), Body: ev.Statement.Predicate,
+			Grade: ev.Grade, Logged: orNotLogged(ev.Logged), Body: ev.Statement.Predicate, Reanchored: ev.Reanchored,
 		})
 	}
 	return in
