@@ -10,11 +10,13 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/artifact"
 	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/gate/release"
+	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/policy/exception"
 	"github.com/sallyport-dev/sallyport/internal/scan"
 )
@@ -220,4 +222,33 @@ func compareSource(ctx context.Context, name string, digest sallyport.Digest, tr
 		return artifact.TreeReport{}, errors.New("it changed while it was read")
 	}
 	return res, nil
+}
+
+// heldRoots returns the digests of the governed files that the target's tip has had, its last 1000 versions.
+func (w *workspace) heldRoots(ctx context.Context) (map[sallyport.Digest]bool, error) {
+	folder := strings.TrimSuffix(policy.GovernedDir, "/")
+	out, err := w.repo.Output(ctx, 1<<20, nil, "rev-list", "--first-parent", "--max-count=1000", w.target.Base, "--", folder)
+	if err != nil {
+		return nil, err
+	}
+	roots, seen := map[sallyport.Digest]bool{}, map[string]bool{}
+	for _, c := range strings.Fields(string(out)) {
+		e, err := w.repo.Entry(ctx, c, folder)
+		if errors.Is(err, git.ErrNotFound) || err == nil && seen[e.OID] {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		seen[e.OID] = true
+		files, err := source{w.repo}.Files(ctx, c)
+		if errors.Is(err, policy.ErrGoverned) {
+			continue // it was never in force
+		}
+		if err != nil {
+			return nil, err
+		}
+		roots[policy.RootDigest(files)] = true
+	}
+	return roots, nil
 }
