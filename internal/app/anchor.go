@@ -37,6 +37,7 @@ type anchors struct {
 	hints map[string]bool               // of the old keys
 	old   map[string]*evidence.Verifier // by root and time; nil: there are no such files here
 	heard map[sallyport.Digest]bool
+	held  map[sallyport.Digest]bool // roots that the target has held, once somebody asked
 }
 
 // mayReanchor reports whether any key of the trust roots may sign such statements. Where none may, nothing
@@ -72,7 +73,7 @@ func (w *workspace) loadAnchors(ctx context.Context) error {
 			continue
 		}
 		r, err := predicate.DecodeReanchor(ev.Statement.Predicate)
-		if err != nil || r.Repository != w.repository() || !w.anchorLogged(ev.Attestation) {
+		if err != nil || r.Repository != w.repository() || !w.anchorLogged(ev.Attestation) || continues(r) != nil {
 			continue
 		}
 		for _, e := range r.Evidence {
@@ -193,22 +194,41 @@ func (w *workspace) oldVerifier(ctx context.Context, r predicate.Reanchor) (*evi
 		if err != nil {
 			return nil, err
 		}
-		files, err := w.governedAs(ctx, sallyport.Digest(r.Old.Root))
-		if err == nil && len(files) > 0 {
-			var then *workspace
-			if then, err = w.app.asOf(files, at, ""); err == nil {
+		files, err := w.oldFiles(ctx, sallyport.Digest(r.Old.Root))
+		if err != nil {
+			return nil, err
+		}
+		if len(files) > 0 {
+			// What could not be read then was in force for nobody.
+			if then, err := w.app.asOf(files, at, ""); err == nil && (then.cfg.Log.Local() || then.cfg.Log.Key == r.Old.Log) {
 				v = then.newVerifier(then.keys())
 			}
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
 		}
 		w.carried.old[name] = v
 	}
 	if v == nil {
-		return nil, fmt.Errorf("its old trust roots, %s, are not in the history of %s", sallyport.Digest(r.Old.Root).Short(), w.target.Ref)
+		return nil, fmt.Errorf("its old trust roots, %s, were never in force on %s, or not with its log", sallyport.Digest(r.Old.Root).Short(), w.target.Ref)
 	}
 	return v, nil
+}
+
+// oldFiles returns the governed files with a digest if the target's first-parent history has held them, and none
+// otherwise: what stands in a commit of a change that was merged was in force for nobody.
+func (w *workspace) oldFiles(ctx context.Context, root sallyport.Digest) (map[string][]byte, error) {
+	if w.repo == nil {
+		return w.olden[root], nil
+	}
+	if w.carried.held == nil {
+		held, err := w.heldRoots(ctx)
+		if err != nil {
+			return nil, err
+		}
+		w.carried.held = held
+	}
+	if !w.carried.held[root] {
+		return nil, nil
+	}
+	return w.governedAs(ctx, root)
 }
 
 // asOf returns a workspace in which governed files are in force at a time, and nothing else is.
