@@ -118,6 +118,23 @@ type carrier struct {
 	w *workspace
 }
 
+// readyCarrier returns a carrier that asks the repository for nothing any more: for where attestations are verified while
+// git still sends them, and would not answer another question.
+func (w *workspace) readyCarrier(ctx context.Context, v *evidence.Verifier) (carrier, error) {
+	if err := w.loadAnchors(ctx); err != nil || w.carried == nil {
+		return carrier{v, w}, err
+	}
+	for _, list := range w.carried.by {
+		for _, n := range list {
+			_, err := w.oldVerifier(ctx, n.says)
+			if _, known := w.carried.old[oldName(n.says)]; !known {
+				return carrier{}, err // that there is none is known as well
+			}
+		}
+	}
+	return carrier{v, w}, nil
+}
+
 func (c carrier) Verify(ctx context.Context, a sallyport.Attestation) (sallyport.Evidence, error) {
 	ev, err := c.Verifier.Verify(ctx, a)
 	if err == nil || !errors.Is(err, evidence.ErrUnknownKey) && !errors.Is(err, evidence.ErrExpired) && !errors.Is(err, evidence.ErrRevoked) {
@@ -185,9 +202,12 @@ func (w *workspace) revokedBefore(hint string, before time.Time) error {
 	return nil
 }
 
+// oldName tells the old trust roots of statements apart, at the time at which they verify.
+func oldName(r predicate.Reanchor) string { return r.Old.Root + " " + r.DecidedAt }
+
 // oldVerifier returns a verifier under the trust roots that a statement names.
 func (w *workspace) oldVerifier(ctx context.Context, r predicate.Reanchor) (*evidence.Verifier, error) {
-	name := r.Old.Root + " " + r.DecidedAt
+	name := oldName(r)
 	v, known := w.carried.old[name]
 	if !known {
 		at, err := predicate.ParseTime(r.DecidedAt)

@@ -118,9 +118,13 @@ func (w *workspace) readLocks(ctx context.Context, entries []git.Entry, locks *s
 // definitions reads the CI definitions of a commit, and returns what they restore and run that others could have
 // written, and how many there are.
 func (w *workspace) definitions(ctx context.Context, entries []git.Entry) ([]sallyport.Finding, int, error) {
-	var paths, oids []string
+	var paths, oids, links []string
 	for _, e := range entries {
-		if e.IsFile() && scan.IsDefinition(e.Path) {
+		switch {
+		case e.IsSubmodule() || !scan.IsDefinition(e.Path):
+		case !e.IsFile():
+			links = append(links, e.Path)
+		default:
 			paths, oids = append(paths, e.Path), append(oids, e.OID)
 		}
 	}
@@ -128,6 +132,9 @@ func (w *workspace) definitions(ctx context.Context, entries []git.Entry) ([]sal
 		return nil, 0, fmt.Errorf("the commit holds more than %d definitions of CI jobs", maxDefinitions)
 	}
 	var found []sallyport.Finding
+	for _, p := range links {
+		found = append(found, scan.BuildInputs(p, nil, errors.New("it is a link, and what it leads to is not followed"))...)
+	}
 	err := w.repo.Blobs(ctx, oids, scan.MaxBlob, func(i int, content []byte, err error) error {
 		if err != nil && !errors.Is(err, git.ErrTooLarge) {
 			return fmt.Errorf("read %s: %w", sallyport.Path(paths[i]), err)
@@ -135,7 +142,7 @@ func (w *workspace) definitions(ctx context.Context, entries []git.Entry) ([]sal
 		found = append(found, scan.BuildInputs(paths[i], content, err)...)
 		return nil
 	})
-	return found, len(paths), err
+	return found, len(paths) + len(links), err
 }
 
 // sources compares those artifacts that have to hold the commit's tree with it.
