@@ -73,6 +73,8 @@ type Release struct {
 	// OnRef says whether the commit is on the first-parent history of the ref's tip as the enforcement point
 	// sees it: the ref has led to it, and not only to a merge of it.
 	OnRef bool `json:"on_ref"`
+	// Gated says whether the merge gate guards the ref: one that anybody may push to leads to anything.
+	Gated bool `json:"gated"`
 	// Decided says whether the commit itself is what an accepted open decision judged, on a base that was
 	// judged in turn, back to the adoption; or what a release decision has let pass. What lies between the
 	// two ends of such a decision is accounted for, and is nothing that could be released.

@@ -37,6 +37,7 @@ type anchors struct {
 	hints map[string]bool               // of the old keys
 	old   map[string]*evidence.Verifier // by root and time; nil: there are no such files here
 	heard map[sallyport.Digest]bool
+	held  map[sallyport.Digest]bool // roots that the target has held, once somebody asked
 }
 
 // mayReanchor reports whether any key of the trust roots may sign such statements. Where none may, nothing
@@ -61,13 +62,18 @@ func (w *workspace) loadAnchors(ctx context.Context) error {
 		return err
 	}
 	v := w.newVerifier(w.keys())
+	seen := map[sallyport.Digest]bool{}
 	for _, att := range append(found, travelled...) {
+		if seen[att.Digest()] {
+			continue
+		}
+		seen[att.Digest()] = true
 		ev, err := v.Verify(ctx, att)
 		if err != nil || ev.Statement.PredicateType != predicate.ReanchorType || ev.Signer.Kind != sallyport.Workload || ev.Grade != sallyport.Observed || ev.Lapsed {
 			continue
 		}
 		r, err := predicate.DecodeReanchor(ev.Statement.Predicate)
-		if err != nil || r.Repository != w.repository() || !w.anchorLogged(ev.Attestation) {
+		if err != nil || r.Repository != w.repository() || !w.anchorLogged(ev.Attestation) || continues(r) != nil {
 			continue
 		}
 		for _, e := range r.Evidence {
@@ -110,6 +116,23 @@ func (w *workspace) gateVerifier() engine.Verifier {
 type carrier struct {
 	*evidence.Verifier
 	w *workspace
+}
+
+// readyCarrier returns a carrier that asks the repository for nothing any more: for where attestations are verified while
+// git still sends them, and would not answer another question.
+func (w *workspace) readyCarrier(ctx context.Context, v *evidence.Verifier) (carrier, error) {
+	if err := w.loadAnchors(ctx); err != nil || w.carried == nil {
+		return carrier{v, w}, err
+	}
+	for _, list := range w.carried.by {
+		for _, n := range list {
+			_, err := w.oldVerifier(ctx, n.says)
+			if _, known := w.carried.old[oldName(n.says)]; !known {
+				return carrier{}, err // that there is none is known as well
+			}
+		}
+	}
+	return carrier{v, w}, nil
 }
 
 func (c carrier) Verify(ctx context.Context, a sallyport.Attestation) (sallyport.Evidence, error) {
@@ -179,31 +202,53 @@ func (w *workspace) revokedBefore(hint string, before time.Time) error {
 	return nil
 }
 
+// oldName tells the old trust roots of statements apart, at the time at which they verify.
+func oldName(r predicate.Reanchor) string { return r.Old.Root + " " + r.DecidedAt }
+
 // oldVerifier returns a verifier under the trust roots that a statement names.
 func (w *workspace) oldVerifier(ctx context.Context, r predicate.Reanchor) (*evidence.Verifier, error) {
-	name := r.Old.Root + " " + r.DecidedAt
+	name := oldName(r)
 	v, known := w.carried.old[name]
 	if !known {
 		at, err := predicate.ParseTime(r.DecidedAt)
 		if err != nil {
 			return nil, err
 		}
-		files, err := w.governedAs(ctx, sallyport.Digest(r.Old.Root))
-		if err == nil && len(files) > 0 {
-			var then *workspace
-			if then, err = w.app.asOf(files, at, ""); err == nil {
+		files, err := w.oldFiles(ctx, sallyport.Digest(r.Old.Root))
+		if err != nil {
+			return nil, err
+		}
+		if len(files) > 0 {
+			// What could not be read then was in force for nobody.
+			if then, err := w.app.asOf(files, at, ""); err == nil && (then.cfg.Log.Local() || then.cfg.Log.Key == r.Old.Log) {
 				v = then.newVerifier(then.keys())
 			}
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
 		}
 		w.carried.old[name] = v
 	}
 	if v == nil {
-		return nil, fmt.Errorf("its old trust roots, %s, are not in the history of %s", sallyport.Digest(r.Old.Root).Short(), w.target.Ref)
+		return nil, fmt.Errorf("its old trust roots, %s, were never in force on %s, or not with its log", sallyport.Digest(r.Old.Root).Short(), w.target.Ref)
 	}
 	return v, nil
+}
+
+// oldFiles returns the governed files with a digest if the target's first-parent history has held them, and none
+// otherwise: what stands in a commit of a change that was merged was in force for nobody.
+func (w *workspace) oldFiles(ctx context.Context, root sallyport.Digest) (map[string][]byte, error) {
+	if w.repo == nil {
+		return w.olden[root], nil
+	}
+	if w.carried.held == nil {
+		held, err := w.heldRoots(ctx)
+		if err != nil {
+			return nil, err
+		}
+		w.carried.held = held
+	}
+	if !w.carried.held[root] {
+		return nil, nil
+	}
+	return w.governedAs(ctx, root)
 }
 
 // asOf returns a workspace in which governed files are in force at a time, and nothing else is.

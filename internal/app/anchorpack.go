@@ -42,6 +42,18 @@ func ReadReanchored(file, key string) (statement, public []byte, err error) {
 	return statement, public, nil
 }
 
+// parseReanchored reads the file of a statement, and verifies nothing.
+func parseReanchored(b []byte) (reanchorFile, error) {
+	var f reanchorFile
+	if err := strict.JSON(b, maxReanchored, &f); err != nil {
+		return f, fmt.Errorf("read the reanchoring: %w", err)
+	}
+	if f.Version != reanchorVersion {
+		return f, fmt.Errorf("the reanchoring is not that of %s", reanchorVersion)
+	}
+	return f, nil
+}
+
 // packAnchors adds to a pack's files what carries over those attestations of the decision that the roots in force do
 // not know any more: the statements, and the governed files of then.
 func (w *workspace) packAnchors(ctx context.Context, d sallyport.Decision, files map[string][]byte) error {
@@ -112,6 +124,9 @@ func (v *packVerifier) anchors(ctx context.Context, w *workspace) (engine.Verifi
 		}
 		root := sallyport.Digest(r.Old.Root)
 		folder := root.Hex()[:16]
+		if err := continues(r); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 		if r.Repository != w.repository() || policy.RootDigest(folders[folder]) != root {
 			return nil, fmt.Errorf("%s is of another repository, or its trust roots are not in the pack", name)
 		}
@@ -131,9 +146,9 @@ func (v *packVerifier) anchors(ctx context.Context, w *workspace) (engine.Verifi
 // log's, and returns what it says. It fills in the options what the statement vouches for: the old root and the old
 // log's key.
 func (a *App) reanchored(ctx context.Context, o *PackOptions, decision sallyport.Digest) (*predicate.Reanchor, error) {
-	var f reanchorFile
-	if err := strict.JSON(o.Reanchored, maxReanchored, &f); err != nil || f.Version != reanchorVersion {
-		return nil, fmt.Errorf("the reanchoring is not that of %s", reanchorVersion)
+	f, err := parseReanchored(o.Reanchored)
+	if err != nil {
+		return nil, err
 	}
 	k, err := evidence.KeyFor(o.AnchorKey, predicate.ReanchorType)
 	if err != nil {

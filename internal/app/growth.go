@@ -7,6 +7,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/git"
+	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/policy"
@@ -162,7 +163,7 @@ func movedHome(oid string, raw []byte, paths map[string]string) bool {
 // junk reports whether raw can not count under any trust roots that hold these keys: it is no
 // attestation, or signed by nobody whom they name. A key that has expired, or may not sign this
 // type today, is somebody's.
-func junk(ctx context.Context, v *evidence.Verifier, raw []byte) bool {
+func junk(ctx context.Context, v engine.Verifier, raw []byte) bool {
 	_, err := v.Verify(ctx, sallyport.Attestation{Raw: raw})
 	return errors.Is(err, evidence.ErrBundle) || errors.Is(err, evidence.ErrSignature) || errors.Is(err, evidence.ErrUnknownKey) || errors.Is(err, evidence.ErrStatement)
 }

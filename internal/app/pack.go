@@ -212,9 +212,6 @@ func (w *workspace) governedAs(ctx context.Context, root sallyport.Digest) (map[
 	if root.Zero() {
 		return nil, nil
 	}
-	if files, ok := w.olden[root]; ok || w.repo == nil {
-		return files, nil
-	}
 	if w.gov.Files != nil && policy.RootDigest(w.gov.Files) == root {
 		return w.gov.Files, nil
 	}

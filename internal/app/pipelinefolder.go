@@ -25,7 +25,7 @@ const (
 	logFolder      = "logs"                // what commands wrote; for whoever ran them alone
 	summaryFile    = "pipeline.json"       // written last: without it the folder is not whole
 	checksumsFile  = "SHA256SUMS"
-	signerFile  = "signer.pub"
+	signerFile     = "signer.pub"
 	cycloneDXFile  = "sbom.cdx.json"
 	spdxFile       = "sbom.spdx.json"
 	scanFile       = "scan.sarif"

@@ -134,8 +134,12 @@ func (a *App) Reanchor(ctx context.Context, o Options, subject string, ro Reanch
 		if name := v.cfg.Repository; name != w.repository() {
 			return fmt.Errorf("%w: the pack is of the repository %q, and this is %q", ErrRefused, name, w.repository())
 		}
-		if _, err := w.governedAs(ctx, ro.Root); err != nil {
-			return fmt.Errorf("%w: %w", ErrRefused, err)
+		held, err := w.heldRoots(ctx)
+		if err != nil {
+			return err
+		}
+		if !held[ro.Root] {
+			return withHint(fmt.Errorf("%w: the root %s was never in force on %s", ErrRefused, ro.Root, w.target.Ref), "name the branch with --target")
 		}
 		p, err := w.reanchoring(v, ro, &r)
 		if err != nil {

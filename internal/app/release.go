@@ -124,7 +124,10 @@ func (w *workspace) releaseParams(ctx context.Context, ro ReleaseOptions) (relea
 	p := release.Params{
 		Ref: w.target.Ref, Tip: w.target.Base, Commit: commit, Tree: trees[0], Name: ro.Name,
 		Settings: w.releaseSettings(), Mode: w.cfg.Mode, Root: w.gov.Trust.Root, Trust: w.gov.Trust,
-		Policies: w.policies, Advice: w.advice,
+		Policies: w.policies, Advice: w.advice, Gated: w.cfg.Gated(w.target.Ref),
+	}
+	if p.Roots, err = w.heldRoots(ctx); err != nil {
+		return release.Params{}, fmt.Errorf("read the roots of %s: %w", w.target.Ref, err)
 	}
 	if id := w.cfg.Gates.Release.Adoption; id != "" {
 		if p.Adoption, err = w.repo.Resolve(ctx, id); err != nil {

@@ -10,11 +10,13 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/artifact"
 	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/gate/release"
+	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/policy/exception"
 	"github.com/sallyport-dev/sallyport/internal/scan"
 )
@@ -116,9 +118,13 @@ func (w *workspace) readLocks(ctx context.Context, entries []git.Entry, locks *s
 // definitions reads the CI definitions of a commit, and returns what they restore and run that others could have
 // written, and how many there are.
 func (w *workspace) definitions(ctx context.Context, entries []git.Entry) ([]sallyport.Finding, int, error) {
-	var paths, oids []string
+	var paths, oids, links []string
 	for _, e := range entries {
-		if e.IsFile() && scan.IsDefinition(e.Path) {
+		switch {
+		case e.IsSubmodule() || !scan.IsDefinition(e.Path):
+		case !e.IsFile():
+			links = append(links, e.Path)
+		default:
 			paths, oids = append(paths, e.Path), append(oids, e.OID)
 		}
 	}
@@ -126,6 +132,9 @@ func (w *workspace) definitions(ctx context.Context, entries []git.Entry) ([]sal
 		return nil, 0, fmt.Errorf("the commit holds more than %d definitions of CI jobs", maxDefinitions)
 	}
 	var found []sallyport.Finding
+	for _, p := range links {
+		found = append(found, scan.BuildInputs(p, nil, errors.New("it is a link, and what it leads to is not followed"))...)
+	}
 	err := w.repo.Blobs(ctx, oids, scan.MaxBlob, func(i int, content []byte, err error) error {
 		if err != nil && !errors.Is(err, git.ErrTooLarge) {
 			return fmt.Errorf("read %s: %w", sallyport.Path(paths[i]), err)
@@ -133,7 +142,7 @@ func (w *workspace) definitions(ctx context.Context, entries []git.Entry) ([]sal
 		found = append(found, scan.BuildInputs(paths[i], content, err)...)
 		return nil
 	})
-	return found, len(paths), err
+	return found, len(paths) + len(links), err
 }
 
 // sources compares those artifacts that have to hold the commit's tree with it.
@@ -220,4 +229,33 @@ func compareSource(ctx context.Context, name string, digest sallyport.Digest, tr
 		return artifact.TreeReport{}, errors.New("it changed while it was read")
 	}
 	return res, nil
+}
+
+// heldRoots returns the digests of the governed files that the target's tip has had, its last 1000 versions.
+func (w *workspace) heldRoots(ctx context.Context) (map[sallyport.Digest]bool, error) {
+	folder := strings.TrimSuffix(policy.GovernedDir, "/")
+	out, err := w.repo.Output(ctx, 1<<20, nil, "rev-list", "--first-parent", "--max-count=1000", w.target.Base, "--", folder)
+	if err != nil {
+		return nil, err
+	}
+	roots, seen := map[sallyport.Digest]bool{}, map[string]bool{}
+	for _, c := range strings.Fields(string(out)) {
+		e, err := w.repo.Entry(ctx, c, folder)
+		if errors.Is(err, git.ErrNotFound) || err == nil && seen[e.OID] {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		seen[e.OID] = true
+		files, err := source{w.repo}.Files(ctx, c)
+		if errors.Is(err, policy.ErrGoverned) {
+			continue // it was never in force
+		}
+		if err != nil {
+			return nil, err
+		}
+		roots[policy.RootDigest(files)] = true
+	}
+	return roots, nil
 }

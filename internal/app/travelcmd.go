@@ -66,8 +66,12 @@ func (w *workspace) sorter(ctx context.Context, all bool) (func(sallyport.Attest
 	if err != nil {
 		return nil, err
 	}
+	over, err := w.readyCarrier(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	return func(a sallyport.Attestation) error {
-		_, err := v.Verify(ctx, a)
+		_, err := over.Verify(ctx, a)
 		return err
 	}, nil
 }
@@ -362,6 +366,10 @@ func (a *App) PruneEvidence(ctx context.Context, o Options, remote string) (t Tr
 	if err != nil {
 		return t, err
 	}
+	over, err := w.readyCarrier(ctx, v)
+	if err != nil {
+		return t, err
+	}
 	old, err := w.repo.Ref(ctx, EvidenceRef)
 	if err != nil && !errors.Is(err, git.ErrNotFound) {
 		return t, err
@@ -384,7 +392,7 @@ func (a *App) PruneEvidence(ctx context.Context, o Options, remote string) (t Tr
 		case err != nil:
 			t.leave(att.Source, err.Error(), "")
 		case seen[d]:
-		case junk(ctx, v, att.Raw):
+		case junk(ctx, over, att.Raw):
 			seen[d] = true
 			_, err := v.Verify(ctx, att)
 			t.leave(att.Source, err.Error(), d)

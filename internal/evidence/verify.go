@@ -300,6 +300,7 @@ func madeAt(st sallyport.Statement) (time.Time, error) {
 		IssuedAt     string `json:"issuedAt"`     // approval, exception
 		EndedAt      string `json:"endedAt"`      // agent-run
 		TimeVerified string `json:"timeVerified"` // VSA
+		ReanchoredAt string `json:"reanchoredAt"` // reanchor
 	}
 	var field *string
 	switch st.PredicateType {
@@ -309,6 +310,8 @@ func madeAt(st sallyport.Statement) (time.Time, error) {
 		field = &body.EndedAt
 	case VSAType:
 		field = &body.TimeVerified
+	case predicate.ReanchorType:
+		field = &body.ReanchoredAt
 	default:
 		return time.Time{}, nil
 	}

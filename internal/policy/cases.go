@@ -331,7 +331,7 @@ func openRelease() sallyport.ReleaseInput {
 		Advisories: sallyport.AdvisoryLook{State: "looked", Files: 1, Bills: 1, Packages: 1},
 		Release: sallyport.Release{
 			Ref: "refs/heads/main", Commit: commit, Tree: sallyport.GitTree(strings.Repeat("3", 40)),
-			Since: sallyport.GitCommit(strings.Repeat("1", 40)), Basis: "release", OnRef: true, Decided: true, Commits: 1,
+			Since: sallyport.GitCommit(strings.Repeat("1", 40)), Basis: "release", OnRef: true, Gated: true, Decided: true, Commits: 1,
 			Decisions: []sallyport.MergeDecision{{Decision: sallyport.SHA256([]byte("decision")), Signer: ci, Head: commit, Covers: 1}},
 			Tests:     []sallyport.TestInput{test},
 		},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/scan/dep"
@@ -62,8 +63,8 @@ func (l *Locks) AddBill(p string, b Bill) {
 		if l.purls[purl] {
 			continue
 		}
-		typ, namespace, name, _, err := dep.ParsePurl(bare(purl))
-		if err != nil {
+		typ, namespace, name, version, err := dep.ParsePurl(bare(purl))
+		if err != nil || strings.ContainsFunc(typ+namespace+name+version, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			l.Unread(p, fmt.Sprintf("%.200q of its bill of materials is no package URL", purl))
 			continue
 		}

@@ -36,6 +36,13 @@ deny contains {
 }
 
 deny contains {
+	"code": "release-ref-ungated", "outcome": "shut",
+	"text": sprintf("the merge gate does not guard %s: gates.merge leaves it out", [input.release.ref]),
+} if {
+	not input.release.gated
+}
+
+deny contains {
 	"code": "release-not-pinned", "outcome": "shut",
 	"text": "no root is pinned outside the repository: whoever can write to it chooses who may vouch for a release",
 } if {

@@ -62,7 +62,7 @@ const treeDifferences = 20
 // bzip2, or a zip.
 //
 // Every file and link has to be there by path, mode and content, once, and nothing else. Allowed beside them
-// are: one folder that everything lies in; the folders of the files, and those of submodules, empty; a pax
+// are: one folder that everything lies in, whose name begins with neither a dot nor a hyphen; the folders of the files, and those of submodules, empty; a pax
 // header or a zip comment with the commit's id. Times and owners are not compared. Of a mode, whether its
 // owner may execute the file has to be as in the tree, and nobody may who may not there. What git leaves out of
 // an archive or changes in it, by the attributes export-ignore and export-subst, differs.
@@ -101,7 +101,8 @@ func (r *treeReader) prefix() string {
 		}
 		first = top
 	}
-	if first == "" {
+	// A folder that hides, or that a command takes for an option, is none that a release would have.
+	if first == "" || strings.HasPrefix(first, ".") || strings.HasPrefix(first, "-") {
 		return ""
 	}
 	return first + "/"

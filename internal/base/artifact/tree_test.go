@@ -98,6 +98,7 @@ func TestCompareTree(t *testing.T) {
 		{"one more file", inTar(t, "", nil, tar.Header{Typeflag: tar.TypeReg, Name: "m4/build-to-host.m4", Mode: 0o644}), "m4/build-to-host.m4 is not in the tree"},
 		{"one more file beside the folder", inTar(t, "app/", nil, tar.Header{Typeflag: tar.TypeReg, Name: "x", Mode: 0o644}), "is not in the tree"},
 		{"one more file in a submodule's folder", inTar(t, "", nil, tar.Header{Typeflag: tar.TypeReg, Name: "sub/x", Mode: 0o644}), "sub/x is not in the tree"},
+		{"in a folder that hides", inTar(t, ".git/", nil), ".git/README is not in the tree"},
 		{"an empty folder", inTar(t, "", nil, tar.Header{Typeflag: tar.TypeDir, Name: "empty/", Mode: 0o755}), "empty is not in the tree"},
 		{"one file less", inTar(t, "", only("bin/run", func(h *tar.Header, _ *string) { h.Name = "" })), "bin/run is in the tree and not in the archive"},
 		{"other content", inTar(t, "", only("bin/run", func(_ *tar.Header, b *string) { *b = "#!/bin/sh\nx" })), "bin/run has other content"},

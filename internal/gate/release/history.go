@@ -48,9 +48,9 @@ func (g *Gate) decisions(p Params, evidence []sallyport.Evidence) []decision {
 	return out
 }
 
-// here reports whether a summary is about this repository and ref, under a pinned root.
+// here reports whether a summary is about this repository and ref, under a pinned root that the ref has held.
 func (g *Gate) here(p Params, s predicate.Summary, subject sallyport.StatementSubject) bool {
-	if s.Root == "" || s.ResourceURI != predicate.ResourceURI(g.Repository) {
+	if s.Root == "" || !p.Roots[sallyport.Digest(s.Root)] || s.ResourceURI != predicate.ResourceURI(g.Repository) {
 		return false
 	}
 	refs, _ := subject.Annotations["sourceRefs"].([]any)
@@ -94,7 +94,7 @@ func (h *history) cover(id string) int {
 // source says what a release brings, and what of it was decided.
 func (h *history) source(p Params, onRef bool, decisions []decision) sallyport.Release {
 	r := sallyport.Release{
-		Ref: p.Ref, Commit: sallyport.GitCommit(p.Commit), Tree: sallyport.GitTree(p.Tree), Basis: "none", OnRef: onRef,
+		Ref: p.Ref, Commit: sallyport.GitCommit(p.Commit), Tree: sallyport.GitTree(p.Tree), Basis: "none", OnRef: onRef, Gated: p.Gated,
 		Undecided: []sallyport.ReleaseCommit{}, Decisions: []sallyport.MergeDecision{}, Tests: []sallyport.TestInput{},
 	}
 	if p.Adoption != "" {

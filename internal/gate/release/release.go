@@ -143,11 +143,15 @@ type Artifact struct {
 
 // Params is one question.
 type Params struct {
-	Ref      string // that releases come from, fully qualified
-	Tip      string // its tip as the enforcement point sees it
-	Commit   string // that is released
-	Tree     string
-	Name     string // of the release, for people
+	Ref    string // that releases come from, fully qualified
+	Tip    string // its tip as the enforcement point sees it
+	Commit string // that is released
+	Tree   string
+	Name   string // of the release, for people
+	Gated  bool   // the merge gate guards the ref
+	// Roots are the digests of the governed files that the ref has held: a decision under another root, whoever
+	// pinned it, is about the rules of somebody else.
+	Roots    map[sallyport.Digest]bool
 	Adoption string // the commit from which on the root asks for decisions; empty if it names none
 
 	Artifacts []Artifact

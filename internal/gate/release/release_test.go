@@ -144,6 +144,7 @@ func (s *scene) check(p Params, h past) sallyport.ReleaseInput {
 	if len(h.commits) > 0 {
 		p.Commit, p.Tree = h.commits[0].ID, h.commits[0].Tree
 	}
+	p.Roots = map[sallyport.Digest]bool{sallyport.Digest("sha256:" + strings.Repeat("1", 64)): true}
 	if p.Settings.Grades == nil {
 		p.Settings.Grades = []sallyport.Grade{sallyport.Observed}
 	}
@@ -200,6 +201,7 @@ func TestCovered(t *testing.T) {
 		{"no ref", line, edited(func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Statement.Subject[0].Annotations = nil }), "dcba", false},
 		{"another repository", line, edited(func(s *predicate.Summary, _ *sallyport.Evidence) { s.ResourceURI += "x" }), "dcba", false},
 		{"no pinned root", line, edited(func(s *predicate.Summary, _ *sallyport.Evidence) { s.Root = "" }), "dcba", false},
+		{"a root that the ref never held", line, edited(func(s *predicate.Summary, _ *sallyport.Evidence) { s.Root = "sha256:" + strings.Repeat("2", 64) }), "dcba", false},
 		{"advice", line, edited(func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Grade = sallyport.Declared }), "dcba", false},
 		{"a person's word", line, edited(func(_ *predicate.Summary, ev *sallyport.Evidence) { ev.Signer.Kind = sallyport.Person }), "dcba", false},
 		{"shut and PASSED", line, edited(func(s *predicate.Summary, _ *sallyport.Evidence) { s.Outcome = "shut" }), "dcba", false},
