@@ -113,13 +113,28 @@ func (s *building) signed(list []Signed) bool {
 	return true
 }
 
-// kept is the newest record of an id, or all that do not say which is. Its entries are encoded, which takes a third
-// of the memory.
+// kept is the newest record of an id, and all that do not say when they were modified: which of those is newer nobody knows, so
+// that what each says is kept. Its entries are encoded, which takes a third of the memory.
 type kept struct {
-	sources   []int
+	dated     bool // there is a newest one, from source
+	source    int
 	modified  time.Time
 	withdrawn bool
 	parts     []keptPart
+
+	undated        []keptPart
+	undatedSources []int
+}
+
+// all are the entries of the newest record, and of those without a time.
+func (k *kept) all() []keptPart { return append(slices.Clone(k.parts), k.undated...) }
+
+// sources are where they are from.
+func (k *kept) sources() []int {
+	if k.dated {
+		return append(slices.Clone(k.undatedSources), k.source)
+	}
+	return k.undatedSources
 }
 
 type keptPart struct {
@@ -160,41 +175,34 @@ func (b *builder) add(s int, f file) error {
 	}
 	src.LeftOut += rec.leftOut
 	src.count(rec)
-	k := &kept{sources: []int{s}, modified: rec.modified, withdrawn: rec.withdrawn}
+	var parts []keptPart
 	for i := range rec.parts {
 		var e encoder
 		e.entry(&rec.parts[i].Entry)
-		k.parts = append(k.parts, keptPart{rec.parts[i].ecosystem, rec.parts[i].key, rec.parts[i].Malicious, e.b})
+		parts = append(parts, keptPart{rec.parts[i].ecosystem, rec.parts[i].key, rec.parts[i].Malicious, e.b})
 	}
-	old := b.ids[rec.id]
-	switch {
-	case old == nil:
-		b.order = append(b.order, rec.id)
-	case rec.modified.IsZero() || old.modified.IsZero():
-		// Nobody knows which is the newer one. What either says is kept, and it is withdrawn if both say so.
-		k.withdrawn = k.withdrawn && old.withdrawn
-		k.parts = append(old.parts, k.parts...)
-		if !slices.Contains(old.sources, s) {
-			k.sources = append(old.sources, s)
-		} else {
-			k.sources = old.sources
-		}
-		if k.modified.IsZero() {
-			k.modified = old.modified
-		}
-		src.Older++
+	k := b.ids[rec.id]
+	if k == nil {
+		k = &kept{}
 		b.ids[rec.id] = k
-		return nil
-	case rec.modified.Before(old.modified) || rec.modified.Equal(old.modified) && (old.withdrawn || !rec.withdrawn):
+		b.order = append(b.order, rec.id)
+	}
+	switch {
+	case rec.modified.IsZero():
+		k.undated = append(k.undated, parts...)
+		if !slices.Contains(k.undatedSources, s) {
+			k.undatedSources = append(k.undatedSources, s)
+		}
+	case k.dated && (rec.modified.Before(k.modified) || rec.modified.Equal(k.modified) && (k.withdrawn || !rec.withdrawn)):
 		src.Older++ // of two that are as old, one that was withdrawn is the later
 		return nil
 	default:
-		for _, n := range old.sources {
-			b.forget(n, old)
-			b.sources[n].Older++
+		if k.dated {
+			b.forget(k)
+			b.sources[k.source].Older++
 		}
+		k.dated, k.source, k.modified, k.withdrawn, k.parts = true, s, rec.modified, rec.withdrawn, parts
 	}
-	b.ids[rec.id] = k
 	switch {
 	case rec.withdrawn:
 		src.Withdrawn++
@@ -204,12 +212,13 @@ func (b *builder) add(s int, f file) error {
 	return nil
 }
 
-func (b *builder) forget(source int, k *kept) {
+// forget takes the newest record of an id out of what its source counts.
+func (b *builder) forget(k *kept) {
 	switch {
 	case k.withdrawn:
-		b.sources[source].Withdrawn--
+		b.sources[k.source].Withdrawn--
 	case len(k.parts) > 0:
-		b.sources[source].Records--
+		b.sources[k.source].Records--
 	}
 }
 
@@ -250,7 +259,8 @@ func (b *builder) build() ([]byte, *Meta, error) {
 	for _, id := range b.order {
 		k := b.ids[id]
 		seen, bad := map[string]bool{}, map[string]bool{}
-		for _, p := range k.parts {
+		parts, sources := k.all(), k.sources()
+		for _, p := range parts {
 			at := packageKey{p.ecosystem, p.key}
 			e := ecosystems[p.ecosystem]
 			if e == nil {
@@ -267,7 +277,7 @@ func (b *builder) build() ([]byte, *Meta, error) {
 				if k.modified.After(e.Newest) && !k.modified.After(b.now.Add(24*time.Hour)) {
 					e.Newest = k.modified
 				}
-				for _, s := range k.sources {
+				for _, s := range sources {
 					if n := renumber[s]; !slices.Contains(e.Sources, n) {
 						e.Sources = append(e.Sources, n)
 					}
@@ -278,7 +288,7 @@ func (b *builder) build() ([]byte, *Meta, error) {
 				e.Malicious++
 			}
 		}
-		if len(k.parts) > 0 {
+		if len(parts) > 0 {
 			meta.Records++
 		}
 	}

@@ -2,6 +2,7 @@ package advisory
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,21 +77,25 @@ func TestUndated(t *testing.T) {
 	without := func(s string) string { return strings.Replace(s, `"modified":"2026-11-19T00:00:00Z",`, "", 1) }
 	null := func(s string) string { return strings.Replace(s, `"2026-11-19T00:00:00Z"`, "null", 1) }
 	later := osv("A-1", "npm", "p", "introduced 3.0.0")
+	const gone, goneNobodyKnowsWhen = `{"id": "A-1", "withdrawn": "2026-11-20T00:00:00Z", "modified": "2026-11-20T00:00:00Z"}`, `{"id": "A-1", "withdrawn": "2026-11-20T00:00:00Z"}`
 	for i, c := range []struct {
-		first, second string
-		want          string // what affects 1.0.0 and 3.0.0
+		records []string
+		want    string // what affects 1.0.0 and 3.0.0
 	}{
-		{without(dated), "", "A-1|"},
-		{null(dated), "", "A-1|"},
-		{dated, without(later), "A-1|A-1"},
-		{without(later), dated, "A-1|A-1"},
-		{dated, `{"id": "A-1", "withdrawn": "2026-11-20T00:00:00Z"}`, "A-1|"},
-		{`{"id": "A-1", "withdrawn": "2026-11-20T00:00:00Z"}`, dated, "A-1|"},
-		{without(dated), `{"id": "A-1", "withdrawn": "2026-11-20T00:00:00Z", "modified": "2026-11-20T00:00:00Z"}`, "A-1|"},
+		{[]string{without(dated)}, "A-1|"},
+		{[]string{null(dated)}, "A-1|"},
+		{[]string{dated, without(later)}, "A-1|A-1"},
+		{[]string{without(later), dated}, "A-1|A-1"},
+		{[]string{dated, goneNobodyKnowsWhen}, "A-1|"},
+		{[]string{goneNobodyKnowsWhen, dated}, "A-1|"},
+		{[]string{without(dated), gone}, "A-1|"},
+		{[]string{without(later), dated, gone}, "|A-1"}, // in whatever order
+		{[]string{dated, gone, without(later)}, "|A-1"},
+		{[]string{gone, without(later), dated}, "|A-1"},
 	} {
-		files := map[string]string{"a.json": c.first, "z.json": osv("Z", "npm", "z", "introduced 0")}
-		if c.second != "" {
-			files["b.json"] = c.second
+		files := map[string]string{"z.json": osv("Z", "npm", "z", "introduced 0")}
+		for n, r := range c.records {
+			files[fmt.Sprint(n, ".json")] = r
 		}
 		db, _ := imported(t, folder(t, files))
 		got := ids(db.Match(Package{"npm", "p", "1.0.0"})) + "|" + ids(db.Match(Package{"npm", "p", "3.0.0"}))
