@@ -38,8 +38,8 @@ By what you name: --key FILE (PEM, or an OpenPGP certificate) or --certificate-i
 --certificate-oidc-issuer. It needs no repository. Signatures are those named with --bundle or
 --signature, or lie beside the file: FILE.sigstore.json, .sigstore, .bundle, .intoto.jsonl, .sig with
 .pem, .asc. Read are Sigstore bundles, lines and lists of them as GitHub and npm give them, bare
-envelopes, cosign's older formats, OpenPGP, and gittuf's authorizations and approvals (an SSH key as
---key). Certificates, log entries and timestamps are verified
+envelopes, cosign's older formats, OpenPGP, and gittuf's authorizations, approvals and log entries (an
+SSH key as --key). Certificates, log entries and timestamps are verified
 against --trusted-root, or the public Sigstore instance's: what "trust update" fetched, or the
 shipped snapshot. A statement counts
 only if it is of the --type that you ask for.
@@ -211,7 +211,11 @@ func signatureLines(s app.Signature) []string {
 		add("key", s.Key)
 	}
 	if c := s.Change; c != nil {
-		add("change", c.Ref+" from "+c.From+" to "+c.To)
+		if c.From != "" {
+			add("change", c.Ref+" from "+c.From+" to "+c.To)
+		} else {
+			add("change", c.Ref+" to "+c.To)
+		}
 		add("approved", strings.Join(c.Approvers, ", "))
 		add("dismissed", strings.Join(c.Dismissed, ", "))
 	}

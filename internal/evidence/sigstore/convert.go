@@ -19,7 +19,8 @@ const maxPieces = 256
 
 // A Piece is one signature that was found in a file, not verified.
 type Piece struct {
-	// Format says what it was written as: bundle, envelope, gittuf, cosign-bundle or signature.
+	// Format says what it was written as: bundle, envelope, gittuf, gittuf-entry, cosign-bundle or
+	// signature.
 	Format string
 	// Index is its place in the file, from 0.
 	Index int
@@ -58,13 +59,17 @@ func (p Piece) Statement() []byte {
 //   - a bare envelope (in-toto, witness, slsa-github-generator before bundles): a certificate and
 //     timestamps inside its signatures are used as witness writes them. Each signature of an envelope is a
 //     piece of its own, and none stands for another;
-//   - an envelope of gittuf, with SSH signatures, each a piece of its own;
+//   - an envelope of gittuf, with SSH signatures, each a piece of its own, and a signed commit of its
+//     reference state log;
 //   - cosign's legacy bundle (cosign sign-blob --bundle before v3): {"base64Signature", "cert",
 //     "rekorBundle"}.
 //
 // A detached signature is no file of its own kind: see [Detached]. An error means that nothing can be
 // read; single pieces that cannot be say so when they are verified.
 func Convert(raw []byte) ([]Piece, error) {
+	if isCommit(raw) {
+		return []Piece{rslPiece(raw)}, nil
+	}
 	raw = bytes.TrimSpace(raw)
 	switch {
 	case len(raw) == 0:

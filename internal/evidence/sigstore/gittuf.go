@@ -33,8 +33,8 @@ func IsGittuf(raw []byte) bool {
 // A RefChange is the change of a reference that one of gittuf's statements is about.
 type RefChange struct {
 	Ref  string `json:"ref"`
-	From string `json:"from"` // what the reference was, a commit
-	To   string `json:"to"`   // the tree that it becomes, or for a tag the commit
+	From string `json:"from,omitempty"` // what the reference was, a commit; an entry of the log does not say
+	To   string `json:"to"`             // the tree that it becomes, or for a tag the commit
 	// Of a pull request's approval: who approved, and who took that back, as the forge told gittuf's app.
 	Approvers []string `json:"approvers,omitempty"`
 	Dismissed []string `json:"dismissed,omitempty"`
@@ -146,6 +146,10 @@ func (p *sshPiece) verify(a Artifact, by Signer) (Result, error) {
 	if err := p.read.about(a); err != nil {
 		return Result{}, err
 	}
-	return Result{MediaType: gittufPayload, KeyHint: info.Fingerprint, Times: []Time{}, Entries: []Entry{}, Statement: p.payload,
+	media := gittufPayload
+	if p.payload == nil {
+		media = "application/x-git-commit"
+	}
+	return Result{MediaType: media, KeyHint: info.Fingerprint, Times: []Time{}, Entries: []Entry{}, Statement: p.payload,
 		PredicateType: p.read.predicateType, Change: p.change}, nil
 }

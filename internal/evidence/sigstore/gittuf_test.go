@@ -128,6 +128,7 @@ func TestGittuf(t *testing.T) {
 			}
 		})
 	}
+	testEntry(t, root, alice)
 	// Each signature counts for its own key alone, and an SSH key is expected of nothing else.
 	pieces, err := Convert(gittufEnvelope(t, authorization, gittufPayload, gittufNamespace, bob, alice))
 	if err != nil || len(pieces) != 2 {
@@ -142,6 +143,69 @@ func TestGittuf(t *testing.T) {
 	for _, c := range benchCases(t) {
 		if _, err := c.root.Verify(c.raw, c.artifact, by); !errors.Is(err, ErrSigner) {
 			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// testEntry: an entry of the reference state log is read in its one form, and every byte of it is signed.
+func testEntry(t *testing.T, root *Root, by sshsig.Signer) {
+	t.Helper()
+	target := strings.Repeat("d", 40)
+	entry := func(message string, more string) []byte {
+		signed := "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nparent " + strings.Repeat("e", 40) + "\nauthor a <a@example.com> 1 +0000\ncommitter a <a@example.com> 1 +0000\n" + more
+		sig, err := by.Sign(context.Background(), gittufNamespace, []byte(signed+"\n"+message))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(string(sig), "-----") {
+			sig = sshsig.Armor(sig)
+		}
+		return []byte(signed + "gpgsig " + strings.ReplaceAll(strings.TrimSuffix(string(sig), "\n"), "\n", "\n ") + "\n\n" + message)
+	}
+	good := rslHeader + "\n\nref: refs/heads/main\ntargetID: " + target + "\nnumber: 7\n"
+	a, err := Digested(sallyport.Digest("gitCommit:" + target))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(raw []byte) error {
+		pieces, err := Convert(raw)
+		if err != nil || len(pieces) != 1 {
+			t.Fatal(len(pieces), err)
+		}
+		res, err := pieces[0].Verify(root, a, Signer{SSH: by.Fingerprint()})
+		if err == nil && (res.Change == nil || res.Change.To != target || res.Statement != nil) {
+			t.Errorf("%+v", res)
+		}
+		return err
+	}
+	for name, m := range map[string]string{"numbered": good, "not numbered": strings.Replace(good, "number: 7\n", "", 1), "without a line end": strings.TrimSuffix(good, "\n")} {
+		if err := ask(entry(m, "")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, raw := range map[string][]byte{
+		"another reference beside it": entry(good+"ref: refs/heads/evil\n", ""),
+		"in another order":            entry(strings.Replace(good, "ref: refs/heads/main\ntargetID: "+target, "targetID: "+target+"\nref: refs/heads/main", 1), ""),
+		"an annotation":               entry("RSL Annotation Entry\n\nentryID: "+target+"\nskip: true\nnumber: 8\n", ""),
+		"two parents":                 entry(good, "parent "+strings.Repeat("f", 40)+"\n"),
+		"a short object":              entry(strings.Replace(good, target, "dd", 1), ""),
+		"no number":                   entry(strings.Replace(good, "7", "07", 1), ""),
+		"not signed":                  []byte("tree x\n\n" + good),
+		"large":                       entry(good+strings.Repeat("x", maxEntry), ""),
+	} {
+		if err := ask(raw); !errors.Is(err, ErrBundle) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	raw := entry(good, "")
+	for i := range raw {
+		changed := []byte(string(raw))
+		changed[i] ^= 1
+		if !isCommit(changed) {
+			continue
+		}
+		if err := ask(changed); err == nil && !strings.Contains(string(raw[max(0, i-1):i+1]), "\n") {
+			t.Errorf("byte %d (%q) does not matter", i, raw[max(0, i-5):i+1])
 		}
 	}
 }

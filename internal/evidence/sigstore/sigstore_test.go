@@ -326,6 +326,7 @@ func FuzzConvert(f *testing.F) {
 	f.Add([]byte(`{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[{"sig":"AA==","keyid":"k","timestamps":[{"type":"tsp","data":"AA=="}]}]}`))
 	f.Add([]byte(`{"base64Signature":"AA==","cert":"","rekorBundle":{"SignedEntryTimestamp":"AA==","Payload":{"body":"e30=","integratedTime":1,"logIndex":1,"logID":"00"}}}`))
 	f.Add([]byte("{}\n{}"))
+	f.Add([]byte("tree 4b82\nparent 00\ngpgsig -----BEGIN SSH SIGNATURE-----\n AA==\n -----END SSH SIGNATURE-----\n\nRSL Reference Entry\n\nref: refs/heads/main\ntargetID: 00\n"))
 	f.Add(gittufEnvelope(f, `{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"gitTree":"a"}}],"predicateType":"https://gittuf.dev/reference-authorization/v0.2","predicate":{"targetRef":"r","fromID":"b","targetID":"a"}}`, gittufPayload, gittufNamespace, newSSH(f)))
 	root, err := PublicGood()
 	if err != nil {
