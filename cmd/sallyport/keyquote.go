@@ -16,7 +16,7 @@ func newKeyQuoteVerifyCommand(a *app.App) *cobra.Command {
 		Short: "Verify offline that a confidential machine vouches for a key",
 		Long: `Quote-verify verifies an attestation report of AMD SEV-SNP or a quote of Intel TDX (version 4) under the
 maker's built-in root, and that it is about the public key in --key: its report data is the SHA-512 of
-"sallyport run key v1", a newline and the key's SubjectPublicKeyInfo. The policy says which code and at
+"sallyport-run-key-v1", a newline and the key's SubjectPublicKeyInfo. The policy says which code and at
 least which firmware; a machine that may be debugged is refused.
 
 It asks nobody: revocation lists and Intel's list of firmware states are not looked at.

@@ -10,7 +10,8 @@
 //  3. that this key may sign this predicate type. Types are compared exactly;
 //  4. that the key was not revoked or, if it was superseded or retired, that a timestamp or log
 //     entry proves an earlier time (see [Revocation]); that it is valid now, by the enforcement
-//     point's clock; and that the statement does not claim to be from the future;
+//     point's clock, or that a timestamp or log entry proves that it signed while it was; and that
+//     the statement does not claim to be from the future;
 //  5. the statement: version 1 (0.1 is read too), no key twice, at least one subject, each with
 //     a well-formed digest;
 //  6. the predicate, if its type is one of Sallyport's own: shape, and agreement with the
@@ -34,7 +35,14 @@
 //
 // A bundle that was signed with a certificate needs a trusted root (see [Keyless]), and a timestamp
 // or log entry that proves when. Of a bundle that was signed with a key they are looked at only if
-// the key was revoked.
+// the key was revoked or has ended.
+//
+// The certificate of a run's key (package runcert) is of an authority of the trust roots (see
+// [RunAuthority]), and of no trusted root, which is needed for the time alone. What such a key signed is
+// evidence only if it names the certificate's own run, repository and principal.
+//
+// One key may be written as PEM, as an SSH line and in an OpenPGP certificate. It has a hint in each, and
+// a revocation in one place ends it in all: keys are known by the SHA-256 of their SubjectPublicKeyInfo.
 //
 // [Dir] keeps attestations in files named by digest. It verifies nothing but that a file still
 // holds what its name says. [Sign], [SignSSH] and [VSA] make statements for others to verify.

@@ -313,3 +313,25 @@ func FuzzRunKey(f *testing.F) {
 		}
 	})
 }
+
+// An authority is revoked and rotated as keys are, and its successor may certify the same.
+func TestReviseRunAuthority(t *testing.T) {
+	old := authorityYAML(t, newEd25519(t).Public()) + "    audience: \"here: we are\"\n    max_validity: 20m\n    revoked_runs: [run-1]\n"
+	der, err := x509.MarshalPKIXPublicKey(newEd25519(t).Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := &Successor{Name: "run-ca-2", Public: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), From: now}
+	b, err := Revise([]byte(old), Revision{Name: "run-ca", Revoke: &Revocation{At: now, Reason: Superseded}, Successor: next})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := ParseTrust(b)
+	if err != nil || len(tr.Keys) != 2 {
+		t.Fatalf("%v\n%s", err, b)
+	}
+	one, two := tr.Keys[0], tr.Keys[1]
+	if one.Revoked == nil || two.Revoked != nil || two.Name != "run-ca-2" || !reflect.DeepEqual(one.Run, two.Run) || one.Run.MaxValidity != 20*time.Minute || !reflect.DeepEqual(one.Types, two.Types) || two.Grade != one.Grade {
+		t.Errorf("%+v\n%+v", one, two)
+	}
+}

@@ -25,7 +25,10 @@ import (
 
 	"github.com/sigstore/sigstore/pkg/signature/kms/cliplugin/common"
 
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/runcert"
 	"github.com/sallyport-dev/sallyport/internal/key"
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // The test binary, under the name of a helper, is the helper. What it does is in a file beside
@@ -494,4 +497,41 @@ func FuzzAnswer(f *testing.F) {
 			t.Error("an error was taken for an answer")
 		}
 	})
+}
+
+// A key in a service or token certifies the keys of runs.
+func TestCertifies(t *testing.T) {
+	r, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := runcert.Binding{RunID: "run-1", Repository: "example.com/acme/service", Separation: predicate.SeparationHost,
+		Principal: sallyport.Principal{Kind: sallyport.Workload, Name: "run-supervisor"}}
+	for name, priv := range map[string]crypto.Signer{"P-256": p256(t), "P-384": p384, "RSA": r, "Ed25519": ed} {
+		s := newStage(t, "sallyport-kms", "", priv)
+		k, err := s.helper.Open(t.Context(), ref(t, "awskms:///alias/run-ca"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := runcert.Issue(k, pub, b, time.Now(), runcert.DefaultValidity)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := runcert.CheckIssuer(c, priv.Public()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

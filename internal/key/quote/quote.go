@@ -62,7 +62,7 @@ func ReportData(pub crypto.PublicKey) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the public key: %w", err)
 	}
-	sum := sha512.Sum512(append([]byte("sallyport run key v1\n"), der...))
+	sum := sha512.Sum512(append([]byte("sallyport-run-key-v1\n"), der...))
 	return sum[:], nil
 }
 
