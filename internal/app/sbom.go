@@ -40,6 +40,9 @@ type SBOM struct {
 	Files      []sbom.File      `json:"files"`
 	Components []sbom.Component `json:"components"`
 
+	// Licences is what the rules for licences say, where they were asked.
+	Licences *sbom.LicenceCheck `json:"licences,omitempty"`
+
 	inventory   *sbom.Inventory
 	description sbom.Description
 }
