@@ -89,6 +89,7 @@ acceptable, 64 wrong usage.`,
 	}
 	opts.addRepoFlags(cmd.Flags())
 	out.addFlags(cmd.Flags(), formats...)
+	cmd.AddCommand(newSBOMImportCommand(a))
 	cmd.Flags().StringVar(&so.Name, "name", "", "the project's `NAME` (default: the folder's or file's)")
 	cmd.Flags().BoolVar(&so.Deep, "deep", false, "look into the files of a folder as well (needs sallyport-sbom)")
 	cmd.Flags().StringVar(&so.Platform, "platform", "", "the image for `OS/ARCHITECTURE` of an index")
