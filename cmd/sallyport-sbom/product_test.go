@@ -247,3 +247,22 @@ func TestMissing(t *testing.T) {
 		}
 	}
 }
+
+// TestLicenceRules holds an image's licences to the rules of a repository's target branch.
+func TestLicenceRules(t *testing.T) {
+	dir := t.TempDir()
+	repo := filepath.Join(dir, "repo")
+	write(t, filepath.Join(repo, ".sallyport", "sallyport.yaml"), []byte("version: 1\nrepository: example.com/a\nlicences:\n  allow: [MIT]\n  deny: [Zlib]\n"))
+	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "-A"}, {"-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-q", "-m", "Begin"}} {
+		if out, err := exec.Command("git", append([]string{"-C", repo}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	image := write(t, filepath.Join(dir, "app.tar"), archive(t, newImage(t).layout()...))
+	out, _ := sallyport(t, 2, "sbom", image, "-C", repo, "--check", "--target", "main")
+	for _, want := range []string{"licence-denied: pkg:deb/debian/zlib1g", "licence-unknown: pkg:npm/own@2.0.0: ", `"Ask us first"`, "licences: 1 allowed, 2 findings"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("not told: %s\n%s", want, out)
+		}
+	}
+}

@@ -65,7 +65,7 @@ acceptable, 64 wrong usage.`,
 				return err
 			}
 			if check {
-				if bill.Licences, err = checkLicences(cmd.Context(), a, opts.opts, bill.Looked != nil, bill.Components); err != nil {
+				if bill.Licences, err = checkLicences(cmd.Context(), a, opts.opts, bill.Looked != nil || so.Models, bill.Components); err != nil {
 					return err
 				}
 			}
@@ -92,6 +92,7 @@ acceptable, 64 wrong usage.`,
 	cmd.AddCommand(newSBOMImportCommand(a))
 	cmd.Flags().StringVar(&so.Name, "name", "", "the project's `NAME` (default: the folder's or file's)")
 	cmd.Flags().BoolVar(&so.Deep, "deep", false, "look into the files of a folder as well (needs sallyport-sbom)")
+	cmd.Flags().BoolVar(&so.Models, "models", false, "add the files of a folder that hold models: safetensors, GGUF, ONNX")
 	cmd.Flags().StringVar(&so.Platform, "platform", "", "the image for `OS/ARCHITECTURE` of an index")
 	cmd.Flags().BoolVar(&check, "check", false, "hold licences to the rules of the target branch (licences: in sallyport.yaml)")
 	cmd.Flags().StringVar(&opts.opts.Target.Ref, "target", "", "the `REF` whose rules for licences are in force (default: the remote's default branch)")
@@ -124,14 +125,17 @@ func writeSBOM(w io.Writer, bill *app.SBOM, format string) error {
 
 // textSBOM sums a bill up: how many packages of each ecosystem, from which files, and what is open.
 func textSBOM(w io.Writer, bill *app.SBOM) error {
-	if bill.Looked == nil {
-		fmt.Fprintf(w, "%s: %d packages in %d files\n", sallyport.Path(bill.Name), len(bill.Components), len(bill.Files))
-	} else {
-		textLooked(w, bill)
-	}
 	count := map[string]int{}
 	for _, c := range bill.Components {
 		count[c.Ecosystem]++
+	}
+	if bill.Looked == nil {
+		if n := count["model"]; n > 0 {
+			fmt.Fprintf(w, "%s: %d models\n", sallyport.Path(bill.Name), n)
+		}
+		fmt.Fprintf(w, "%s: %d packages in %d files\n", sallyport.Path(bill.Name), len(bill.Components)-count["model"], len(bill.Files))
+	} else {
+		textLooked(w, bill)
 	}
 	for _, eco := range slices.Sorted(maps.Keys(count)) {
 		fmt.Fprintf(w, "  %-10s %6d\n", eco, count[eco])
