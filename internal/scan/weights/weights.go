@@ -6,8 +6,8 @@
 // own words. A header that cannot be read is an error; formats that run code when they are loaded (pickle,
 // in .pt and .bin) are not read at all.
 //
-// Specifications: https://github.com/huggingface/safetensors, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md,
-// https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+// Specifications: https://github.com/huggingface/safetensors, https://github.com/ggml-org/ggml (its page on GGUF),
+// https://github.com/onnx/onnx (onnx/onnx.proto).
 package weights
 
 import (
