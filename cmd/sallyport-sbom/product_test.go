@@ -6,11 +6,18 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/sallyport-dev/sallyport/internal/scan/deep"
 )
@@ -264,5 +271,52 @@ func TestLicenceRules(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("not told: %s\n%s", want, out)
 		}
+	}
+}
+
+// TestRegistry fetches an image for one platform out of an index. The bill is of that image's manifest, and
+// the same as of the image on disk but for its name.
+func TestRegistry(t *testing.T) {
+	s := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer s.Close()
+	img := newImage(t)
+	push := func(method, path, mediaType string, b []byte) {
+		t.Helper()
+		req, err := http.NewRequest(method, s.URL+"/v2/team/app/"+path, bytes.NewReader(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", mediaType)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode >= 300 {
+			t.Fatalf("%s %s: %s", method, path, resp.Status)
+		}
+	}
+	for _, b := range [][]byte{img.config, img.layer} {
+		push(http.MethodPost, "blobs/uploads/?digest=sha256:"+sum(b), "application/octet-stream", b)
+	}
+	push(http.MethodPut, "manifests/sha256:"+sum(img.manifest), "application/vnd.oci.image.manifest.v1+json", img.manifest)
+	index := fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%d,"platform":{"os":"linux","architecture":"amd64"}}]}`, sum(img.manifest), len(img.manifest))
+	push(http.MethodPut, "manifests/v1", "application/vnd.oci.image.index.v1+json", []byte(index))
+	ref := "oci:" + strings.TrimPrefix(s.URL, "http://") + "/team/app:v1"
+	b := bom(t, ref, "--platform", "linux/amd64")
+	if b.Digest != "sha256:"+sum(img.manifest) || b.Subject != "image" || b.licence("pkg:npm/left@1.3.0") != "MIT OR Apache-2.0" {
+		t.Errorf("%+v", b)
+	}
+	if _, said := sallyport(t, 1, "sbom", ref, "--platform", "linux/arm64"); !strings.Contains(said, "linux/amd64") {
+		t.Error(said)
+	}
+	dir := t.TempDir()
+	for _, e := range img.layout() {
+		write(t, filepath.Join(dir, e.name), []byte(e.content))
+	}
+	one, _ := sallyport(t, 0, "sbom", ref, "--name", "n", "--output", "spdx=-")
+	other, _ := sallyport(t, 0, "sbom", "oci-layout:"+dir, "--name", "n", "--output", "spdx=-")
+	if one != other {
+		t.Errorf("the registry's image gives other bytes than the same on disk:\n%s\n%s", one, other)
 	}
 }

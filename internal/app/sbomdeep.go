@@ -71,7 +71,8 @@ func (a *App) sbomInside(ctx context.Context, so SBOMOptions, v *sbom.Inventory,
 		return nil, err
 	}
 	defer done(&err, w.Close)
-	kind, path, name := deep.Layout, w.Input(), ""
+	kind, path := deep.Layout, w.Input()
+	var name string
 	image, remote := imageOf(so.Subject)
 	layout, local := strings.CutPrefix(so.Subject, layoutPrefix)
 	switch {
