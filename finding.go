@@ -14,6 +14,7 @@ const (
 	FindingWorkflow  FindingKind = "workflow"        // in a CI definition, or an agent started without its questions
 	FindingStatic    FindingKind = "static-analysis" // reported by another tool
 	FindingTest      FindingKind = "test"            // a test that failed
+	FindingLicence   FindingKind = "licence"         // of what is shipped: denied, not allowed, or not known
 )
 
 // A Finding is something that a scan saw in new content. It never holds the secret itself.

@@ -40,6 +40,7 @@ func catalogue(ctx context.Context, r deep.Request, a *deep.Answer) error {
 	cfg.Packages.JavaArchive = cfg.Packages.JavaArchive.WithUseNetwork(false).WithUseMavenLocalRepository(false)
 	cfg.Packages.JavaScript.SearchRemoteLicenses = false
 	cfg.Packages.Python.SearchRemoteLicenses = false
+	cfg.Packages.JavaScript = cfg.Packages.JavaScript.WithIncludeDevDependencies(true) // they run where code is built
 	bill, err := syft.CreateSBOM(ctx, src, cfg)
 	if err != nil {
 		return err
@@ -196,4 +197,3 @@ func text(s string) string {
 	}
 	return s
 }
-

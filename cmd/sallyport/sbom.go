@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/app"
+	"github.com/sallyport-dev/sallyport/internal/scan/sbom"
 )
 
 func newSBOMCommand(a *app.App) *cobra.Command {
@@ -18,6 +20,7 @@ func newSBOMCommand(a *app.App) *cobra.Command {
 	var so app.SBOMOptions
 	var out outputFlag
 	var attest string
+	var check bool
 	var at app.AttestOptions
 	formats := []string{"text", "json", "spdx", "cyclonedx"}
 	cmd := &cobra.Command{
@@ -37,7 +40,11 @@ helper program, sallyport-sbom, which confines itself first. It finds licences, 
 The same input gives the same bytes. A commit's bill has the commit's time; any other that of
 SOURCE_DATE_EPOCH, or none. --attest signs the bill about the digest of what was read.
 
-Exit status: 0 written, 1 something could not be read or there is nothing, 64 wrong usage.`,
+With --check the rules for licences that are in force on the target branch are applied. A licence that
+is denied, that no rule allows, or that nobody knows is a finding.
+
+Exit status: 0 written, 1 something could not be read or there is nothing, 2 a licence is not
+acceptable, 64 wrong usage.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sinks, err := out.sinks(formats...)
@@ -57,26 +64,38 @@ Exit status: 0 written, 1 something could not be read or there is nothing, 64 wr
 			if err != nil {
 				return err
 			}
+			if check {
+				if bill.Licences, err = checkLicences(cmd.Context(), a, opts.opts, bill.Looked != nil || so.Models, bill.Components); err != nil {
+					return err
+				}
+			}
 			for _, s := range sinks {
 				if err := s.write(a.Stdout, func(w io.Writer) error { return writeSBOM(w, bill, s.format) }); err != nil {
 					return err
 				}
 			}
-			if attest == "" {
-				return nil
+			if attest != "" {
+				res, err := a.AttestSBOM(cmd.Context(), opts.opts, bill, attest, at)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.Stderr, "sallyport: note: attestation %s about %s\n", res.Digest, bill.Digest)
 			}
-			res, err := a.AttestSBOM(cmd.Context(), opts.opts, bill, attest, at)
-			if err == nil {
-				fmt.Fprintf(a.Stderr, "attestation %s about %s\n", res.Digest, bill.Digest)
+			if bill.Licences != nil && len(bill.Licences.Findings) > 0 {
+				return exit(sallyport.ExitShut)
 			}
-			return err
+			return nil
 		},
 	}
 	opts.addRepoFlags(cmd.Flags())
 	out.addFlags(cmd.Flags(), formats...)
+	cmd.AddCommand(newSBOMImportCommand(a))
 	cmd.Flags().StringVar(&so.Name, "name", "", "the project's `NAME` (default: the folder's or file's)")
 	cmd.Flags().BoolVar(&so.Deep, "deep", false, "look into the files of a folder as well (needs sallyport-sbom)")
+	cmd.Flags().BoolVar(&so.Models, "models", false, "add the files of a folder that hold models: safetensors, GGUF, ONNX")
 	cmd.Flags().StringVar(&so.Platform, "platform", "", "the image for `OS/ARCHITECTURE` of an index")
+	cmd.Flags().BoolVar(&check, "check", false, "hold licences to the rules of the target branch (licences: in sallyport.yaml)")
+	cmd.Flags().StringVar(&opts.opts.Target.Ref, "target", "", "the `REF` whose rules for licences are in force (default: the remote's default branch)")
 	cmd.Flags().StringVar(&attest, "attest", "", "sign the bill as `FORMAT`, spdx or cyclonedx, about the digest of what was read")
 	cmd.Flags().StringVar(&at.Key, "key", "", "the key `REF` to sign with (docs/keys.md)")
 	cmd.Flags().StringVar(&at.Output, "bundle", "", "write the attestation to `FILE` instead of keeping it")
@@ -106,14 +125,17 @@ func writeSBOM(w io.Writer, bill *app.SBOM, format string) error {
 
 // textSBOM sums a bill up: how many packages of each ecosystem, from which files, and what is open.
 func textSBOM(w io.Writer, bill *app.SBOM) error {
-	if bill.Looked == nil {
-		fmt.Fprintf(w, "%s: %d packages in %d files\n", sallyport.Path(bill.Name), len(bill.Components), len(bill.Files))
-	} else {
-		textLooked(w, bill)
-	}
 	count := map[string]int{}
 	for _, c := range bill.Components {
 		count[c.Ecosystem]++
+	}
+	if bill.Looked == nil {
+		if n := count["model"]; n > 0 {
+			fmt.Fprintf(w, "%s: %d models\n", sallyport.Path(bill.Name), n)
+		}
+		fmt.Fprintf(w, "%s: %d packages in %d files\n", sallyport.Path(bill.Name), len(bill.Components)-count["model"], len(bill.Files))
+	} else {
+		textLooked(w, bill)
 	}
 	for _, eco := range slices.Sorted(maps.Keys(count)) {
 		fmt.Fprintf(w, "  %-10s %6d\n", eco, count[eco])
@@ -129,6 +151,9 @@ func textSBOM(w io.Writer, bill *app.SBOM) error {
 		case f.Packages > 0:
 			fmt.Fprintf(w, "%s: %d\n", sallyport.Path(f.Path), f.Packages)
 		}
+	}
+	if bill.Licences != nil {
+		return textLicences(w, bill.Licences)
 	}
 	_, err := fmt.Fprintln(w, "next: --output spdx=FILE or --output cyclonedx=FILE")
 	return err
@@ -162,4 +187,21 @@ func textLooked(w io.Writer, bill *app.SBOM) {
 	} else {
 		fmt.Fprintf(w, "NOT confined in: %s %s\n", strings.Join(kept, ", "), oneLine(c.Note))
 	}
+}
+
+// checkLicences applies the rules. What lock files alone tell has no licences.
+func checkLicences(ctx context.Context, a *app.App, o app.Options, looked bool, parts []sbom.Component) (*sbom.LicenceCheck, error) {
+	if !looked {
+		return nil, usagef("lock files state no licences: look into a folder (--deep), a file or an image")
+	}
+	c, err := a.CheckLicences(ctx, o, parts)
+	return &c, err
+}
+
+func textLicences(w io.Writer, c *sbom.LicenceCheck) error {
+	for _, f := range c.Findings {
+		fmt.Fprintf(w, "%s %s: %s\n", f.Severity, f.Rule, oneLine(f.Text))
+	}
+	_, err := fmt.Fprintf(w, "licences: %d allowed, %d findings\n", c.Allowed, len(c.Findings))
+	return err
 }

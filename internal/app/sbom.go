@@ -23,6 +23,7 @@ type SBOMOptions struct {
 	// oci-layout:FOLDER for one on disk. Files and images are looked into by a helper program.
 	Subject  string
 	Deep     bool   // look into a folder, too
+	Models   bool   // add the files of a folder that hold machine learning models
 	Platform string // of an image, where an index holds several
 	Name     string // of the subject; empty: the folder's or file's name
 	Version  string
@@ -39,6 +40,9 @@ type SBOM struct {
 	Complete   bool             `json:"complete"` // every package that a file asks for is pinned; never of what was looked into
 	Files      []sbom.File      `json:"files"`
 	Components []sbom.Component `json:"components"`
+
+	// Licences is what the rules for licences say, where they were asked.
+	Licences *sbom.LicenceCheck `json:"licences,omitempty"`
 
 	inventory   *sbom.Inventory
 	description sbom.Description
@@ -66,7 +70,7 @@ func (a *App) SBOM(ctx context.Context, o Options, so SBOMOptions) (*SBOM, error
 	rev, commit := strings.CutPrefix(so.Subject, "git:")
 	switch {
 	case inside && so.Deep && isFolder(so.Subject):
-		looked, err = a.sbomOfTree(ctx, orDefault(so.Subject, "."), &v, &d)
+		looked, err = a.sbomOfTree(ctx, orDefault(so.Subject, "."), so.Models, &v, &d)
 	case inside:
 		looked, err = a.sbomInside(ctx, so, &v, &d)
 	case commit:
@@ -74,15 +78,18 @@ func (a *App) SBOM(ctx context.Context, o Options, so SBOMOptions) (*SBOM, error
 	default:
 		err = a.sbomOfFolder(ctx, orDefault(so.Subject, "."), &v, &d)
 	}
+	if err == nil && so.Models {
+		err = a.sbomModels(ctx, orDefault(so.Subject, "."), &v, &d)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if len(v.Files()) == 0 && looked == nil {
+	if len(v.Files()) == 0 && looked == nil && len(v.Components()) == 0 {
 		return nil, withHint(errors.New("there is no lock or manifest file that is read: a bill of nothing would look like a project that needs nothing"), "docs/dependencies.md lists the files")
 	}
 	return &SBOM{
 		Name: d.Name, Version: d.Version, Digest: sallyport.Digest(d.Digest), Created: d.Created.UTC().Format(time.RFC3339),
-		Subject: d.Subject, Looked: looked, Complete: v.Complete() && looked == nil,
+		Subject: d.Subject, Looked: looked, Complete: v.Complete() && d.Subject == sbom.Project,
 		Files: v.Files(), Components: v.Components(), inventory: &v, description: d,
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/evidence/oci"
 	"github.com/sallyport-dev/sallyport/internal/scan/deep"
 	"github.com/sallyport-dev/sallyport/internal/scan/sbom"
+	"github.com/sallyport-dev/sallyport/internal/scan/weights"
 )
 
 // layoutPrefix names a folder that holds an image in the OCI image layout.
@@ -34,6 +35,9 @@ func (so *SBOMOptions) needsHelper() (bool, error) {
 	image, ok := imageOf(so.Subject)
 	if so.Platform != "" && !ok && !strings.HasPrefix(so.Subject, layoutPrefix) {
 		return false, usagef("--platform chooses from an image, oci:REF or oci-layout:FOLDER")
+	}
+	if so.Models && !isFolder(so.Subject) {
+		return false, usagef("--models looks for models in a folder")
 	}
 	switch {
 	case ok && image == "" || so.Subject == layoutPrefix:
@@ -67,7 +71,8 @@ func (a *App) sbomInside(ctx context.Context, so SBOMOptions, v *sbom.Inventory,
 		return nil, err
 	}
 	defer done(&err, w.Close)
-	kind, path, name := deep.Layout, w.Input(), ""
+	kind, path := deep.Layout, w.Input()
+	var name string
 	image, remote := imageOf(so.Subject)
 	layout, local := strings.CutPrefix(so.Subject, layoutPrefix)
 	switch {
@@ -96,7 +101,7 @@ func (a *App) sbomInside(ctx context.Context, so SBOMOptions, v *sbom.Inventory,
 		d.Subject, d.Digest = sbom.Single, "sha256:"+digest
 	}
 	d.Name = orDefault(d.Name, name)
-	return a.look(ctx, w, kind, path, v, d)
+	return a.look(ctx, w, kind, path, false, v, d)
 }
 
 func platformHint(err error) error {
@@ -114,7 +119,7 @@ func baseName(p string) string {
 }
 
 // sbomOfTree reads the lock files of a folder, and has the helper program look into the folder.
-func (a *App) sbomOfTree(ctx context.Context, dir string, v *sbom.Inventory, d *sbom.Description) (_ *Looked, err error) {
+func (a *App) sbomOfTree(ctx context.Context, dir string, models bool, v *sbom.Inventory, d *sbom.Description) (_ *Looked, err error) {
 	w, err := a.sbomWorker() // which prepares itself meanwhile
 	if err != nil {
 		return nil, err
@@ -131,7 +136,7 @@ func (a *App) sbomOfTree(ctx context.Context, dir string, v *sbom.Inventory, d *
 		return nil, fmt.Errorf("read %s: %w", dir, err)
 	}
 	d.Subject = sbom.Tree
-	return a.look(ctx, w, deep.Folder, abs, v, d)
+	return a.look(ctx, w, deep.Folder, abs, models, v, d)
 }
 
 func (a *App) sbomWorker() (*deep.Worker, error) {
@@ -146,7 +151,7 @@ func (a *App) sbomWorker() (*deep.Worker, error) {
 }
 
 // look has a worker read one input, and takes over what it found.
-func (a *App) look(ctx context.Context, w *deep.Worker, kind, path string, v *sbom.Inventory, d *sbom.Description) (*Looked, error) {
+func (a *App) look(ctx context.Context, w *deep.Worker, kind, path string, models bool, v *sbom.Inventory, d *sbom.Description) (*Looked, error) {
 	answer, err := w.Ask(ctx, kind, path, []string{".git"})
 	if err != nil {
 		return nil, err
@@ -166,6 +171,9 @@ func (a *App) look(ctx context.Context, w *deep.Worker, kind, path string, v *sb
 		}
 	}
 	for _, c := range answer.Components {
+		if models && len(c.Paths) == 1 && weights.Format(c.Paths[0]) != "" {
+			continue // its header is read here, and its digest taken
+		}
 		part := sbom.Component{Purl: c.Purl, Name: c.Name, Version: c.Version, Type: componentTypes[c.Kind], Paths: c.Paths, Ecosystem: c.Kind}
 		for _, h := range c.Hashes {
 			part.Hashes = append(part.Hashes, sbom.Hash{Algorithm: strings.ToUpper(h.Algorithm), Hex: h.Hex})

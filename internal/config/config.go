@@ -99,6 +99,8 @@ type Config struct {
 	// Advisories say whether it has to be known of packages that a change brings whether they are
 	// vulnerable or malicious, and how fresh that knowledge has to be.
 	Advisories Advisories `yaml:"advisories"`
+	// Licences say under which licences what is shipped may come.
+	Licences Licences `yaml:"licences"`
 	// Exceptions bound how long an exception may last.
 	Exceptions Exceptions `yaml:"exceptions"`
 	// Log says which transparency log holds the decisions: the word "local" (the default) for
@@ -337,6 +339,9 @@ func (c Config) validate(raw map[string]any) error {
 		return err
 	}
 	if err := c.Pipeline.validate(raw); err != nil {
+		return err
+	}
+	if err := c.Licences.validate(); err != nil {
 		return err
 	}
 	return c.Log.validate()

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"os"
@@ -179,7 +178,7 @@ func choose(members []descriptor, platform string) (descriptor, error) {
 
 // pour copies the content that d names, and holds it to its size and digest while it does.
 func (d descriptor) pour(ctx context.Context, from shelf, w io.Writer) error {
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	if d.Digest.Algorithm() == "sha512" {
 		h = sha512.New()
 	}

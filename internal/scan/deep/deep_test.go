@@ -84,10 +84,7 @@ func standIn(how string) int {
 		}
 		time.Sleep(time.Hour)
 	case "environment":
-		a.Components[0].Paths = nil
-		for _, v := range os.Environ() {
-			a.Components[0].Paths = append(a.Components[0].Paths, v)
-		}
+		a.Components[0].Paths = os.Environ()
 	case "form":
 		a.Form = "floppy"
 	case "purl":

@@ -46,7 +46,15 @@ type cdxComponent struct {
 	Hashes     []cdxHash     `json:"hashes,omitempty"`
 	Licences   []cdxLicence  `json:"licenses,omitempty"`
 	Purl       string        `json:"purl,omitempty"`
+	Card       *cdxCard      `json:"modelCard,omitempty"`
 	Properties []cdxProperty `json:"properties,omitempty"`
+}
+
+// A cdxCard is what makes a document an ML-BOM.
+type cdxCard struct {
+	Parameters struct {
+		Architecture string `json:"modelArchitecture,omitempty"`
+	} `json:"modelParameters"`
 }
 
 type cdxLicence struct {
@@ -118,7 +126,13 @@ func (v *Inventory) CycloneDX(d Description) ([]byte, error) {
 		for _, t := range c.Terms {
 			out.Properties = append(out.Properties, cdxProperty{"sallyport:licence:" + t.Ref, t.Name})
 		}
+		if c.Type == Model {
+			out.Card = &cdxCard{}
+		}
 		for _, f := range c.Facts {
+			if f.Name == "architecture" && out.Card != nil {
+				out.Card.Parameters.Architecture = f.Value
+			}
 			out.Properties = append(out.Properties, cdxProperty{"sallyport:model:" + f.Name, f.Value})
 		}
 		for _, p := range c.Paths {

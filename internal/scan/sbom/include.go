@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sallyport-dev/sallyport/internal/base/licence"
 	"github.com/sallyport-dev/sallyport/internal/scan/dep"
-	"github.com/sallyport-dev/sallyport/internal/scan/licence"
 )
 
 // The types of component, which are CycloneDX's.

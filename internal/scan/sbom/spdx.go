@@ -147,8 +147,8 @@ func (s Subject) types() types {
 	return types{"application", "pre-build", "SOURCE", "What lock files pin"}
 }
 
-// purposes are SPDX's words for the types of component.
-var purposes = map[string]string{Library: "LIBRARY", Application: "APPLICATION", System: "OPERATING-SYSTEM", Model: "OTHER"}
+// purposes are the words for the types of component, as SPDX's JSON spells them.
+var purposes = map[string]string{Library: "LIBRARY", Application: "APPLICATION", System: "OPERATING_SYSTEM", Model: "OTHER"}
 
 func creators(d Description) []string {
 	out := []string{"Tool: sallyport-" + orUnknown(d.Tool)}

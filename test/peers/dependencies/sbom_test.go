@@ -40,10 +40,21 @@ func TestSchemas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// And what is found by looking into things: a licence in the package's own words, a model, an image's system.
+	for _, c := range []sbom.Component{
+		{Name: "left", Version: "1", Purl: "pkg:deb/debian/left@1?arch=amd64", Paths: []string{"var/lib/dpkg/status"}}, {Name: "debian", Version: "12", Type: sbom.System},
+		{Name: "tiny", Type: sbom.Model, Facts: []sbom.Fact{{Name: "architecture", Value: "tiny"}}, Hashes: []sbom.Hash{{Algorithm: "SHA256", Hex: strings.Repeat("0", 64)}}},
+	} {
+		if err := v.Include(c, []string{"MIT OR Apache-2.0", "Ask us"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v.Miss("cut.zip", "it is cut short")
 	if len(v.Components()) < 30 {
 		t.Fatalf("the fixtures have %d packages", len(v.Components()))
 	}
-	d := sbom.Description{Name: "fixtures", Version: "1", Digest: "gitCommit:" + strings.Repeat("0", 40), Created: time.Unix(1_795_000_000, 0), Tool: "test"}
+	d := sbom.Description{Name: "fixtures", Version: "1", Digest: "sha256:" + strings.Repeat("0", 64), Created: time.Unix(1_795_000_000, 0), Tool: "test",
+		Subject: sbom.Single, Readers: []sbom.Reader{{Name: "syft", Version: "1"}}}
 	for _, tt := range []struct {
 		name, module, schema string
 		write                func(sbom.Description) ([]byte, error)
