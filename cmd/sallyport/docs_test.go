@@ -221,8 +221,8 @@ func parses(words []string, whole bool) error {
 			i++ // its value
 		}
 	}
-	// What does something without a subcommand, as attest does, asks for arguments of its own.
-	group := c.HasSubCommands() && c.Args(c, nil) == nil
+	// What does something without a subcommand, as attest and sbom do, takes arguments of its own.
+	group := c.HasSubCommands() && c.Args(c, nil) == nil && !strings.Contains(c.Use, " ")
 	if group && len(args) > 0 {
 		return fmt.Errorf("%s has no command %q", c.CommandPath(), args[0])
 	}
