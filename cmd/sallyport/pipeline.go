@@ -64,10 +64,7 @@ func runPipeline(ctx context.Context, a *app.App, opts repoFlags, po app.Pipelin
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE)
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	po.Signals, po.Environ = signals, os.Environ()
+	po.Signals, po.Environ = firstSignal(), os.Environ()
 	step, clear := progress(a)
 	po.Tell = stepTeller(step)
 	report, err := a.Pipeline(context.WithoutCancel(ctx), opts.opts, po)
@@ -84,6 +81,19 @@ func runPipeline(ctx context.Context, a *app.App, opts repoFlags, po app.Pipelin
 		return err
 	}
 	return exit(report.ExitStatus())
+}
+
+// firstSignal returns a channel that gets the first signal to end; a second one ends the program at once.
+func firstSignal() <-chan os.Signal {
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	signals, first := make(chan os.Signal, 4), make(chan os.Signal, 1)
+	signal.Notify(signals, ends...)
+	go func() {
+		s := <-signals
+		signal.Reset(ends...)
+		first <- s
+	}()
+	return first
 }
 
 // stepTeller shows on a terminal which steps are running.
@@ -161,7 +171,7 @@ func renderPipeline(a *app.App, w io.Writer, s sink, r app.PipelineReport) error
 			return err
 		}
 	} else {
-		fmt.Fprintf(w, "the release gate was not asked: a step before it did not pass\n")
+		fmt.Fprintf(w, "the release gate was not asked: a step before it did not pass; what an earlier run released is untouched\n")
 	}
 	_, err := fmt.Fprintf(w, "\n  %s\n", render.Clean(r.Output))
 	return err

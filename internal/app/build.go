@@ -44,6 +44,8 @@ type BuildOptions struct {
 
 	AllowUnchanged, RequireClean bool
 
+	sink func(bundle []byte) error // takes the signed provenance, instead of a file; may be nil
+
 	Stdin          *os.File
 	Stdout, Stderr io.Writer // what the command writes; nil: as the program's own
 	Signals        <-chan os.Signal
@@ -421,6 +423,8 @@ func (b *builder) after(ctx context.Context, watch *build.Watch) (err error) {
 	}
 	b.built.Attestation = sallyport.SHA256(bundle)
 	switch {
+	case b.bo.sink != nil:
+		return b.bo.sink(bundle)
 	case b.bo.Output != "":
 		return writeFile(filepath.Join(b.bo.Output, "provenance.sigstore.json"), bundle)
 	case b.bo.Bundle != "":

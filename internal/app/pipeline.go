@@ -3,7 +3,11 @@ package app
 import (
 	"context"
 	"crypto"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -14,6 +18,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/durable"
 	"github.com/sallyport-dev/sallyport/internal/base/glob"
 	"github.com/sallyport-dev/sallyport/internal/build"
 	"github.com/sallyport-dev/sallyport/internal/config"
@@ -33,40 +38,6 @@ type PipelineOptions struct {
 	Environ []string
 	Signals <-chan os.Signal
 	Tell    func(pipeline.Event) // may be nil
-}
-
-// A PipelineReport is what came of a pipeline.
-type PipelineReport struct {
-	Commit    sallyport.Digest
-	Ref       string
-	Output    string // the folder; what is in it is of this run
-	Steps     []pipeline.Result
-	Artifacts []PipelineFile
-	Release   *ReleaseReport // nil if the gate was not asked
-}
-
-// A PipelineFile is an artifact in the folder.
-type PipelineFile struct {
-	Name   string           `json:"name"`
-	Digest sallyport.Digest `json:"digest"`
-}
-
-// ExitStatus is the gate's. Without its answer, a step that failed shuts, and one that could not be done is no answer.
-func (r PipelineReport) ExitStatus() int {
-	failed := false
-	for _, s := range r.Steps {
-		if s.State == pipeline.Broken {
-			return sallyport.ExitUndecided
-		}
-		failed = failed || s.State == pipeline.Failed
-	}
-	switch {
-	case r.Release != nil && (!failed || r.Release.Decision.ExitStatus() != 0):
-		return r.Release.Decision.ExitStatus()
-	case failed:
-		return sallyport.ExitShut
-	}
-	return sallyport.ExitUndecided
 }
 
 // The names of steps. Tests are named "test " and their own name.
@@ -97,11 +68,12 @@ type pipelineRun struct {
 	began  time.Time
 	about  []sallyport.Digest // the commit and its tree
 	folder *releaseFolder
+	lock   *durable.Lock
+	recipe func(of any) sallyport.Digest
 
 	tree      treeState
 	bills     map[string][]byte // by file name
 	artifacts []PipelineFile
-	verified  []sallyport.Attestation
 	release   *ReleaseReport
 }
 
@@ -112,12 +84,16 @@ func (a *App) Pipeline(ctx context.Context, o Options, po PipelineOptions) (_ Pi
 	p := &pipelineRun{app: a, opts: o, po: po, began: a.now()}
 	p.opts.Progress = nil // steps run side by side, and are told by Tell
 	if err := p.prepare(ctx); err != nil {
+		if p.lock != nil {
+			done(&err, p.lock.Release)
+		}
 		if p.w != nil {
 			done(&err, p.w.Close)
 		}
 		return PipelineReport{}, err
 	}
 	defer done(&err, p.w.Close)
+	defer done(&err, p.lock.Release)
 	defer p.folder.close()
 	ctx, stop := until(ctx, po.Signals)
 	defer stop()
@@ -125,11 +101,9 @@ func (a *App) Pipeline(ctx context.Context, o Options, po PipelineOptions) (_ Pi
 	if err != nil {
 		return PipelineReport{}, err
 	}
-	r := PipelineReport{
-		Commit: sallyport.GitCommit(p.commit), Ref: p.w.target.Ref, Output: p.folder.path, Steps: results,
-		Artifacts: p.artifacts, Release: p.release,
-	}
-	return r, p.folder.publish(r)
+	r := PipelineReport{Commit: sallyport.GitCommit(p.commit), Ref: p.w.target.Ref, Steps: results, Artifacts: p.artifacts, Release: p.release}
+	err = p.folder.publish(&r)
+	return r, err
 }
 
 // prepare settles everything that can be refused before a command runs.
@@ -168,8 +142,49 @@ func (p *pipelineRun) prepare(ctx context.Context) (err error) {
 	if p.public, err = publicPEM(p.key); err != nil {
 		return err
 	}
-	p.folder, err = p.openFolder(ctx)
-	return err
+	if p.folder, err = p.openFolder(ctx); err != nil {
+		return err
+	}
+	return p.begin(ctx)
+}
+
+// begin takes the lock of the state folder, and reads the salt of recipes there.
+func (p *pipelineRun) begin(ctx context.Context) error {
+	if err := os.MkdirAll(p.w.dir, 0o700); err != nil {
+		return fmt.Errorf("make the state folder: %w", err)
+	}
+	wait, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var err error
+	if p.lock, err = durable.Acquire(wait, p.w.path("pipeline.lock")); err != nil {
+		return withHint(fmt.Errorf("lock the state folder: %w", err), "wait for the other pipeline")
+	}
+	salt, err := readLimit(p.w.path("pipeline.salt"), 64)
+	if err != nil || len(salt) != 32 {
+		salt = make([]byte, 32)
+		_, _ = rand.Read(salt) // it never fails
+		if err := durable.WriteFile(p.w.path("pipeline.salt"), salt, 0o600); err != nil {
+			return fmt.Errorf("write the salt of recipes: %w", err)
+		}
+	}
+	environ := slices.DeleteFunc(slices.Clone(p.po.Environ), volatile)
+	slices.Sort(environ)
+	p.recipe = func(of any) sallyport.Digest {
+		b, err := sallyport.EncodeJSON(map[string]any{"sallyport": Version(), "commit": p.commit, "of": of, "environment": environ})
+		if err != nil {
+			return "" // equals none
+		}
+		mac := hmac.New(sha256.New, salt)
+		mac.Write(b)
+		return sallyport.Digest("sha256:" + hex.EncodeToString(mac.Sum(nil)))
+	}
+	return nil
+}
+
+// volatile reports whether a variable is of the terminal or the session that a command is typed in.
+func volatile(kv string) bool {
+	name, _, _ := strings.Cut(kv, "=")
+	return slices.Contains([]string{"_", "SHLVL", "OLDPWD", "TERM", "COLUMNS", "LINES", "WINDOWID", "XDG_SESSION_ID"}, name) || strings.HasPrefix(name, "SSH_")
 }
 
 func publicPEM(k crypto.Signer) ([]byte, error) {
@@ -208,7 +223,7 @@ func (p *pipelineRun) openFolder(ctx context.Context) (*releaseFolder, error) {
 			return nil, usagef("%s is no folder of its own", out)
 		}
 		for _, pattern := range p.cfg.Artifacts {
-			if g, err := glob.Parse(strings.TrimPrefix(pattern, "./")); err == nil && g.Match(filepath.ToSlash(rel)+"/"+checksumsFile) {
+			if g, err := glob.Parse(strings.TrimPrefix(pattern, "./")); err == nil && g.Below(filepath.ToSlash(rel)) {
 				return nil, usagef("%s lies where %s looks for artifacts: what is written would be taken for one", out, pattern)
 			}
 		}
@@ -218,7 +233,7 @@ func (p *pipelineRun) openFolder(ctx context.Context) (*releaseFolder, error) {
 			return nil, withHint(usagef("%s lies in the work tree, and no .gitignore names it: it would be a change that no commit has", out), "add it to .gitignore, or name a folder elsewhere")
 		}
 	}
-	return openReleaseFolder(ctx, abs)
+	return openReleaseFolder(abs)
 }
 
 // realPath follows the links of the part of a path that is there.
@@ -270,13 +285,13 @@ func stepNames(steps []pipeline.Step) []string {
 	return out
 }
 
-// gate asks the release gate. The evidence is what lies in the folder, and what was kept before.
+// gate asks the release gate. The evidence is what verify has verified, and what was kept before.
 func (p *pipelineRun) gate(ctx context.Context) (pipeline.Outcome, error) {
-	ro := ReleaseOptions{Name: p.po.Name, VSA: p.folder.at(vsaFile), signatures: p.w.signatures, presented: p.verified, digests: map[string]sallyport.Digest{}}
-	ro.Files = []string{p.folder.at(checksumsFile)}
-	for _, a := range p.artifacts {
-		path := p.folder.at(a.Name)
-		ro.Files, ro.digests[path] = append(ro.Files, path), a.Digest // verify has read it
+	ro := ReleaseOptions{Name: p.po.Name, VSA: p.folder.at(vsaFile), signatures: p.w.signatures, presented: p.folder.statements(), digests: map[string]sallyport.Digest{}}
+	listed := append([]PipelineFile{{checksumsFile, p.folder.sums[checksumsFile]}}, p.artifacts...)
+	for _, f := range listed {
+		path := p.folder.at(f.Name)
+		ro.Files, ro.digests[path] = append(ro.Files, path), f.Digest // verify has read it
 	}
 	slices.Sort(ro.Files)
 	o := p.opts
@@ -286,13 +301,15 @@ func (p *pipelineRun) gate(ctx context.Context) (pipeline.Outcome, error) {
 		return pipeline.Outcome{}, err
 	}
 	p.release = &r
-	p.folder.keep(vsaFile)
 	out := pipeline.Outcome{State: pipeline.Passed, Detail: r.Decision.Outcome.String()}
-	if r.Decision.ExitStatus() != sallyport.ExitOpen {
+	if r.Decision.Outcome != sallyport.Open {
 		out.State = pipeline.Failed
 	}
 	if n := len(r.Decision.Reasons); n > 0 {
 		out.Detail += ": " + strings.Join(codesOf(r.Decision.Reasons), ", ")
+	}
+	if out.State == pipeline.Failed && r.Decision.ExitStatus() == sallyport.ExitOpen {
+		out.Detail += " (mode " + string(r.Decision.Mode) + ")"
 	}
 	return out, nil
 }

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/durable"
@@ -21,9 +20,9 @@ import (
 
 // Names in the folder that a pipeline leaves.
 const (
-	markerFile     = ".sallyport-pipeline" // says that the folder is a pipeline's, and locks it
+	markerFile     = ".sallyport-pipeline" // says that the folder is a pipeline's to replace
 	logFolder      = "logs"                // what commands wrote; for whoever ran them alone
-	summaryFile    = "pipeline.json"       // written last: without it the folder is not whole
+	summaryFile    = "pipeline.json"
 	checksumsFile  = "SHA256SUMS"
 	signerFile     = "signer.pub"
 	cycloneDXFile  = "sbom.cdx.json"
@@ -33,90 +32,172 @@ const (
 	provenanceFile = "provenance.sigstore.json" // of the artifacts
 	ownFile        = "pipeline.sigstore.json"   // provenance of what the pipeline itself made
 	bundleSuffix   = ".sigstore.json"
+	failedSuffix   = ".failed" // of the folder of a run that came to no decision
 )
 
 // reservedName reports whether the folder has a file of its own by this name, in any case.
 func reservedName(name string) bool {
 	n := strings.ToLower(name)
-	return strings.HasSuffix(n, bundleSuffix) || strings.HasPrefix(n, "report-") ||
+	return strings.HasSuffix(n, bundleSuffix) || strings.HasPrefix(n, "report-") || strings.HasPrefix(n, "scanner-") ||
 		slices.Contains([]string{markerFile, logFolder, summaryFile, strings.ToLower(checksumsFile), signerFile, cycloneDXFile, spdxFile, scanFile}, n)
 }
 
-// A releaseFolder is the folder that a pipeline writes. Files of an earlier run stay until this one is over,
-// so that what is still true of them need not be made again; those that this run neither wrote nor took over are removed then.
+// A releaseFolder is the folder that a pipeline writes.
+//
+// Commands of the commit run while it is made, so nothing lies on disk that is not read again: what the
+// pipeline makes stays in memory until the last command has ended, and is then written into a new folder
+// beside the final one, which is private until it takes its place. Of a folder that an earlier run left,
+// statements and files are read for what they prove; it is replaced whole, and only by a run that came to
+// a decision. What another run comes to is put beside it.
 type releaseFolder struct {
 	path string
-	lock *durable.Lock
+	old  *os.Root // what an earlier run left, nil if there is none
 
 	mu     sync.Mutex
-	kept   map[string]bool // names that are of this run
-	signed []string        // names of statements, in the order in which they came
+	files  map[string][]byte           // what is to be written, by name
+	logs   map[string][]byte           // what commands wrote, by step
+	sums   map[string]sallyport.Digest // of all that is to be released: files, and artifacts
+	signed []string                    // names of statements
+	work   string                      // the new folder, once there is one
 }
 
-// openReleaseFolder makes the folder, or takes over one that a pipeline wrote before. What makes a folder look
-// finished is removed at once.
-func openReleaseFolder(ctx context.Context, path string) (*releaseFolder, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make the folder: %w", err)
-	}
-	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("make the folder: %w", err)
-	}
-	info, err := os.Lstat(path)
-	if err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("%s is no folder", path)
-	}
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, err
-	}
-	marker := filepath.Join(path, markerFile)
-	if info, err := os.Lstat(marker); len(entries) > 0 && (err != nil || !info.Mode().IsRegular()) {
-		return nil, withHint(fmt.Errorf("%s holds files that no pipeline wrote, and they would be removed", path), "name an empty folder, or one that is not there yet")
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	lock, err := durable.Acquire(ctx, marker)
-	if err != nil {
-		return nil, withHint(fmt.Errorf("lock %s: %w", path, err), "wait for the other pipeline, or name another folder")
-	}
-	f := &releaseFolder{path: path, lock: lock, kept: map[string]bool{markerFile: true}}
-	for _, name := range []string{summaryFile, vsaFile, checksumsFile, checksumsFile + bundleSuffix} {
-		if err := os.Remove(f.at(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			f.close()
-			return nil, fmt.Errorf("clear the folder: %w", err)
+// openReleaseFolder looks at the place: one that holds what no pipeline wrote is not touched.
+func openReleaseFolder(path string) (*releaseFolder, error) {
+	f := &releaseFolder{path: path, files: map[string][]byte{}, logs: map[string][]byte{}, sums: map[string]sallyport.Digest{}}
+	for _, p := range []string{path, path + failedSuffix} {
+		if err := replaceable(p); err != nil {
+			return nil, err
 		}
 	}
-	if err := os.RemoveAll(f.at(logFolder)); err != nil {
-		f.close()
-		return nil, fmt.Errorf("clear the folder: %w", err)
+	old, err := os.OpenRoot(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
+	f.old = old
 	return f, nil
 }
 
-func (f *releaseFolder) at(name string) string { return filepath.Join(f.path, name) }
+// replaceable refuses a path where something lies that a pipeline did not write.
+func replaceable(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || !info.IsDir() {
+		return fmt.Errorf("%s is no folder", path)
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Lstat(filepath.Join(path, markerFile)); len(entries) > 0 && (err != nil || !info.Mode().IsRegular()) {
+		return withHint(fmt.Errorf("%s holds files that no pipeline wrote, and they would be removed", path), "name an empty folder, or one that is not there yet")
+	}
+	return nil
+}
 
+// close removes what did not take its place.
 func (f *releaseFolder) close() {
-	if f != nil {
-		_ = f.lock.Release()
+	if f == nil {
+		return
+	}
+	if f.old != nil {
+		f.old.Close()
+	}
+	if f.work != "" {
+		os.RemoveAll(f.work)
 	}
 }
 
-// keep says that a file is of this run.
-func (f *releaseFolder) keep(name string) {
+// at is where a file lies while the folder is made.
+func (f *releaseFolder) at(name string) string { return filepath.Join(f.work, name) }
+
+// write keeps a file for the folder. Two of one name are a mistake.
+func (f *releaseFolder) write(name string, b []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.kept[name] = true
+	if _, twice := f.files[name]; twice {
+		return fmt.Errorf("two steps write %s", name)
+	}
+	f.files[name], f.sums[name] = b, sallyport.SHA256(b)
+	return nil
 }
 
-// write writes a file that anybody can make again.
-func (f *releaseFolder) write(name string, b []byte) error {
-	f.keep(name)
-	// Never through what lies there: it may be a link.
-	if err := os.Remove(f.at(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("write %s: %w", name, err)
+// statement keeps a bundle that holds a statement.
+func (f *releaseFolder) statement(name string, bundle []byte) error {
+	if err := f.write(name, bundle); err != nil {
+		return err
 	}
-	return writeNew(f.at(name), b, 0o644)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.signed = append(f.signed, name)
+	return nil
+}
+
+// statements returns the attestations, by name.
+func (f *releaseFolder) statements() []sallyport.Attestation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	names := slices.Sorted(slices.Values(f.signed))
+	var out []sallyport.Attestation
+	for _, name := range names {
+		out = append(out, sallyport.Attestation{Raw: f.files[name], Source: name})
+	}
+	return out
+}
+
+// earlier reads a file that an earlier run left.
+func (f *releaseFolder) earlier(name string) ([]byte, error) {
+	if f.old == nil {
+		return nil, fs.ErrNotExist
+	}
+	in, _, err := openPlain(f.old, name)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	b, err := io.ReadAll(io.LimitReader(in, maxBundle+1))
+	if err == nil && len(b) > maxBundle {
+		err = fmt.Errorf("%s is larger than %d bytes", name, maxBundle)
+	}
+	return b, err
+}
+
+// openPlain opens a regular file. It neither waits for a pipe nor follows a link.
+func openPlain(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
+	before, err := root.Lstat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !before.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("%s is no regular file", name)
+	}
+	in, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	after, err := in.Stat()
+	if err != nil || !os.SameFile(before, after) {
+		in.Close()
+		return nil, nil, errors.Join(err, fmt.Errorf("%s changed while it was opened", name))
+	}
+	return in, after, nil
+}
+
+// begin makes the new folder. It has to be after the last command.
+func (f *releaseFolder) begin() error {
+	if f.work != "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
+		return fmt.Errorf("make the folder: %w", err)
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+".new-")
+	if err != nil {
+		return fmt.Errorf("make the folder: %w", err)
+	}
+	f.work = dir
+	return writeNew(f.at(markerFile), []byte("This folder is a pipeline's, and is replaced by its next run.\n"), 0o644)
 }
 
 func writeNew(path string, b []byte, perm fs.FileMode) error {
@@ -128,39 +209,27 @@ func writeNew(path string, b []byte, perm fs.FileMode) error {
 	return errors.Join(err, out.Close())
 }
 
-// statement notes that a bundle with a statement lies in the folder.
-func (f *releaseFolder) statement(name string) {
-	f.keep(name)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.signed = append(f.signed, name)
-}
-
-// statements are the paths of the bundles, by name.
-func (f *releaseFolder) statements() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var out []string
-	for _, name := range f.signed {
-		out = append(out, f.at(name))
+// take copies a file of a folder and holds it to its digest: from here on whoever made it changes nothing that is
+// published.
+func (f *releaseFolder) take(dir, from, name string, want sallyport.Digest) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
 	}
-	slices.Sort(out)
-	return out
+	defer root.Close()
+	return f.copy(root, from, name, want)
 }
 
-// take copies a file into the folder and holds it to its digest: from here on the build's process, should one
-// be left, changes nothing that is published.
-func (f *releaseFolder) take(from, name string, want sallyport.Digest) error {
-	f.keep(name)
-	in, err := os.Open(from)
+func (f *releaseFolder) copy(root *os.Root, from, name string, want sallyport.Digest) error {
+	if err := f.begin(); err != nil {
+		return err
+	}
+	in, info, err := openPlain(root, from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if err := os.Remove(f.at(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	out, err := os.OpenFile(f.at(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	out, err := os.OpenFile(f.at(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644|info.Mode().Perm()&0o111)
 	if err != nil {
 		return err
 	}
@@ -170,87 +239,126 @@ func (f *releaseFolder) take(from, name string, want sallyport.Digest) error {
 		return err
 	}
 	if got := sallyport.Digest("sha256:" + hex.EncodeToString(h.Sum(nil))); got != want {
-		return fmt.Errorf("%s changed after the build", from)
+		os.Remove(f.at(name))
+		return fmt.Errorf("%s is not what was built: it changed since", from)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sums[name] = want
+	return nil
+}
+
+// drop forgets a file that was copied.
+func (f *releaseFolder) drop(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.sums, name)
+	os.Remove(f.at(name))
+}
+
+// flush writes what is in memory and not on disk yet.
+func (f *releaseFolder) flush() error {
+	if err := f.begin(); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, b := range f.files {
+		if err := writeNew(f.at(name), b, 0o644); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
 	}
 	return nil
 }
 
-// files lists what is of this run and no bundle, by name: what the checksums are about.
-func (f *releaseFolder) files() []string {
+// listed returns the digests of what the checksums are about, by name.
+func (f *releaseFolder) listed() map[string]sallyport.Digest {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var out []string
-	for name := range f.kept {
-		if name != markerFile && name != checksumsFile && !strings.HasSuffix(name, bundleSuffix) {
-			out = append(out, name)
+	out := map[string]sallyport.Digest{}
+	for name, d := range f.sums {
+		if name != checksumsFile && !strings.HasSuffix(name, bundleSuffix) {
+			out[name] = d
 		}
 	}
-	slices.Sort(out)
 	return out
 }
 
-// publish removes what is of an earlier run, and writes the summary last.
-func (f *releaseFolder) publish(r PipelineReport) error {
-	entries, err := os.ReadDir(f.path)
+// check holds everything on disk to what was meant to be written.
+func (f *releaseFolder) check(ctx context.Context) error {
+	root, err := os.OpenRoot(f.work)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if !f.kept[e.Name()] && !e.IsDir() {
-			if err := os.Remove(f.at(e.Name())); err != nil {
-				return fmt.Errorf("remove a file of an earlier run: %w", err)
-			}
+	defer root.Close()
+	for name, want := range f.sums {
+		in, _, err := openPlain(root, name)
+		if err != nil {
+			return err
 		}
+		h := sha256.New()
+		_, err = io.Copy(h, in)
+		in.Close()
+		switch {
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case sallyport.Digest("sha256:"+hex.EncodeToString(h.Sum(nil))) != want:
+			return fmt.Errorf("%s is not what was written", name)
+		}
+	}
+	return nil
+}
+
+// publish puts the folder into its place: the final one if the run came to a decision, else one beside it.
+func (f *releaseFolder) publish(r *PipelineReport) error {
+	if err := f.flush(); err != nil {
+		return err
+	}
+	if len(f.logs) > 0 {
+		if err := os.Mkdir(f.at(logFolder), 0o700); err != nil {
+			return err
+		}
+	}
+	for step, b := range f.logs {
+		if err := writeNew(filepath.Join(f.at(logFolder), step+".log"), b, 0o600); err != nil {
+			return fmt.Errorf("keep what the command wrote: %w", err)
+		}
+	}
+	r.Output = f.path
+	if r.Release == nil {
+		r.Output += failedSuffix
 	}
 	b, err := sallyport.EncodeJSON(r.Summary())
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(f.at(summaryFile), append(b, '\n'), 0o644)
+	if err := writeNew(f.at(summaryFile), append(b, '\n'), 0o644); err != nil {
+		return err
+	}
+	return f.place(r.Output)
 }
 
-// A PipelineSummary is what a pipeline says of itself for machines. It is signed by nobody: what it says stands
-// in statements that are.
-type PipelineSummary struct {
-	Version   string           `json:"version"`
-	Commit    sallyport.Digest `json:"commit"`
-	Ref       string           `json:"ref"`
-	Outcome   string           `json:"outcome"` // open, waiting, shut, or undecided if the gate was not asked or a step is broken
-	Output    string           `json:"output"`
-	Decision  sallyport.Digest `json:"decision,omitempty"`
-	Reasons   []string         `json:"reasons"` // codes of the gate's
-	Steps     []PipelineStep   `json:"steps"`
-	Artifacts []PipelineFile   `json:"artifacts"`
-}
-
-// A PipelineStep is one step in a summary.
-type PipelineStep struct {
-	Name         string `json:"name"`
-	State        string `json:"state"`
-	Detail       string `json:"detail,omitempty"`
-	Error        string `json:"error,omitempty"`
-	Milliseconds int64  `json:"milliseconds"`
-}
-
-// Summary returns the report for machines.
-func (r PipelineReport) Summary() PipelineSummary {
-	s := PipelineSummary{
-		Version: "v1", Commit: r.Commit, Ref: r.Ref, Output: r.Output, Reasons: []string{}, Artifacts: append([]PipelineFile{}, r.Artifacts...),
-		Outcome: map[int]string{sallyport.ExitOpen: "open", sallyport.ExitShut: "shut", sallyport.ExitWaiting: "waiting"}[r.ExitStatus()],
+// place renames the new folder to a path, and removes what lay there.
+func (f *releaseFolder) place(path string) error {
+	if err := replaceable(path); err != nil {
+		return err
 	}
-	if s.Outcome == "" {
-		s.Outcome = "undecided"
+	if err := os.Chmod(f.work, 0o755); err != nil {
+		return err
 	}
-	if r.Release != nil {
-		s.Decision, s.Reasons = r.Release.Receipt.ID, codesOf(r.Release.Decision.Reasons)
+	away := f.work + ".old"
+	err := os.Rename(path, away)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("put the folder into its place: %w", err)
 	}
-	for _, step := range r.Steps {
-		state, _ := step.State.MarshalText()
-		one := PipelineStep{Name: step.Name, State: string(state), Detail: step.Detail, Milliseconds: step.Duration.Milliseconds()}
-		if step.Err != nil {
-			one.Error = step.Err.Error()
-		}
-		s.Steps = append(s.Steps, one)
+	if err := os.Rename(f.work, path); err != nil {
+		return fmt.Errorf("put the folder into its place: %w", errors.Join(err, os.Rename(away, path)))
 	}
-	return s
+	f.work = ""
+	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return os.RemoveAll(away)
 }

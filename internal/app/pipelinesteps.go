@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/change"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/evidence/sigstore"
+	"github.com/sallyport-dev/sallyport/internal/gate/merge"
 	"github.com/sallyport-dev/sallyport/internal/pipeline"
 	"github.com/sallyport-dev/sallyport/internal/render"
 	"github.com/sallyport-dev/sallyport/internal/scan/report"
@@ -93,16 +94,64 @@ func (p *pipelineRun) scan(ctx context.Context) (pipeline.Outcome, error) {
 	if d.Undecided {
 		return pipeline.Outcome{}, errors.New("the policy of the merge gate cannot be applied, so nothing says what a finding does")
 	}
-	about := map[string]bool{}
-	for _, f := range preview.Input.Findings {
-		about[f.Kind.Code()] = true
+	objected, err := w.objections(ctx, preview)
+	if err != nil {
+		return pipeline.Outcome{}, err
 	}
-	d.Reasons = slices.DeleteFunc(slices.Clone(d.Reasons), func(r sallyport.Reason) bool { return !about[r.Code] })
-	return p.attestScan(ctx, d, len(c.Files))
+	d.Reasons = objected
+	told := map[string]bool{}
+	for _, r := range objected {
+		told[r.Place] = true
+	}
+	n := 0
+	for _, f := range preview.Input.Findings {
+		if f.State != sallyport.FindingOpen || told[findingPlace(f)] {
+			continue
+		}
+		n++ // no rule objects to it; it is told all the same
+		d.Reasons = append(d.Reasons, sallyport.Reason{Code: f.Kind.Code(), Outcome: sallyport.Open, Severity: f.Severity, Text: f.Text, Place: findingPlace(f)})
+	}
+	return p.attestScan(ctx, d, len(objected), n)
+}
+
+// findingPlace is where a finding is, as reasons have it.
+func findingPlace(f sallyport.Finding) string {
+	switch {
+	case f.Path != "" && f.Line > 0:
+		return fmt.Sprintf("%s:%d", f.Path, f.Line)
+	case f.Path != "":
+		return string(f.Path)
+	}
+	return string(f.Commit)
+}
+
+// objections are the reasons that the merge policy gives because of findings, whatever it calls them: those that it
+// would not give had nothing been found.
+func (w *workspace) objections(ctx context.Context, preview merge.Preview) ([]sallyport.Reason, error) {
+	if len(preview.Input.Findings) == 0 {
+		return []sallyport.Reason{}, nil
+	}
+	clean := preview.Input
+	clean.Findings = []sallyport.Finding{}
+	input, err := sallyport.EncodeJSON(clean)
+	if err != nil {
+		return nil, err
+	}
+	v, err := w.eval.Evaluate(ctx, sallyport.GateMerge, input)
+	if err != nil {
+		return nil, fmt.Errorf("apply the policy of the merge gate: %w", err)
+	}
+	type fact struct{ set, code, place, text string }
+	of := func(r sallyport.Reason) fact { return fact{r.Set, r.Code, r.Place, r.Text} }
+	without := map[fact]bool{}
+	for _, r := range v.Reasons {
+		without[of(r)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(preview.Decision.Reasons), func(r sallyport.Reason) bool { return without[of(r)] }), nil
 }
 
 // attestScan writes the findings as SARIF, and signs what they come to.
-func (p *pipelineRun) attestScan(ctx context.Context, d sallyport.Decision, files int) (pipeline.Outcome, error) {
+func (p *pipelineRun) attestScan(ctx context.Context, d sallyport.Decision, objected, others int) (pipeline.Outcome, error) {
 	var out bytes.Buffer
 	if err := render.SARIF(&out, d, "", Version()); err != nil {
 		return pipeline.Outcome{}, err
@@ -127,11 +176,14 @@ func (p *pipelineRun) attestScan(ctx context.Context, d sallyport.Decision, file
 			}
 		}
 	}
-	o := pipeline.Outcome{State: pipeline.Passed, Detail: fmt.Sprintf("%d files that are new or changed, nothing found", files)}
-	if len(d.Reasons) > 0 {
-		o.Detail = fmt.Sprintf("%d files that are new or changed: %s", files, strings.Join(codesOf(d.Reasons), ", "))
+	o := pipeline.Outcome{State: pipeline.Passed, Detail: "nothing found"}
+	switch {
+	case objected > 0:
+		o.Detail = strings.Join(codesOf(d.Reasons), ", ")
+	case others > 0:
+		o.Detail = fmt.Sprintf("%d findings that no rule objects to", others)
 	}
-	if sum.Result == "FAILED" {
+	if sum.Result == "FAILED" || d.Reasons != nil && slices.ContainsFunc(d.Reasons, func(r sallyport.Reason) bool { return r.Outcome == sallyport.Shut }) {
 		o.State = pipeline.Failed
 		o.Detail += " (" + scanFile + ")"
 	}
@@ -144,11 +196,7 @@ func (p *pipelineRun) put(ctx context.Context, name string, st sallyport.Stateme
 	if err != nil {
 		return fmt.Errorf("sign %s: %w", name, err)
 	}
-	if err := p.folder.write(name, bundle); err != nil {
-		return err
-	}
-	p.folder.statement(name)
-	return nil
+	return p.folder.statement(name, bundle)
 }
 
 // scanners runs other people's.
@@ -176,12 +224,12 @@ func (p *pipelineRun) scanners(ctx context.Context) (pipeline.Outcome, error) {
 		if err != nil {
 			return pipeline.Outcome{}, err
 		}
-		name := "report-" + e.Name()
-		if err := p.folder.write(name, b); err != nil {
-			return pipeline.Outcome{}, err
-		}
+		keep, name := p.folder.write, "scanner-"+e.Name()
 		if strings.HasSuffix(name, bundleSuffix) {
-			p.folder.statement(name)
+			keep = p.folder.statement
+		}
+		if err := keep(name, b); err != nil {
+			return pipeline.Outcome{}, err
 		}
 	}
 	out := pipeline.Outcome{State: pipeline.Passed}
@@ -234,15 +282,12 @@ func (p *pipelineRun) build(ctx context.Context) (pipeline.Outcome, error) {
 	o.Repo = p.top
 	built, err := p.app.Build(ctx, o, BuildOptions{
 		Args: p.cfg.Build.Run, Artifacts: p.cfg.Artifacts, Env: p.cfg.Build.Env, Environ: p.po.Environ, Timeout: p.cfg.Build.Limit(),
-		Key: p.po.Key, Bundle: p.folder.at(provenanceFile), Stdout: log, Stderr: log,
+		Key: p.po.Key, Stdout: log, Stderr: log, sink: func(bundle []byte) error { return p.folder.statement(provenanceFile, bundle) },
 	})
-	if lerr := log.save(p.folder, "build"); err == nil {
-		err = lerr
-	}
+	log.save(p.folder, "build")
 	if err != nil {
 		return pipeline.Outcome{}, err
 	}
-	p.folder.statement(provenanceFile)
 	if r := built.Result; r.Failed() {
 		return pipeline.Outcome{State: pipeline.Failed, Detail: fmt.Sprintf("%s: %s, status %d%s (%s)", p.cfg.Build.Run[0], r.Ended, r.ExitStatus, spaced(r.Why), logName("build"))}, nil
 	}
@@ -287,7 +332,7 @@ func (p *pipelineRun) takeArtifact(a build.Artifact) error {
 	if slices.ContainsFunc(p.artifacts, func(o PipelineFile) bool { return strings.EqualFold(o.Name, f.Name) }) {
 		return fmt.Errorf("two artifacts are named %s, and they are to lie in one folder", sallyport.Path(f.Name))
 	}
-	if err := p.folder.take(filepath.Join(p.top, filepath.FromSlash(a.Path)), f.Name, f.Digest); err != nil {
+	if err := p.folder.take(p.top, filepath.FromSlash(a.Path), f.Name, f.Digest); err != nil {
 		return err
 	}
 	p.artifacts = append(p.artifacts, f)
@@ -309,22 +354,11 @@ func (p *pipelineRun) sign(ctx context.Context) (pipeline.Outcome, error) {
 	if err := p.folder.write(signerFile, p.public); err != nil {
 		return pipeline.Outcome{}, err
 	}
-	known := map[string]string{}
-	for _, a := range p.artifacts {
-		known[a.Name] = a.Digest.Hex()
-	}
 	var lines []checksum.Line
-	for _, name := range p.folder.files() {
-		sum := known[name]
-		if sum == "" {
-			d, err := digestFile(p.folder.at(name))
-			if err != nil {
-				return pipeline.Outcome{}, err
-			}
-			sum = d.Hex()
-		}
-		lines = append(lines, checksum.Line{Algorithm: "sha256", Hex: sum, Name: name})
+	for name, d := range p.folder.listed() {
+		lines = append(lines, checksum.Line{Algorithm: "sha256", Hex: d.Hex(), Name: name})
 	}
+	slices.SortFunc(lines, func(a, b checksum.Line) int { return strings.Compare(a.Name, b.Name) })
 	list := checksum.Format(lines)
 	if err := p.folder.write(checksumsFile, list); err != nil {
 		return pipeline.Outcome{}, err
@@ -339,8 +373,14 @@ func (p *pipelineRun) sign(ctx context.Context) (pipeline.Outcome, error) {
 	if err := p.folder.write(checksumsFile+bundleSuffix, bundle); err != nil {
 		return pipeline.Outcome{}, err
 	}
+	if err := p.folder.flush(); err != nil {
+		return pipeline.Outcome{}, err
+	}
 	return passed("%d files", len(lines))
 }
+
+// buildRecipe names the digest of all that decides how a build ends, as far as the pipeline knows it.
+const buildRecipe = "build-recipe"
 
 // referenceType is the type of statements that name a document by its digest
 // (https://github.com/in-toto/attestation/blob/main/spec/predicates/reference.md).
@@ -374,8 +414,10 @@ func (p *pipelineRun) attestBills(ctx context.Context, subjects []sallyport.Stat
 		}
 		st := sallyport.Statement{Type: sallyport.StatementType, PredicateType: b.typ, Predicate: body, Subject: subjects}
 		if ev, ok := p.before(ctx, b.bundle, b.typ); ok && bytes.Equal(ev.Statement.Predicate, body) && reflect.DeepEqual(ev.Statement.Subject, subjects) {
-			p.folder.statement(b.bundle)
-			return nil
+			raw, err := p.folder.earlier(b.bundle)
+			if err == nil && sallyport.SHA256(raw) == ev.Attestation {
+				return p.folder.statement(b.bundle, raw)
+			}
 		}
 		return p.put(ctx, b.bundle, st)
 	})
@@ -402,7 +444,8 @@ func (p *pipelineRun) attestOwn(ctx context.Context, lines []checksum.Line, list
 	run.Builder.ID, run.Builder.Version = ci.Builder(), map[string]string{"sallyport": Version()}
 	run.Metadata.InvocationID = orDefault(ci.Invocation(), newUUID())
 	run.Metadata.StartedOn, run.Metadata.FinishedOn = p.began.UTC().Truncate(time.Second), p.app.now().UTC().Truncate(time.Second)
-	run.Byproducts = []build.Resource{}
+	// What decides whether the build has to run again; see builtBefore.
+	run.Byproducts = []build.Resource{{Name: buildRecipe, Digest: map[string]string{"sha256": p.recipe(p.cfg.Build).Hex()}}}
 	st, err := prov.Statement(p.about[0], made)
 	if err != nil {
 		return err
@@ -411,7 +454,8 @@ func (p *pipelineRun) attestOwn(ctx context.Context, lines []checksum.Line, list
 }
 
 // verify reads the folder as somebody would who has it from elsewhere: the list by its signature, each file by the
-// list, each statement by the key, and every artifact by the statements that are about it.
+// list, each statement by the key, and every artifact by the statements that are about it. What lies there has to be
+// what was written.
 func (p *pipelineRun) verify(ctx context.Context) (pipeline.Outcome, error) {
 	wrong := func(format string, args ...any) (pipeline.Outcome, error) {
 		return pipeline.Outcome{State: pipeline.Failed, Detail: fmt.Sprintf(format, args...)}, nil
@@ -425,30 +469,15 @@ func (p *pipelineRun) verify(ctx context.Context) (pipeline.Outcome, error) {
 	if res.ExitStatus() != sallyport.ExitOpen {
 		return wrong("the signature over %s does not verify", checksumsFile)
 	}
-	b, err := readLimit(p.folder.at(checksumsFile), checksum.MaxSize)
-	if err != nil {
-		return pipeline.Outcome{}, err
+	if err := p.folder.check(ctx); err != nil {
+		return wrong("%s", err)
 	}
-	if sallyport.SHA256(b) != res.Digests[0] {
+	listed := p.folder.listed()
+	if res.Digests[0] != p.folder.sums[checksumsFile] {
 		return wrong("%s changed while it was read", checksumsFile)
 	}
-	lines, err := checksum.Parse(b)
-	if err != nil {
-		return pipeline.Outcome{}, err
-	}
-	listed := map[string]string{}
-	for _, l := range lines {
-		got, err := digestFile(p.folder.at(l.Name))
-		if err != nil {
-			return pipeline.Outcome{}, err
-		}
-		if got.Hex() != l.Hex {
-			return wrong("%s is not what %s says", l.Name, checksumsFile)
-		}
-		listed[l.Name] = l.Hex
-	}
 	for _, a := range p.artifacts {
-		if listed[a.Name] != a.Digest.Hex() {
+		if listed[a.Name] != a.Digest {
 			return wrong("%s is not what was built", a.Name)
 		}
 	}
@@ -456,16 +485,12 @@ func (p *pipelineRun) verify(ctx context.Context) (pipeline.Outcome, error) {
 	if err != nil || why != "" {
 		return pipeline.Outcome{State: pipeline.Failed, Detail: why}, err
 	}
-	return passed("%d files, %d statements", len(lines), n)
+	return passed("%d files, %d statements", len(listed), n)
 }
 
 // verifyStatements holds every bundle to the key of this run, and to what the pipeline is about.
 func (p *pipelineRun) verifyStatements(ctx context.Context) (n int, why string, err error) {
-	paths := p.folder.statements()
-	atts, err := readBundles(paths)
-	if err != nil {
-		return 0, "", err
-	}
+	atts := p.folder.statements()
 	v, err := p.ownVerifier()
 	if err != nil {
 		return 0, "", err
@@ -476,7 +501,7 @@ func (p *pipelineRun) verifyStatements(ctx context.Context) (n int, why string, 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		name := filepath.Base(paths[i])
+		name := atts[i].Source
 		if err != nil {
 			wrong[i] = name + ": " + err.Error()
 		} else {
@@ -489,7 +514,6 @@ func (p *pipelineRun) verifyStatements(ctx context.Context) (n int, why string, 
 			return 0, w, err
 		}
 	}
-	p.verified = atts
 	return len(atts), "", err
 }
 

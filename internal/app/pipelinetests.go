@@ -39,13 +39,16 @@ func (p *pipelineRun) test(ctx context.Context, t config.PipelineTest) (pipeline
 		Args: t.Run, Dir: p.top, Env: build.Without(p.po.Environ, append(keyVariables(p.po.Key), ciTokenVariable)...),
 		Stdout: log, Stderr: log, Timeout: t.Limit(), Now: time.Now,
 	})
-	if lerr := log.save(p.folder, name); err == nil {
-		err = lerr
-	}
+	log.save(p.folder, name)
 	if err != nil {
 		return pipeline.Outcome{}, fmt.Errorf("run %s: %w", t.Run[0], err)
 	}
-	sum, about, err := p.testSummary(ctx, t, watch, r)
+	before := p.tree
+	if _, err := p.compareTree(ctx); err != nil { // what the next command works on, too
+		return pipeline.Outcome{}, err
+	}
+	changed := !reflect.DeepEqual(before.source, p.tree.source)
+	sum, about, err := p.testSummary(ctx, t, watch, r, before.source.Dirty || p.tree.source.Dirty)
 	if err != nil {
 		return pipeline.Outcome{}, err
 	}
@@ -58,6 +61,9 @@ func (p *pipelineRun) test(ctx context.Context, t config.PipelineTest) (pipeline
 		return pipeline.Outcome{}, err
 	}
 	out := pipeline.Outcome{State: pipeline.Passed, Detail: tally(sum)}
+	if changed {
+		out.Detail += "; it changed the work tree"
+	}
 	switch {
 	case r.Failed():
 		out.State, out.Detail = pipeline.Failed, fmt.Sprintf("%s: %s, status %d%s (%s)", t.Run[0], r.Ended, r.ExitStatus, spaced(r.Why), logName(name))
@@ -79,7 +85,7 @@ func tally(t *report.TestResult) string {
 }
 
 // testSummary says what a test came to: its report's word, made worse by its exit status, and never better.
-func (p *pipelineRun) testSummary(ctx context.Context, t config.PipelineTest, watch *build.Watch, r build.Result) (*report.TestResult, []sallyport.StatementSubject, error) {
+func (p *pipelineRun) testSummary(ctx context.Context, t config.PipelineTest, watch *build.Watch, r build.Result, dirty bool) (*report.TestResult, []sallyport.StatementSubject, error) {
 	var about []sallyport.StatementSubject
 	for _, d := range p.about {
 		about = append(about, sallyport.StatementSubject{Digest: map[string]string{d.Algorithm(): d.Hex()}})
@@ -111,12 +117,8 @@ func (p *pipelineRun) testSummary(ctx context.Context, t config.PipelineTest, wa
 		if why != "" {
 			notes["why"] = why
 		}
-		if !p.tree.source.Dirty {
-			recipe, err := p.recipe(t)
-			if err != nil {
-				return nil, nil, err
-			}
-			notes["recipe"] = recipe
+		if !dirty {
+			notes["recipe"] = p.recipe(t)
 		}
 	}
 	if r.Failed() {
@@ -156,19 +158,13 @@ func (p *pipelineRun) testReport(ctx context.Context, t config.PipelineTest, wat
 	return f, p.folder.write(f.Source, raw)
 }
 
-// recipe is the digest of all that the pipeline knows to decide how a test ends.
-func (p *pipelineRun) recipe(t config.PipelineTest) (sallyport.Digest, error) {
-	b, err := sallyport.EncodeJSON(map[string]any{"sallyport": Version(), "commit": p.commit, "run": t.Run, "report": t.Report})
-	return sallyport.SHA256(b), err
-}
-
 // before returns a statement about this commit that this key signed, if one lies in the folder. Nothing is
 // believed that is not signed: whoever can write the folder cannot make a step pass.
 func (p *pipelineRun) before(ctx context.Context, name, typ string) (sallyport.Evidence, bool) {
 	if p.po.Fresh || p.tree.source.Dirty || p.app.Getenv(ciTokenVariable) != "" {
 		return sallyport.Evidence{}, false
 	}
-	raw, err := readLimit(p.folder.at(name), maxBundle)
+	raw, err := p.folder.earlier(name)
 	if err != nil {
 		return sallyport.Evidence{}, false
 	}
@@ -186,9 +182,9 @@ func (p *pipelineRun) testedBefore(ctx context.Context, t config.PipelineTest, n
 	if !ok {
 		return pipeline.Outcome{}, false
 	}
-	want, err := p.recipe(t)
+	want := p.recipe(t)
 	var r report.TestResult
-	if err != nil || json.Unmarshal(ev.Statement.Predicate, &r) != nil || r.Result != "PASSED" || len(r.Configuration) == 0 {
+	if want == "" || json.Unmarshal(ev.Statement.Predicate, &r) != nil || r.Result != "PASSED" || len(r.Configuration) == 0 {
 		return pipeline.Outcome{}, false
 	}
 	for _, c := range r.Configuration {
@@ -201,16 +197,27 @@ func (p *pipelineRun) testedBefore(ctx context.Context, t config.PipelineTest, n
 			continue
 		}
 		// The report. It may not be there: what quotes a secret is not kept.
-		switch d, err := digestFile(p.folder.at(s.Name)); {
+		b, err := p.folder.earlier(s.Name)
+		switch {
 		case errors.Is(err, os.ErrNotExist):
-		case err != nil || d.Hex() != s.Digest["sha256"] || !strings.HasPrefix(s.Name, "report-"+t.Name+"."):
+			continue
+		case err != nil || sallyport.SHA256(b).Hex() != s.Digest["sha256"] || !strings.HasPrefix(s.Name, "report-"+t.Name+"."):
 			return pipeline.Outcome{}, false
-		default:
-			p.folder.keep(s.Name)
+		}
+		if err := p.folder.write(s.Name, b); err != nil {
+			return pipeline.Outcome{}, false
 		}
 	}
-	p.folder.statement(name)
+	if !p.keep(name, ev) {
+		return pipeline.Outcome{}, false
+	}
 	return pipeline.Outcome{State: pipeline.Reused, Detail: tally(&r)}, true
+}
+
+// keep takes a statement of an earlier run over.
+func (p *pipelineRun) keep(name string, ev sallyport.Evidence) bool {
+	raw, err := p.folder.earlier(name)
+	return err == nil && sallyport.SHA256(raw) == ev.Attestation && p.folder.statement(name, raw) == nil
 }
 
 // builtBefore finds that the build ran, by provenance that says so of the same commit and command, and that its
@@ -220,16 +227,21 @@ func (p *pipelineRun) builtBefore(ctx context.Context) (pipeline.Outcome, bool) 
 	if !ok {
 		return pipeline.Outcome{}, false
 	}
-	var prov build.Provenance
-	if json.Unmarshal(ev.Statement.Predicate, &prov) != nil {
+	own, ok := p.before(ctx, ownFile, build.ProvenanceType)
+	var prov, made build.Provenance
+	if !ok || json.Unmarshal(ev.Statement.Predicate, &prov) != nil || json.Unmarshal(own.Statement.Predicate, &made) != nil {
+		return pipeline.Outcome{}, false
+	}
+	want := p.recipe(p.cfg.Build)
+	if b := made.RunDetails.Byproducts; want == "" || len(b) != 1 || b[0].Name != buildRecipe || b[0].Digest["sha256"] != want.Hex() {
 		return pipeline.Outcome{}, false
 	}
 	d, in := prov.BuildDefinition, prov.BuildDefinition.InternalParameters
-	want := build.External{Command: p.cfg.Build.Run, Directory: ".", Artifacts: p.cfg.Artifacts, Environment: map[string]string{}}
+	asked := build.External{Command: p.cfg.Build.Run, Directory: ".", Artifacts: p.cfg.Artifacts, Environment: map[string]string{}}
 	for _, name := range p.cfg.Build.Env {
-		want.Environment[name], _ = lookup(p.po.Environ, name)
+		asked.Environment[name], _ = lookup(p.po.Environ, name)
 	}
-	same := d.BuildType == build.BuildType && reflect.DeepEqual(d.ExternalParameters, want) && in.ExitStatus == 0 && in.Ended == build.Exited &&
+	same := d.BuildType == build.BuildType && reflect.DeepEqual(d.ExternalParameters, asked) && in.ExitStatus == 0 && in.Ended == build.Exited &&
 		!in.Source.Dirty && len(in.Unchanged) == 0 && prov.RunDetails.Builder.Version["sallyport"] == Version() &&
 		len(d.ResolvedDependencies) > 0 && d.ResolvedDependencies[0].Digest["gitCommit"] == p.commit
 	if !same {
@@ -242,23 +254,30 @@ func (p *pipelineRun) builtBefore(ctx context.Context) (pipeline.Outcome, bool) 
 			continue
 		}
 		f := PipelineFile{Name: filepath.Base(filepath.FromSlash(s.Name)), Digest: sallyport.Digest("sha256:" + sum)}
-		if got, err := digestFile(p.folder.at(f.Name)); err != nil || got != f.Digest || reservedName(f.Name) {
-			return pipeline.Outcome{}, false
+		if reservedName(f.Name) || p.folder.copy(p.folder.old, f.Name, f.Name, f.Digest) != nil {
+			return p.notBuilt(files)
 		}
 		files = append(files, f)
 	}
-	if len(files) == 0 {
-		return pipeline.Outcome{}, false
-	}
-	for _, f := range files {
-		p.folder.keep(f.Name)
+	if len(files) == 0 || !p.keep(provenanceFile, ev) {
+		return p.notBuilt(files)
 	}
 	p.artifacts = files
-	p.folder.statement(provenanceFile)
 	return pipeline.Outcome{State: pipeline.Reused, Detail: fmt.Sprintf("%d artifacts of %s", len(files), prov.RunDetails.Metadata.FinishedOn.Format(time.RFC3339))}, true
 }
 
-// A stepLog keeps the first maxLog bytes of what a command of the pipeline writes to both of its streams.
+// notBuilt gives back what was taken over of an earlier build that is not whole.
+func (p *pipelineRun) notBuilt(files []PipelineFile) (pipeline.Outcome, bool) {
+	for _, f := range files {
+		p.folder.drop(f.Name)
+	}
+	return pipeline.Outcome{}, false
+}
+
+// maxStepLog bounds what is kept of what a command writes, in bytes: it stays in memory.
+const maxStepLog = 4 << 20
+
+// A stepLog keeps the first maxStepLog bytes of what a command of the pipeline writes to both of its streams.
 type stepLog struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer
@@ -269,7 +288,7 @@ type stepLog struct {
 func (l *stepLog) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	room := min(len(b), maxLog-l.buf.Len())
+	room := min(len(b), maxStepLog-l.buf.Len())
 	l.buf.Write(b[:room])
 	l.left += int64(len(b) - room)
 	return len(b), nil
@@ -277,18 +296,14 @@ func (l *stepLog) Write(b []byte) (int, error) {
 
 func logName(step string) string { return logFolder + "/" + step + ".log" }
 
-// save writes the log beside what is released, and for its owner alone: nobody looked what it quotes.
-func (l *stepLog) save(f *releaseFolder, step string) error {
+// save keeps the log for whoever ran the command: nobody looked what it quotes.
+func (l *stepLog) save(f *releaseFolder, step string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.left > 0 {
 		fmt.Fprintf(&l.buf, "\n[%d bytes more]\n", l.left)
 	}
-	if err := os.Mkdir(f.at(logFolder), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
-	if err := writeNew(f.at(logName(step)), l.buf.Bytes(), 0o600); err != nil {
-		return fmt.Errorf("keep what the command wrote: %w", err)
-	}
-	return nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.logs[step] = l.buf.Bytes()
 }

@@ -42,7 +42,7 @@ func release() sallyport.ReleaseInput {
 		Version: "v1", Gate: sallyport.GateRelease, Time: "2026-11-22T12:00:00Z", Mode: sallyport.Enforce,
 		Subject: sallyport.Subject{Digest: commit}, Repository: "example.com/acme/app",
 		Trust:    sallyport.Trust{Pinned: true, Source: policy.SourceRef},
-		Settings: sallyport.ReleaseSettings{Builders: []string{}, Grades: []sallyport.Grade{sallyport.Observed}, Require: []string{}},
+		Settings: sallyport.ReleaseSettings{Builders: []string{}, Grades: []sallyport.Grade{sallyport.Observed}, Require: []string{}, BuildInputs: "tell"},
 		Release: sallyport.Release{Ref: "refs/heads/main", Commit: commit, Basis: "adoption", OnRef: true, Decided: true, Commits: 1,
 			Decisions: []sallyport.MergeDecision{{Signer: ci, Head: commit, Covers: 1}}},
 		Artifacts: []sallyport.ArtifactInput{{Name: "app", Digest: sallyport.SHA256([]byte("app")), Provenance: []sallyport.ProvenanceInput{good(ci)}}},

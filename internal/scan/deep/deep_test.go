@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -124,6 +125,9 @@ func stage(t *testing.T, how string) Starter {
 		t.Fatal(err)
 	}
 	defer in.Close()
+	// Nobody may fork meanwhile: a child would hold the file open for writing, and it could not be run.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	out, err := os.OpenFile(filepath.Join(dir, Program), os.O_WRONLY|os.O_CREATE, 0o700)
 	if err != nil {
 		t.Fatal(err)
