@@ -29,7 +29,7 @@ scans what is new since the gate was adopted, runs the tests and the build, list
 and SPDX), signs provenance, test results, bills and checksums, verifies all of it as somebody else would,
 and asks the release gate. What does not need one another runs side by side.
 
-  sallyport pipeline --key release.key --output-dir dist/release --target main
+  sallyport pipeline --key release.key --output-dir release --target main
 
 What it runs stands under pipeline in the configuration of --target, not in the commit: a change does
 not choose how it is tested. DIR holds the artifacts, SHA256SUMS, the bundles and the gate's verification

@@ -26,7 +26,7 @@ type Pipeline struct {
 	// that is not installed stops the pipeline. Default: none. Sallyport's own scans always run.
 	Scanners []string `yaml:"scanners"`
 	// Output is the folder that is written, from the top of the work tree: one that no commit has and
-	// that .gitignore names. Default: none, and --output has to name one.
+	// that .gitignore names. Default: none, and --output-dir has to name one.
 	Output string `yaml:"output"`
 }
 

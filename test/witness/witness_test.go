@@ -43,9 +43,10 @@ func release() sallyport.ReleaseInput {
 		Subject: sallyport.Subject{Digest: commit}, Repository: "example.com/acme/app",
 		Trust:    sallyport.Trust{Pinned: true, Source: policy.SourceRef},
 		Settings: sallyport.ReleaseSettings{Builders: []string{}, Grades: []sallyport.Grade{sallyport.Observed}, Require: []string{}, BuildInputs: "tell"},
-		Release: sallyport.Release{Ref: "refs/heads/main", Commit: commit, Basis: "adoption", OnRef: true, Decided: true, Commits: 1,
+		Release: sallyport.Release{Ref: "refs/heads/main", Commit: commit, Basis: "adoption", OnRef: true, Gated: true, Decided: true, Commits: 1,
 			Decisions: []sallyport.MergeDecision{{Signer: ci, Head: commit, Covers: 1}}},
-		Artifacts: []sallyport.ArtifactInput{{Name: "app", Digest: sallyport.SHA256([]byte("app")), Provenance: []sallyport.ProvenanceInput{good(ci)}}},
+		Advisories: sallyport.AdvisoryLook{State: "looked"},
+		Artifacts:  []sallyport.ArtifactInput{{Name: "app", Digest: sallyport.SHA256([]byte("app")), Provenance: []sallyport.ProvenanceInput{good(ci)}}},
 	}
 }
 
