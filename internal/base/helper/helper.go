@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -98,16 +99,20 @@ func Build() string {
 }
 
 // A Limited buffer holds what fits, and says when more came. The buffer is not embedded: its
-// ReadFrom would be found by io.Copy, and knows no limit.
+// ReadFrom would be found by io.Copy, and knows no limit. It may be asked while it is written to.
 type Limited struct {
 	Limit int
 	Full  func() // called when more comes; nil if what is too much is dropped
-	Over  bool   // more came
-	buf   bytes.Buffer
+	Over  bool   // more came; to be asked when nobody writes any more
+
+	mu  sync.Mutex
+	buf bytes.Buffer
 }
 
 // Write keeps b as far as it fits.
 func (l *Limited) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if room := l.Limit - l.buf.Len(); len(b) > room {
 		l.Over = true
 		l.buf.Write(b[:room])
@@ -120,8 +125,12 @@ func (l *Limited) Write(b []byte) (int, error) {
 	return l.buf.Write(b)
 }
 
-// Bytes returns what is held.
-func (l *Limited) Bytes() []byte { return l.buf.Bytes() }
+// Bytes returns a copy of what is held.
+func (l *Limited) Bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.buf.Bytes())
+}
 
 // OneLine makes a stranger's words fit to print: one line, no control characters, not long.
 func OneLine(s string) string {
