@@ -48,12 +48,18 @@ func (s *Scanner) strangers(deps []sallyport.Dependency) []sallyport.Finding {
 			out = append(out, finding(kind, rule, severity, d.Path, 0, text, rule+"\x00"+about))
 		}
 	}
+	open := map[string]*question{}
 	unknown := func(d *sallyport.Dependency, about, text string) {
 		severity := sallyport.Low
 		if n.Required {
 			severity = sallyport.High
 		}
-		tell(sallyport.FindingAdvisory, adviceNames, severity, d, about, "whether the packages that it brings exist is not known: "+text)
+		k := string(d.Path) + "\x00" + about
+		if open[k] == nil {
+			open[k] = &question{at: len(out), rule: adviceNames, severity: severity, path: d.Path, about: about, text: "whether the packages that it brings exist is not known: " + text}
+			out = append(out, sallyport.Finding{})
+		}
+		open[k].ask(d)
 	}
 	for i := range deps {
 		d := &deps[i]
@@ -90,6 +96,9 @@ func (s *Scanner) strangers(deps []sallyport.Dependency) []sallyport.Finding {
 			tell(sallyport.FindingNewPackage, ruleYoung, sallyport.High, d, name,
 				fmt.Sprintf("%s was first published on %s, and has to be at least %s old", d.Name, a.First.Format(time.DateOnly), hours(n.MinAge)))
 		}
+	}
+	for _, q := range open {
+		out[q.at] = q.finding()
 	}
 	return out
 }
