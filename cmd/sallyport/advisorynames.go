@@ -27,7 +27,8 @@ type of package URL (` + strings.Join(registry.Types, ", ") + `), with a name to
 known, the day on which it was first published, or as JSON. Without a file it says what the index holds.
 
 The merge gate asks there whether a new package exists, and how old it is. A name that is not there is made
-up, or newer than the index; without an index nothing is said, unless policy demands one.
+up, or newer than the index; without an index nothing is said, unless policy demands one. Where the
+target's rules say how old names may be, the ecosystems whose names are older are told.
 
   sallyport advisory names npm=npm.txt pypi=pypi.json --as-of 2026-11-20
 
@@ -72,11 +73,15 @@ Exit status: 0 made, or told, 1 a file is not taken, or there is no index, 64 wr
 				rows = append(rows, []string{e.Type, fmt.Sprint(e.Names), fmt.Sprintf("%d with a day", e.Dated), "as of " + dayOf(e.AsOf), render.Clean(e.Source), string(e.Digest)})
 			}
 			render.Table(w, "  ", rows)
+			if len(s.Stale) > 0 {
+				fmt.Fprintf(w, "too old, or of unknown age: %s (names may be at most %s old here, and do not count)\n", strings.Join(s.Stale, ", "), s.MaxAge)
+			}
 			return nil
 		},
 	}
 	f := cmd.Flags()
 	opts.addRepoFlags(f)
+	f.StringVar(&opts.opts.Target.Ref, "target", "", "the `REF` whose rules say how old names may be (default: what CI says, else the remote's default branch)")
 	f.StringVar(&no.Index, "index", "", "the index `FILE` (default: names.db in the state folder)")
 	f.StringVar(&asOf, "as-of", "", "the `TIME` at which the files were made (default: the latest day in each)")
 	f.StringArrayVar(&digests, "digest", nil, "a `DIGEST`, sha256:…, of a file: others are not taken; repeatable")

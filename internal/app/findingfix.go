@@ -123,12 +123,16 @@ func (x *FindingFix) mend(db *advisory.DB, e sallyport.Dependency) {
 	}
 }
 
-// mendCommands are what the package manager whose file names the entry would do. A name that could be an option is
-// given to no command.
+// mendCommands are what the package manager whose file names the entry would do. The name is an author's, and the version one
+// of a record's: a command is given neither unless the ecosystem's grammar has it, since a tool may take another text for an
+// address, a file or an option, and run what it finds there.
 func mendCommands(e sallyport.Dependency, version string) (commands [][]string, how string) {
 	commands = [][]string{}
-	if strings.HasPrefix(e.Name, "-") || strings.HasPrefix(version, "-") {
-		return commands, "Its name looks like an option: change the file by hand."
+	if e.Ecosystem == "golang" && !strings.HasPrefix(version, "v") {
+		version = "v" + version // records leave it out, and go would look for a branch of that name
+	}
+	if !dep.Plain(e.Ecosystem, e.Name, version) || e.Ecosystem == "cargo" && !dep.Plain(e.Ecosystem, e.Name, e.Version) {
+		return commands, "A package manager could take its name or version for something else: change the file by hand."
 	}
 	at := e.Name + "@" + version
 	file := strings.ToLower(path.Base(string(e.Path)))
@@ -189,7 +193,7 @@ func mendCommands(e sallyport.Dependency, version string) (commands [][]string, 
 		how = fmt.Sprintf("Write %s in %s.", version, e.Path)
 	}
 	if len(commands) > 0 && path.Dir(string(e.Path)) != "." {
-		how = strings.TrimSpace(how + " Run it in the folder " + path.Dir(string(e.Path)) + ".")
+		how = strings.TrimSpace(how + fmt.Sprintf(" Run it in the folder %q.", path.Dir(string(e.Path))))
 	}
 	return commands, how
 }

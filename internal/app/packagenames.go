@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
@@ -30,6 +31,8 @@ type NamesOptions struct {
 type NamesStatus struct {
 	Path string `json:"path"`
 	registry.Meta
+	MaxAge string   `json:"max_age,omitempty"` // how old the repository's rules let names be
+	Stale  []string `json:"stale"`             // the ecosystems whose names are older, or of unknown age
 }
 
 func (a *App) namesPath(ctx context.Context, o Options, no NamesOptions) (_ string, err error) {
@@ -74,7 +77,7 @@ func (a *App) NamesImport(ctx context.Context, o Options, no NamesOptions) (*Nam
 	if err != nil {
 		return nil, err
 	}
-	return &NamesStatus{path, *meta}, nil
+	return a.namesStatus(ctx, o, path, meta), nil
 }
 
 // NamesShow reads all of an index, and says what is in it.
@@ -91,7 +94,26 @@ func (a *App) NamesShow(ctx context.Context, o Options, no NamesOptions) (_ *Nam
 	if err != nil {
 		return nil, withHint(err, "make it: sallyport advisory names npm=FILE")
 	}
-	return &NamesStatus{path, *x.Meta()}, nil
+	return a.namesStatus(ctx, o, path, x.Meta()), nil
+}
+
+// namesStatus holds an index to the age that the rules in force allow, where there is a repository that has some.
+func (a *App) namesStatus(ctx context.Context, o Options, path string, meta *registry.Meta) *NamesStatus {
+	s := &NamesStatus{Path: path, Meta: *meta, Stale: []string{}}
+	_ = a.withGoverned(ctx, o, func(w *workspace) error { // an index is made and shown outside of a repository too
+		most := w.cfg.Advisories.NamesAge()
+		if most == 0 {
+			return nil
+		}
+		s.MaxAge = strings.TrimSuffix(strings.TrimSuffix(most.String(), "0s"), "0m")
+		for _, e := range meta.Ecosystems {
+			if e.Stale(a.now(), most) {
+				s.Stale = append(s.Stale, e.Type)
+			}
+		}
+		return nil
+	})
+	return s
 }
 
 // names opens the index of names, once, and notes for the input which judges.
@@ -100,7 +122,7 @@ func (w *workspace) names() *scan.Names {
 		return w.named
 	}
 	c := w.cfg.Advisories
-	w.named = &scan.Names{Required: c.NamesRequired || c.PackageAge() > 0, MinAge: c.PackageAge(), Now: w.app.now()}
+	w.named = &scan.Names{Required: c.NamesDemanded(), MinAge: c.PackageAge(), MaxAge: c.NamesAge(), Now: w.app.now()}
 	x, err := registry.Open(w.path(namesFile))
 	switch {
 	case errors.Is(err, registry.ErrMissing):

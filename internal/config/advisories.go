@@ -31,6 +31,11 @@ type Advisories struct {
 	// names with days, as names_required does: a package of unknown age is not let in. Default: any age.
 	MinPackageAge string `yaml:"min_package_age"`
 
+	// NamesMaxAge is how old the index of an ecosystem's names may be, such as 168h: one hour to 8784h. In an older one a name that
+	// was taken out of the registry, and that somebody else took since, is known. An index of which nobody says how old it is is
+	// too old. Default: 168h where names_required or min_package_age is set, else any.
+	NamesMaxAge string `yaml:"names_max_age"`
+
 	// Database is the file with the records, below the state folder. Default: advisories.db.
 	Database string `yaml:"database"`
 }
@@ -58,6 +63,20 @@ func (a Advisories) PackageAge() time.Duration {
 	return d
 }
 
+// NamesDemanded reports whether there has to be an index of names.
+func (a Advisories) NamesDemanded() bool { return a.NamesRequired || a.PackageAge() > 0 }
+
+// NamesAge returns how old an index of names may be, or 0 for any age.
+func (a Advisories) NamesAge() time.Duration {
+	if d, err := time.ParseDuration(a.NamesMaxAge); err == nil && a.NamesMaxAge != "" {
+		return d
+	}
+	if a.NamesDemanded() {
+		return DefaultAdvisoryAge
+	}
+	return 0
+}
+
 // File returns the path of the database below the state folder.
 func (a Advisories) File() string {
 	if a.Database != "" {
@@ -68,10 +87,12 @@ func (a Advisories) File() string {
 
 func (a Advisories) validate(raw map[string]any) error {
 	given, _ := raw["advisories"].(map[string]any)
-	if _, ok := given["max_age"]; ok {
-		d, err := time.ParseDuration(a.MaxAge)
-		if err != nil || d < time.Hour || d > 8784*time.Hour {
-			return bad("advisories.max_age", "%q is not a time from 1h to 8784h", clip(a.MaxAge))
+	for key, text := range map[string]string{"max_age": a.MaxAge, "names_max_age": a.NamesMaxAge} {
+		if _, ok := given[key]; ok {
+			d, err := time.ParseDuration(text)
+			if err != nil || d < time.Hour || d > 8784*time.Hour {
+				return bad("advisories."+key, "%q is not a time from 1h to 8784h", clip(text))
+			}
 		}
 	}
 	if _, ok := given["min_package_age"]; ok {

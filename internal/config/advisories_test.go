@@ -29,10 +29,27 @@ func TestAdvisories(t *testing.T) {
 	}
 	for _, text := range []string{
 		"{required: maybe}", "{max_age: soon}", "{max_age: 1m}", "{max_age: 9000h}", "{max_age: \"\"}", "{database: ../x.db}", "{database: /x.db}", "{database: \"\"}",
-		"{database: .}", "{maxage: 1h}", "{required: }", "true", "{signed: true}", "{min_package_age: 1h}", "{min_package_age: soon}", "{min_package_age: \"\"}", "{names_required: 3}", "{signed: yes please, required: true}",
+		"{database: .}", "{maxage: 1h}", "{required: }", "true", "{signed: true}", "{names_max_age: soon}", "{names_max_age: 1m}", "{names_max_age: 9000h}", "{names_max_age: \"\"}", "{min_package_age: 1h}", "{min_package_age: soon}", "{min_package_age: \"\"}", "{names_required: 3}", "{signed: yes please, required: true}",
 	} {
 		if _, err := Parse([]byte(head + "advisories: " + text + "\n")); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: got %v, want a refusal", text, err)
+		}
+	}
+}
+
+// TestNamesAge: where an index of names is demanded, one that is too old is none.
+func TestNamesAge(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"{}":                      0,
+		"{required: true}":        0,
+		"{names_required: true}":  168 * time.Hour,
+		"{min_package_age: 336h}": 168 * time.Hour,
+		"{names_max_age: 48h}":    48 * time.Hour,
+		"{names_required: true, names_max_age: 48h}": 48 * time.Hour,
+	} {
+		got, err := Parse([]byte("version: 1\nrepository: example/shop\nadvisories: " + text + "\n"))
+		if err != nil || got.Advisories.NamesAge() != want {
+			t.Errorf("%s: got %v, %v, want %v", text, got.Advisories.NamesAge(), err, want)
 		}
 	}
 }

@@ -62,6 +62,7 @@ type adviser struct {
 	pins map[pin]bool // of which the change names one version
 	told map[string]bool
 	out  []sallyport.Finding
+	open map[string]*question
 }
 
 // advised finds what is known about the packages that a change adds or updates. It is asked anew each time, and not
@@ -73,7 +74,7 @@ func (s *Scanner) advised(deps []sallyport.Dependency, found []sallyport.Finding
 	if s.advice == nil {
 		return nil
 	}
-	a := &adviser{Advice: s.advice, pins: map[pin]bool{}, told: map[string]bool{}}
+	a := &adviser{Advice: s.advice, pins: map[pin]bool{}, told: map[string]bool{}, open: map[string]*question{}}
 	for i := range deps {
 		if d := &deps[i]; brings(d) && exactVersion(d) != "" {
 			a.pins[pin{d.Ecosystem, d.Name, path.Dir(string(d.Path)), d.Lock}] = true
@@ -86,8 +87,11 @@ func (s *Scanner) advised(deps []sallyport.Dependency, found []sallyport.Finding
 	}
 	for i := range found {
 		if f := &found[i]; a.Required && f.Kind == sallyport.FindingDependency && f.Rule == ruleUnreadFormat && f.Commit.Zero() {
-			a.unknown(adviceUnread, &sallyport.Dependency{Path: f.Path}, "", "nothing here reads files of this name")
+			a.unknown(adviceUnread, &sallyport.Dependency{Path: f.Path, Version: f.ID}, "", "nothing here reads files of this name") // that id holds its content
 		}
+	}
+	for _, q := range a.open {
+		a.out[q.at] = q.finding()
 	}
 	return a.out
 }
@@ -228,9 +232,6 @@ func (a *adviser) age(d *sallyport.Dependency) {
 
 // unknown tells once for each file, and what it is about, what nobody can tell.
 func (a *adviser) unknown(rule string, d *sallyport.Dependency, about, text string) {
-	if a.seen(string(d.Path), rule, about) {
-		return
-	}
 	severity := sallyport.Low
 	switch {
 	case rule == adviceUnpinned && a.Required:
@@ -238,7 +239,12 @@ func (a *adviser) unknown(rule string, d *sallyport.Dependency, about, text stri
 	case a.Required:
 		severity = sallyport.High
 	}
-	a.out = append(a.out, finding(sallyport.FindingAdvisory, rule, severity, d.Path, 0, "whether what it brings is vulnerable is not known: "+text, rule+"\x00"+about))
+	k := strings.Join([]string{string(d.Path), rule, about}, "\x00")
+	if a.open[k] == nil {
+		a.open[k] = &question{at: len(a.out), rule: rule, severity: severity, path: d.Path, about: about, text: "whether what it brings is vulnerable is not known: " + text}
+		a.out = append(a.out, sallyport.Finding{})
+	}
+	a.open[k].ask(d)
 }
 
 func (a *adviser) seen(parts ...string) bool {

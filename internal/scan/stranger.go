@@ -23,6 +23,7 @@ type Names struct {
 	// Required is set if what is not known keeps the gate shut. Without it and without an index nothing is said.
 	Required bool
 	MinAge   time.Duration // how old a package has to be, which takes Required; 0: any
+	MaxAge   time.Duration // how old the index may be; 0: any
 	Now      time.Time
 }
 
@@ -48,12 +49,18 @@ func (s *Scanner) strangers(deps []sallyport.Dependency) []sallyport.Finding {
 			out = append(out, finding(kind, rule, severity, d.Path, 0, text, rule+"\x00"+about))
 		}
 	}
+	open := map[string]*question{}
 	unknown := func(d *sallyport.Dependency, about, text string) {
 		severity := sallyport.Low
 		if n.Required {
 			severity = sallyport.High
 		}
-		tell(sallyport.FindingAdvisory, adviceNames, severity, d, about, "whether the packages that it brings exist is not known: "+text)
+		k := string(d.Path) + "\x00" + about
+		if open[k] == nil {
+			open[k] = &question{at: len(out), rule: adviceNames, severity: severity, path: d.Path, about: about, text: "whether the packages that it brings exist is not known: " + text}
+			out = append(out, sallyport.Finding{})
+		}
+		open[k].ask(d)
 	}
 	for i := range deps {
 		d := &deps[i]
@@ -69,6 +76,9 @@ func (s *Scanner) strangers(deps []sallyport.Dependency) []sallyport.Finding {
 			continue
 		}
 		name := d.Ecosystem + "\x00" + d.Name
+		if e, ok := n.Index.Meta().Ecosystem(d.Ecosystem); ok && e.Stale(n.Now, n.MaxAge) {
+			unknown(d, "stale\x00"+d.Ecosystem, fmt.Sprintf("the names of %s are as of %s, and may be at most %s old", d.Ecosystem, day(e.AsOf), hours(n.MaxAge)))
+		}
 		a, err := n.Index.Look(d.Ecosystem, d.Name)
 		switch {
 		case err != nil:
@@ -78,12 +88,8 @@ func (s *Scanner) strangers(deps []sallyport.Dependency) []sallyport.Finding {
 		case !a.Kept:
 		case !a.Known:
 			e, _ := n.Index.Meta().Ecosystem(d.Ecosystem)
-			at := "nobody says when"
-			if !e.AsOf.IsZero() {
-				at = "on " + e.AsOf.Format(time.DateOnly)
-			}
 			tell(sallyport.FindingUnknownPackage, ruleUnknownName, sallyport.High, d, name,
-				fmt.Sprintf("%s is none of the %d names that the registry of %s had, %s: it may be made up, or newer than that", d.Name, e.Names, d.Ecosystem, at))
+				fmt.Sprintf("%s is none of the %d names that the registry of %s had as of %s: it may be made up, or newer than that", d.Name, e.Names, d.Ecosystem, day(e.AsOf)))
 		case n.MinAge > 0 && a.First.IsZero():
 			tell(sallyport.FindingAdvisory, adviceNames, sallyport.High, d, name, fmt.Sprintf("how old %s is is not known: the index does not say when it was first published", d.Name))
 		case n.MinAge > 0 && n.Now.Sub(a.First.Add(24*time.Hour)) < n.MinAge: // it is a day, and counts from its end
@@ -91,5 +97,16 @@ func (s *Scanner) strangers(deps []sallyport.Dependency) []sallyport.Finding {
 				fmt.Sprintf("%s was first published on %s, and has to be at least %s old", d.Name, a.First.Format(time.DateOnly), hours(n.MinAge)))
 		}
 	}
+	for _, q := range open {
+		out[q.at] = q.finding()
+	}
 	return out
+}
+
+// day writes when an index is from.
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "a day that nobody says"
+	}
+	return t.Format(time.DateOnly)
 }

@@ -39,6 +39,26 @@ func TestStrangers(t *testing.T) {
 	}
 	cargo := func(d *sallyport.Dependency) { d.Ecosystem, d.Purl = "cargo", "pkg:cargo/x@1.0.0" }
 	known := Names{Index: x, Now: adviceNow}
+	asOf := func(typ, file, when string, now time.Time) *Names {
+		o := registry.Origin{Type: typ, Path: file}
+		o.AsOf, _ = time.Parse(time.DateOnly, when)
+		p := filepath.Join(t.TempDir(), "names.db")
+		if _, err := registry.Import(context.Background(), p, []registry.Origin{o}, adviceNow); err != nil {
+			t.Fatal(err)
+		}
+		x, err := registry.Open(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = x.Close() })
+		return &Names{Index: x, Required: true, MaxAge: 168 * time.Hour, Now: now}
+	}
+	undated := filepath.Join(dir, "undated.txt")
+	if err := os.WriteFile(undated, []byte("react\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	told := asOf("npm", from, "2026-11-01", adviceNow)
+	told.Required = false
 	aged := Names{Index: x, Now: adviceNow, Required: true, MinAge: 7 * 24 * time.Hour}
 	for _, tt := range []struct {
 		name  string
@@ -64,6 +84,13 @@ func TestStrangers(t *testing.T) {
 		{"old enough", &aged, []sallyport.Dependency{added("react"), added("fresh")}, nil},
 		{"young", &aged, []sallyport.Dependency{added("youngest")}, []string{"new-package young high"}},
 		{"of unknown age", &aged, []sallyport.Dependency{added("undated")}, []string{"advisory names high"}},
+		{"an index that is young enough", asOf("npm", from, "2026-11-19", adviceNow), []sallyport.Dependency{added("react")}, nil},
+		{"an index that is too old", asOf("npm", from, "2026-11-01", adviceNow), []sallyport.Dependency{added("react"), added("fresh")}, []string{"advisory names high"}},
+		{"an old index that does not have it either", asOf("npm", from, "2026-11-01", adviceNow), []sallyport.Dependency{added("made-up")}, []string{"advisory names high", "unknown-package unknown-name high"}},
+		{"an old index, told", told, []sallyport.Dependency{added("react")}, []string{"advisory names low"}},
+		{"an index from a time to come", asOf("npm", from, "2026-11-19", adviceNow.AddDate(0, 0, -7)), []sallyport.Dependency{added("react")}, []string{"advisory names high"}},
+		{"an index of which nobody says how old it is", asOf("npm", undated, "", adviceNow), []sallyport.Dependency{added("react")}, []string{"advisory names high"}},
+		{"an old index of another ecosystem", asOf("cargo", from, "2026-11-19", adviceNow), []sallyport.Dependency{added("react")}, []string{"advisory names high"}},
 		{"of unknown age, and any will do", &known, []sallyport.Dependency{added("undated"), added("youngest")}, nil},
 	} {
 		var got []string

@@ -1,8 +1,11 @@
 package scan
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"maps"
 	"slices"
 	"strings"
@@ -245,20 +248,26 @@ func (s *Scanner) unicodeIn(p sallyport.Path, text []byte, ranges []Range, agent
 	}
 	var order []place
 	groups := map[place][]rune{}
-	lines := newLineIndex(text)
+	lines, sums := newLineIndex(text), map[place][sha256.Size]byte{}
 	for _, h := range hidden {
-		at := place{h.Rule, 1}
-		if h.Offset > 0 {
-			_, at.line = lines.at(span{h.Offset, h.Offset + 1})
-		}
+		line, n := lines.at(span{h.Offset, h.Offset + 1})
+		at := place{h.Rule, n}
 		if groups[at] == nil {
 			order = append(order, at)
+			sums[at] = sha256.Sum256(bytes.TrimPrefix(line, []byte("\n")))
 		}
 		groups[at] = append(groups[at], h.Rune)
 	}
-	count, seen := map[string]int{}, map[string]int{}
+	count, seen, same := map[string]int{}, map[string]int{}, map[string]int{}
+	rest := map[string]hash.Hash{} // of the lines that the last finding of a rule stands for
 	for _, at := range order {
-		count[at.rule]++
+		if count[at.rule]++; count[at.rule] == maxHiddenLines {
+			rest[at.rule] = sha256.New()
+		}
+		if h := rest[at.rule]; h != nil {
+			sum := sums[at]
+			h.Write(sum[:])
+		}
 	}
 	var out []sallyport.Finding
 	for _, at := range order {
@@ -267,12 +276,17 @@ func (s *Scanner) unicodeIn(p sallyport.Path, text []byte, ranges []Range, agent
 		if seen[at.rule] > maxHiddenLines {
 			continue
 		}
-		text := hiddenText(at.rule, runes)
+		told := hiddenText(at.rule, runes)
+		// The id holds the line, since the same characters elsewhere make something else of it, and which of the lines that are
+		// alike this is.
+		id := fmt.Sprintf("%s\x00%x", string(runes), sums[at])
 		if more := count[at.rule] - maxHiddenLines; seen[at.rule] == maxHiddenLines && more > 0 {
-			text += fmt.Sprintf("; and in %d lines more", more)
+			told += fmt.Sprintf("; and in %d lines more", more)
+			id += fmt.Sprintf("\x00%x", rest[at.rule].Sum(nil))
 		}
-		out = append(out, finding(sallyport.FindingUnicode, at.rule, hiddenSeverity(at.rule, runes, agent), p, at.line, text,
-			fmt.Sprintf("%s\x00%d", string(runes), seen[at.rule])))
+		same[at.rule+id]++
+		out = append(out, finding(sallyport.FindingUnicode, at.rule, hiddenSeverity(at.rule, runes, agent), p, at.line, told,
+			fmt.Sprintf("%s\x00%d", id, same[at.rule+id])))
 	}
 	return out
 }

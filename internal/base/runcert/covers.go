@@ -12,6 +12,9 @@ import (
 // provenanceType is SLSA's. Its invocation is the run, and its source the repository.
 const provenanceType = "https://slsa.dev/provenance/v1"
 
+// buildType is that of `sallyport build` and pipelines, whose provenance says which agent started the run.
+const buildType = "https://sallyport.dev/build/command/v1"
+
 // Types returns the predicate types that a run's key can sign: those that name the run that made
 // them. What does not name it could be taken from one run for another's.
 func Types() []string { return []string{predicate.AgentRunType, provenanceType} }
@@ -50,10 +53,13 @@ func (b Binding) Covers(predicateType string, body []byte) error {
 }
 
 // coversProvenance asks for the run as the invocation, and the repository as the first dependency,
-// which is the source (docs/build.md). The builder, whose word it is, is the release gate's to compare.
+// which is the source (docs/build.md). An agent that our own build type states as the initiator has to be the key's, unless that
+// is a workload's, in whose jobs agents work. An operator provenance has no place for. The builder, whose word it is, is the release gate's to compare.
 func (b Binding) coversProvenance(body []byte, differ func(what, is, want string) error) error {
 	var p struct {
 		BuildDefinition struct {
+			BuildType            string          `json:"buildType"`
+			InternalParameters   json.RawMessage `json:"internalParameters"`
 			ResolvedDependencies []struct {
 				URI string `json:"uri"`
 			} `json:"resolvedDependencies"`
@@ -81,6 +87,21 @@ func (b Binding) coversProvenance(body []byte, differ func(what, is, want string
 	bare := func(s string) string { return strings.TrimPrefix(s, "https://") } // configurations name a host and path
 	if bare(uri) != bare(b.Repository) || source == "" {
 		return differ("repository", source, b.Repository)
+	}
+	if p.BuildDefinition.BuildType != buildType || b.Principal.Kind == "workload" {
+		return nil
+	}
+	var own struct {
+		Initiator struct {
+			Kind string `json:"kind"`
+			Name string `json:"name"`
+		} `json:"initiator"`
+	}
+	if raw := p.BuildDefinition.InternalParameters; raw != nil && json.Unmarshal(raw, &own) != nil {
+		return fmt.Errorf("%w: its internal parameters cannot be read", ErrOther)
+	}
+	if own.Initiator.Kind == "agent" && own.Initiator.Name != b.Principal.Name {
+		return differ("initiator", own.Initiator.Name, b.Principal.Name)
 	}
 	return nil
 }

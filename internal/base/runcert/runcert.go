@@ -20,7 +20,7 @@
 // what it is bound to; another extension that is critical is refused for the same reason. [Parse] refuses
 // every other shape, so that no two readers understand a certificate differently.
 //
-// What a run's key signs counts only if it names the same run, repository and principal:
+// What a run's key signs counts only if it names the same run and repository, and no other principal or operator where its type names one:
 // [Binding.Covers] knows where each predicate type says so, and refuses the types of which it does
 // not. Whether an authority may speak for a repository, and when the key signed, is for the caller to
 // settle.

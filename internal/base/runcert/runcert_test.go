@@ -249,6 +249,34 @@ func TestCoversProvenance(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	started := func(buildType, kind, name string) []byte {
+		return []byte(`{"buildDefinition":{"buildType":"` + buildType + `","internalParameters":{"initiator":{"kind":"` + kind + `","name":"` + name + `"}},
+			"resolvedDependencies":[{"uri":"` + ours + `"}]},"runDetails":{"metadata":{"invocationId":"run-1"}}}`)
+	}
+	codex := good
+	codex.Principal = sallyport.Principal{Kind: sallyport.Agent, Name: "codex"}
+	job := good
+	job.Principal = sallyport.Principal{Kind: sallyport.Workload, Name: "ci"}
+	for _, tt := range []struct {
+		what             string
+		b                Binding
+		build, kind, who string
+		ok               bool
+	}{
+		{"the key's agent", codex, buildType, "agent", "codex", true},
+		{"another agent", codex, buildType, "agent", "claude-code", false},
+		{"an account", codex, buildType, "account", "alice", true},
+		{"an agent in a job", job, buildType, "agent", "claude-code", true},
+		{"another build type", codex, "https://example.com/build/v1", "agent", "claude-code", true},
+	} {
+		if err := tt.b.Covers(provenanceType, started(tt.build, tt.kind, tt.who)); (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrOther) {
+			t.Errorf("%s: %v", tt.what, err)
+		}
+	}
+	foreign := `{"buildDefinition":{"buildType":"https://example.com/build/v1","internalParameters":"x","resolvedDependencies":[{"uri":"` + ours + `"}]},"runDetails":{"metadata":{"invocationId":"run-1"}}}`
+	if err := good.Covers(provenanceType, []byte(foreign)); err != nil {
+		t.Errorf("parameters of another build type: %v", err)
+	}
 	if err := good.Covers(predicate.ApprovalType, []byte(`{"runId":"run-1"}`)); !errors.Is(err, ErrOther) {
 		t.Errorf("an approval: %v", err)
 	}

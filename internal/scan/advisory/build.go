@@ -121,9 +121,17 @@ type kept struct {
 	modified  time.Time
 	withdrawn bool
 	parts     []keptPart
+	before    []string // the ecosystems that those were about which gave way to the newest
 
 	undated        []keptPart
 	undatedSources []int
+}
+
+// gaveWay notes what an older record of the id was about: that its packages are not told of any more is the newest one's word.
+func (k *kept) gaveWay(ecosystem string) {
+	if !slices.Contains(k.before, ecosystem) {
+		k.before = append(k.before, ecosystem)
+	}
 }
 
 // all are the entries of the newest record, and of those without a time.
@@ -195,11 +203,17 @@ func (b *builder) add(s int, f file) error {
 		}
 	case k.dated && (rec.modified.Before(k.modified) || rec.modified.Equal(k.modified) && (k.withdrawn || !rec.withdrawn)):
 		src.Older++ // of two that are as old, one that was withdrawn is the later
+		for _, p := range parts {
+			k.gaveWay(p.ecosystem)
+		}
 		return nil
 	default:
 		if k.dated {
 			b.forget(k)
 			b.sources[k.source].Older++
+			for _, p := range k.parts {
+				k.gaveWay(p.ecosystem)
+			}
 		}
 		k.dated, k.source, k.modified, k.withdrawn, k.parts = true, s, rec.modified, rec.withdrawn, parts
 	}
@@ -294,6 +308,16 @@ func (b *builder) build() ([]byte, *Meta, error) {
 	}
 	if len(packages) == 0 {
 		return nil, nil, fmt.Errorf("%w: no record is about a package and not withdrawn", ErrSource)
+	}
+	// A record that took another one back, or that is about other packages than it, is a source of what the database does not
+	// say about the other's ecosystems. So it is as old as that source there, and as signed.
+	for _, id := range b.order {
+		k := b.ids[id]
+		for _, name := range k.before {
+			if e, n := ecosystems[name], renumber[k.source]; e != nil && !slices.Contains(e.Sources, n) {
+				e.Sources = append(e.Sources, n)
+			}
+		}
 	}
 	for _, e := range ecosystems {
 		covering := covers(meta.Sources, e.Name)

@@ -59,7 +59,7 @@ type EcosystemMeta struct {
 	// AsOf is the state of the world that the records show: that of the oldest of their sources. Zero if one of them
 	// does not say.
 	AsOf    time.Time `json:"as_of,omitzero"`
-	Sources []int     `json:"sources"` // which of Meta.Sources have records of it
+	Sources []int     `json:"sources"` // which of Meta.Sources have records of it, or took one back
 	// Whole is set if a source has, or its bringer says that it has, all records of the ecosystem. What is not among
 	// some of them may be among the others.
 	Whole bool `json:"whole"`

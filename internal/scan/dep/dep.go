@@ -24,7 +24,7 @@ import (
 
 // Version changes when the readers make something else of the same bytes. Results that are kept
 // name it.
-const Version = "1"
+const Version = "2"
 
 const (
 	// MaxSize is how large a file may be, in bytes.
@@ -160,6 +160,9 @@ func check(p *Package) error {
 		if s == "" || s == "." || s == ".." {
 			return fmt.Errorf("%q is no name of a package", clip(p.Name))
 		}
+	}
+	if p.Ecosystem == typeNpm && p.Version != RegistryEntry && !npmName().MatchString(p.Name) {
+		return fmt.Errorf("%q is no name of a package", clip(p.Name))
 	}
 	if p.Integrity == "" {
 		p.Integrity = Missing

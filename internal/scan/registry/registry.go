@@ -88,6 +88,20 @@ type Ecosystem struct {
 	AsOf time.Time `json:"as_of,omitzero"`
 }
 
+// Age returns how old the names are at a time, if that is known. What is from a time to come says nothing about its age.
+func (e Ecosystem) Age(now time.Time) (age time.Duration, known bool) {
+	if e.AsOf.IsZero() || e.AsOf.After(now.Add(time.Hour)) {
+		return 0, false
+	}
+	return max(0, now.Sub(e.AsOf)), true
+}
+
+// Stale reports whether the names are older than they may be, or of an age that nobody says. 0 is any age.
+func (e Ecosystem) Stale(now time.Time, most time.Duration) bool {
+	age, known := e.Age(now)
+	return most > 0 && (!known || age > most)
+}
+
 // Ecosystem returns what is kept of an ecosystem, by type of package URL.
 func (m *Meta) Ecosystem(typ string) (Ecosystem, bool) {
 	for _, e := range m.Ecosystems {
