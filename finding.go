@@ -26,8 +26,10 @@ type Finding struct {
 	Path     Path        `json:"path,omitempty"`
 	Line     int         `json:"line,omitempty"`
 	Commit   Digest      `json:"commit,omitempty"`
-	Text     string      `json:"text"`  // what was seen, in one sentence, safe to print
-	State    string      `json:"state"` // open, fixed, not-affected or accepted
+	// Subject is the digest of the file of a release that it is about; none: it is about the commit.
+	Subject Digest `json:"subject,omitempty"`
+	Text    string `json:"text"`  // what was seen, in one sentence, safe to print
+	State   string `json:"state"` // open, fixed, not-affected or accepted
 
 	// Of an accepted finding: the exception's attestation, and when it ends (RFC 3339, UTC).
 	AcceptedBy    Digest `json:"accepted_by,omitempty"`

@@ -53,7 +53,7 @@ type ReleaseAdvisories struct {
 // An AdvisoryLook says how packages were looked up. Only looked may be read as an answer.
 type AdvisoryLook struct {
 	// State is looked, missing (there is no database), unusable (there is one, and it cannot be read), or
-	// nothing (no file and no bill says which packages there are).
+	// nothing (no file and no bill names a package, or says that there is none).
 	State    string `json:"state"`
 	Files    int    `json:"files"`    // lock and manifest files of the commit
 	Bills    int    `json:"bills"`    // bills of materials

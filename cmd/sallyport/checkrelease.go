@@ -134,7 +134,7 @@ func releaseFacts(w io.Writer, in sallyport.ReleaseInput) error {
 	case "looked":
 		say("%d packages of %d files and %d bills of materials looked up in advisories", l.Packages, l.Files, l.Bills)
 	case "nothing":
-		say("no file and no bill of materials says which packages there are: nothing was looked up")
+		say("no lock file and no bill of materials names a package, or says that there is none: nothing was looked up")
 	default:
 		say("%d packages could not be looked up, and whether any is vulnerable is not known: the advisory database is %s", l.Packages, l.State)
 	}

@@ -42,8 +42,8 @@ type finder struct{ w *workspace }
 const maxDefinitions = 2000
 
 // Find looks up, in the database as it is now, what the commit's lock files and the bills of materials name, and
-// reads the commit's CI definitions for caches and moving names. Exceptions and VEX settle what they settle at
-// the merge gate; VEX has to be about the commit or a file of the release.
+// reads the commit's CI definitions for caches and moving names. VEX and exceptions settle what is about the subject
+// that they name: of the commit all, of a file what its own bill names beside the commit's.
 func (f finder) Find(ctx context.Context, q release.Question) (release.Found, error) {
 	w := f.w
 	w.opts.step("looking up packages")
@@ -55,35 +55,82 @@ func (f finder) Find(ctx context.Context, q release.Question) (release.Found, er
 	if err := w.readLocks(ctx, entries, &locks); err != nil {
 		return release.Found{}, err
 	}
-	for _, b := range q.Bills {
-		bill, err := scan.ParseBill(b.Body)
-		if err != nil {
-			locks.Bills++
-			locks.Unread(b.About, "its bill of materials: "+err.Error())
-			continue
-		}
-		locks.AddBill(b.About, bill)
-	}
+	parts := partsOf(q, &locks)
 	advice := w.advise(ctx)
-	found := release.Found{Look: sallyport.AdvisoryLook{State: "looked", Files: locks.Files, Bills: locks.Bills, Packages: locks.Packages()}}
+	found := release.Found{Look: sallyport.AdvisoryLook{State: "looked"}}
+	none := 0
+	for _, p := range parts {
+		found.Look.Files += p.locks.Files
+		found.Look.Bills += p.locks.Bills
+		found.Look.Packages += p.locks.Packages()
+		none += p.locks.None
+	}
 	switch {
 	case advice.DB == nil && advice.Missing:
 		found.Look.State = "missing"
 	case advice.DB == nil:
 		found.Look.State = "unusable"
-	case locks.Files+locks.Bills == 0:
+	case found.Look.Packages+none == 0:
 		found.Look.State = "nothing"
 	}
-	findings := advice.Look(&locks)
 	built, n, err := w.definitions(ctx, entries)
 	if err != nil {
 		return release.Found{}, err
 	}
 	found.Definitions = n
-	findings = w.triagedFor(q.Evidence, append(findings, built...), nil, q.At, q.Subjects...)
 	found.Exceptions = exception.Judge(q.Evidence, w.exceptionContext(q.Ref, nil, q.At))
-	found.Findings = exception.Accept(findings, found.Exceptions, q.Subjects...)
+	for i, p := range parts {
+		findings, subjects := advice.Look(p.locks), []sallyport.Digest{sallyport.GitCommit(q.Commit)}
+		if i == 0 {
+			findings = append(findings, built...)
+		} else {
+			subjects = append(subjects, p.subject)
+			for j := range findings {
+				findings[j].Subject = p.subject
+			}
+		}
+		findings = w.triagedFor(q.Evidence, findings, nil, q.At, subjects...)
+		found.Findings = append(found.Findings, exception.AcceptReleased(findings, found.Exceptions, subjects...)...)
+	}
 	return found, nil
+}
+
+// A part is what is named of one subject of a release.
+type part struct {
+	subject sallyport.Digest
+	locks   *scan.Locks
+}
+
+// partsOf sorts bills by what they are about: the commit first, with its lock files, then each file. What is settled for
+// one file is settled for no other.
+func partsOf(q release.Question, commit *scan.Locks) []part {
+	parts := []part{{sallyport.GitCommit(q.Commit), commit}}
+	of := func(d sallyport.Digest) *scan.Locks {
+		if i := slices.IndexFunc(parts, func(p part) bool { return p.subject == d }); i >= 0 {
+			return parts[i].locks
+		}
+		parts = append(parts, part{d, commit.Beside()})
+		return parts[len(parts)-1].locks
+	}
+	for _, ofCommit := range []bool{true, false} { // so that what the commit names is known before what files name beside it
+		for _, b := range q.Bills {
+			if (b.Subject == parts[0].subject) != ofCommit {
+				continue
+			}
+			locks := of(b.Subject)
+			bill, err := scan.ParseBill(b.Body)
+			if err != nil {
+				locks.Bills++
+				locks.Unread(b.About, "its bill of materials: "+err.Error())
+				continue
+			}
+			locks.AddBill(b.About, bill)
+		}
+	}
+	for _, a := range q.Untold {
+		of(a.Digest).Unread(a.Name, "no bill of materials of it, or of the commit, counts")
+	}
+	return parts
 }
 
 // readLocks reads the lock and manifest files of a commit.

@@ -143,7 +143,7 @@ func (m moment) holdFindings(c *compiled) []sallyport.Excepted {
 		}
 		r := sallyport.Reason{
 			Code: f.Kind.Code(), Outcome: sallyport.Shut, Severity: f.Severity, Text: clean(f.Text),
-			Finding: f.ID, Rule: f.Rule, Title: c.rules[f.Kind.Code()].Title, Set: c.loaded.set.Name,
+			Finding: f.ID, Rule: f.Rule, Subject: f.Subject, Title: c.rules[f.Kind.Code()].Title, Set: c.loaded.set.Name,
 		}
 		switch {
 		case f.Path != "" && f.Line > 0:

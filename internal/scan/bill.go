@@ -3,6 +3,7 @@ package scan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
@@ -23,6 +24,8 @@ type Bill struct {
 	Purls    []string
 	Nameless int    // components that are packages and have no package URL
 	Example  string // the name of one of them
+	// None says that there are no packages: the bill names none, and says of itself that it is complete.
+	None bool
 }
 
 type cycloneComponent struct {
@@ -30,6 +33,32 @@ type cycloneComponent struct {
 	Name       string             `json:"name"`
 	Purl       string             `json:"purl"`
 	Components []cycloneComponent `json:"components"`
+}
+
+type spdxRef struct {
+	Type    string `json:"referenceType"`
+	Locator string `json:"referenceLocator"`
+}
+
+// A composition says of parts of a bill whether they are complete; of no part, of all of it.
+type composition struct {
+	Aggregate    string   `json:"aggregate"`
+	Assemblies   []string `json:"assemblies"`
+	Dependencies []string `json:"dependencies"`
+}
+
+// complete reports whether a bill about root says that its components are all there are, and nowhere that they are not.
+func complete(cs []composition, root string) bool {
+	said := false
+	for _, c := range cs {
+		if root != "" && slices.Contains(c.Assemblies, root) || len(c.Assemblies)+len(c.Dependencies) == 0 {
+			if c.Aggregate != "complete" {
+				return false
+			}
+			said = true
+		}
+	}
+	return said
 }
 
 // isPackage reports whether a component is something that advisories could be about. What is left out
@@ -48,16 +77,20 @@ func ParseBill(body []byte) (Bill, error) {
 	var raw struct {
 		Format     string             `json:"bomFormat"`
 		Components []cycloneComponent `json:"components"`
+		Metadata   struct {
+			Component struct {
+				Ref        string             `json:"bom-ref"`
+				Components []cycloneComponent `json:"components"`
+			} `json:"component"`
+		} `json:"metadata"`
+		Compositions []composition `json:"compositions"`
 
 		SPDX      string   `json:"spdxVersion"`
 		Describes []string `json:"documentDescribes"`
 		Packages  []struct {
-			ID   string `json:"SPDXID"`
-			Name string `json:"name"`
-			Refs []struct {
-				Type    string `json:"referenceType"`
-				Locator string `json:"referenceLocator"`
-			} `json:"externalRefs"`
+			ID   string    `json:"SPDXID"`
+			Name string    `json:"name"`
+			Refs []spdxRef `json:"externalRefs"`
 		} `json:"packages"`
 		Relationships []struct {
 			From string `json:"spdxElementId"`
@@ -74,11 +107,16 @@ func ParseBill(body []byte) (Bill, error) {
 		if err := b.cyclone(raw.Components, 0); err != nil {
 			return Bill{}, err
 		}
+		if err := b.cyclone(raw.Metadata.Component.Components, 0); err != nil {
+			return Bill{}, err
+		}
+		b.None = len(b.Purls)+b.Nameless == 0 && complete(raw.Compositions, raw.Metadata.Component.Ref)
 	case strings.HasPrefix(raw.SPDX, "SPDX-2."):
 		if len(raw.Packages) > maxComponents {
 			return Bill{}, fmt.Errorf("%w: it has more than %d packages", ErrBill, maxComponents)
 		}
-		// What the document is about is the project itself, which needs no package URL.
+		// What the document is about is the project itself, which needs no package URL. One that is about several things
+		// lists packages.
 		main := map[string]bool{}
 		for _, id := range raw.Describes {
 			main[id] = true
@@ -88,18 +126,27 @@ func ParseBill(body []byte) (Bill, error) {
 				main[r.To] = true
 			}
 		}
-		for _, p := range raw.Packages {
-			purl := ""
-			for _, r := range p.Refs {
-				if r.Type == "purl" {
-					purl = r.Locator
-				}
-			}
-			if purl == "" && main[p.ID] {
-				continue
-			}
-			b.note(purl, p.Name)
+		none := false
+		for _, r := range raw.Relationships {
+			none = none || main[r.From] && r.To == "NONE" && (r.Type == "CONTAINS" || r.Type == "DEPENDS_ON")
 		}
+		for _, p := range raw.Packages {
+			named := false
+			for _, r := range p.Refs {
+				if r.Type != "purl" {
+					continue
+				}
+				if len(b.Purls) >= maxComponents {
+					return Bill{}, fmt.Errorf("%w: it has more than %d package URLs", ErrBill, maxComponents)
+				}
+				named = named || r.Locator != ""
+				b.note(r.Locator, p.Name)
+			}
+			if !named && (len(main) != 1 || !main[p.ID]) && !slices.ContainsFunc(p.Refs, func(r spdxRef) bool { return r.Type == "purl" }) {
+				b.note("", p.Name)
+			}
+		}
+		b.None = none && len(main) == 1 && len(b.Purls)+b.Nameless == 0
 	default:
 		return Bill{}, fmt.Errorf("%w: it is neither CycloneDX nor SPDX 2", ErrBill)
 	}

@@ -17,7 +17,18 @@ type Locks struct {
 	purls  map[string]bool
 	unread []sallyport.Finding
 
+	base *Locks
+
 	Files, Bills int
+	// None is how many bills say that there are no packages.
+	None int
+}
+
+// Beside returns empty Locks for another subject, in which what l names is passed over: it is looked up with l.
+func (l *Locks) Beside() *Locks { return &Locks{base: l} }
+
+func (l *Locks) has(purl string) bool {
+	return l.purls[purl] || l.base != nil && l.base.has(purl)
 }
 
 // Packages returns how many there are to look up.
@@ -60,7 +71,7 @@ func (l *Locks) Unread(p, why string) {
 func (l *Locks) AddBill(p string, b Bill) {
 	l.Bills++
 	for _, purl := range b.Purls {
-		if l.purls[purl] {
+		if l.has(purl) {
 			continue
 		}
 		typ, namespace, name, version, err := dep.ParsePurl(bare(purl))
@@ -78,9 +89,15 @@ func (l *Locks) AddBill(p string, b Bill) {
 		}
 		d := sallyport.Dependency{Purl: bare(purl), Ecosystem: typ, Name: name, Change: dep.Added, Lock: true, Path: sallyport.Path(p)}
 		d.Version = exactVersion(&d)
-		if !l.purls[d.Purl] {
+		if !l.has(d.Purl) {
 			l.add(d)
 		}
+	}
+	switch {
+	case b.None:
+		l.None++
+	case len(b.Purls)+b.Nameless == 0:
+		l.Unread(p, "its bill of materials names no package, and does not say that it is complete")
 	}
 	if b.Nameless > 0 {
 		l.Unread(p, fmt.Sprintf("%d components of its bill of materials have no package URL, such as %.100q", b.Nameless, b.Example))

@@ -34,6 +34,66 @@ func TestParseBill(t *testing.T) {
 	}
 }
 
+// TestParseBillWhole: every package URL counts, what a document is about is one thing, and that there is nothing has to be said.
+func TestParseBillWhole(t *testing.T) {
+	spdx := func(packages, relationships string) string {
+		return `{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","packages":[` + packages + `],"relationships":[` + relationships + `]}`
+	}
+	const (
+		app      = `{"SPDXID":"app","name":"app"}`
+		lib      = `{"SPDXID":"lib","name":"lib"}`
+		two      = `{"SPDXID":"x","name":"x","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:npm/bad@1"},{"referenceType":"purl","referenceLocator":"pkg:npm/good@1"}]}`
+		empty    = `{"SPDXID":"x","name":"x","externalRefs":[{"referenceType":"purl","referenceLocator":""}]}`
+		ofApp    = `{"spdxElementId":"SPDXRef-DOCUMENT","relationshipType":"DESCRIBES","relatedSpdxElement":"app"}`
+		ofLib    = `{"spdxElementId":"SPDXRef-DOCUMENT","relationshipType":"DESCRIBES","relatedSpdxElement":"lib"}`
+		contains = `{"spdxElementId":"app","relationshipType":"CONTAINS","relatedSpdxElement":"NONE"}`
+		cyclone  = `{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"component":{"bom-ref":"app","type":"application","name":"app"`
+	)
+	for _, c := range []struct {
+		name, body string
+		purls      []string
+		nameless   int
+		none       bool
+	}{
+		{"two package URLs", spdx(two, ""), []string{"pkg:npm/bad@1", "pkg:npm/good@1"}, 0, false},
+		{"an empty package URL", spdx(empty, ""), nil, 1, false},
+		{"about one thing", spdx(app, ofApp), nil, 0, false},
+		{"about two things", spdx(app+","+lib, ofApp+","+ofLib), nil, 2, false},
+		{"nothing in it, and says so", spdx(app, ofApp+","+contains), nil, 0, true},
+		{"says so, and something in it", spdx(app+","+lib, ofApp+","+contains), nil, 1, false},
+		{"CycloneDX, complete and empty", cyclone + `}},"components":[],"compositions":[{"aggregate":"complete","assemblies":["app"]},{"aggregate":"unknown","dependencies":["app"]}]}`, nil, 0, true},
+		{"of all of it", cyclone + `}},"components":[],"compositions":[{"aggregate":"complete"}]}`, nil, 0, true},
+		{"incomplete", cyclone + `}},"components":[],"compositions":[{"aggregate":"complete"},{"aggregate":"incomplete","assemblies":["app"]}]}`, nil, 0, false},
+		{"of another part", cyclone + `}},"components":[],"compositions":[{"aggregate":"complete","assemblies":["lib"]}]}`, nil, 0, false},
+		{"empty, and does not say so", cyclone + `}},"components":[]}`, nil, 0, false},
+		{"in what it is about", cyclone + `,"components":[{"type":"library","name":"a","purl":"pkg:npm/a@1"}]}},"compositions":[{"aggregate":"complete"}]}`, []string{"pkg:npm/a@1"}, 0, false},
+	} {
+		b, err := ParseBill([]byte(c.body))
+		if err != nil || !slices.Equal(b.Purls, c.purls) || b.Nameless != c.nameless || b.None != c.none {
+			t.Errorf("%s: %+v, %v", c.name, b, err)
+		}
+	}
+}
+
+// TestLocksBeside: what the commit names is looked up with it, and what two files name with each.
+func TestLocksBeside(t *testing.T) {
+	var commit Locks
+	commit.AddBill("", Bill{Purls: []string{"pkg:npm/a@1"}})
+	for range 2 {
+		file := commit.Beside()
+		file.AddBill("app", Bill{Purls: []string{"pkg:npm/a@1", "pkg:npm/b@1", "pkg:npm/b@1?x=y"}})
+		if file.Packages() != 1 {
+			t.Errorf("%d packages", file.Packages())
+		}
+	}
+	file := commit.Beside()
+	file.AddBill("app", Bill{})
+	file.AddBill("app", Bill{None: true})
+	if got := (&Advice{Missing: true, Required: true}).Look(file); len(got) != 1 || !strings.Contains(got[0].Text, "does not say that it is complete") || file.None != 1 {
+		t.Errorf("an empty bill: %+v", got)
+	}
+}
+
 // TestLocks: what a bill says twice is looked up once, and what cannot be named is told where it has to be known.
 func TestLocks(t *testing.T) {
 	var l Locks
@@ -87,6 +147,7 @@ func TestBuildInputs(t *testing.T) {
 func FuzzParseBill(f *testing.F) {
 	f.Add([]byte(`{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"type":"library","name":"a","purl":"pkg:npm/a@1"}]}`))
 	f.Add([]byte(`{"spdxVersion":"SPDX-2.3","packages":[{"name":"a","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:npm/a@1"}]}]}`))
+	f.Add([]byte(`{"bomFormat":"CycloneDX","components":[],"metadata":{"component":{"bom-ref":"a","components":[{}]}},"compositions":[{"aggregate":"complete","assemblies":["a"]}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		bill, err := ParseBill(b)
 		if err != nil {

@@ -292,7 +292,7 @@ shuts(finding) := "release-malicious" if {
 
 found[code] contains {
 	"text": finding.text, "severity": finding.severity, "place": place(finding),
-	"finding": finding.id, "rule": finding.rule, "paths": [path | path := finding.path],
+	"finding": finding.id, "rule": finding.rule, "paths": [path | path := finding.path], "subject": object.get(finding, "subject", ""),
 } if {
 	some finding in open_findings
 	code := shuts(finding)
@@ -321,7 +321,7 @@ deny contains {
 why_unknown := {
 	"missing": "there is no advisory database to look packages up in",
 	"unusable": "the advisory database cannot be used",
-	"nothing": "no lock file and no bill of materials says which packages there are",
+	"nothing": "no lock file and no bill of materials names a package, or says that there is none",
 }
 
 # That nothing was found is no answer of a look that was none.
@@ -348,24 +348,24 @@ deny contains {
 # --- what a build took in ---
 
 deny contains {
-	"code": "build-inputs-unpinned", "outcome": "shut", "place": name,
-	"text": sprintf("the provenance of %s names without a digest: %s", [name, names(p.unpinned)]),
+	"code": "build-inputs-unpinned", "outcome": "shut", "place": artifact.name, "subject": artifact.digest,
+	"text": sprintf("the provenance of %s names without a digest: %s", [artifact.name, names(p.unpinned)]),
 } if {
 	input.settings.build_inputs == "shut"
-	some name, ps in provenance
-	some p in ps
+	some artifact in input.artifacts
+	some p in artifact.provenance
 	good(p)
 	count(p.unpinned) > 0
 }
 
 # The provenance names nothing beside the source, and no definition in the commit says what ran.
 deny contains {
-	"code": "build-inputs-unknown", "outcome": "shut", "place": name,
-	"text": sprintf("neither the provenance of %s nor a definition in the commit says which actions and tools the build used", [name]),
+	"code": "build-inputs-unknown", "outcome": "shut", "place": artifact.name, "subject": artifact.digest,
+	"text": sprintf("neither the provenance of %s nor a definition in the commit says which actions and tools the build used", [artifact.name]),
 } if {
 	input.settings.build_inputs == "shut"
-	some name, ps in provenance
-	some p in ps
+	some artifact in input.artifacts
+	some p in artifact.provenance
 	good(p)
 	p.inputs + count(p.unpinned) + input.release.definitions == 0
 }

@@ -2,7 +2,7 @@ package artifact
 
 import (
 	"archive/tar"
-	"archive/zip"
+	"bufio"
 	"bytes"
 	"compress/bzip2"
 	"compress/gzip"
@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -68,7 +67,8 @@ const treeDifferences = 20
 // an archive or changes in it, by the attributes export-ignore and export-subst, differs.
 //
 // What readers of archives may see in different ways is a difference too: a name that stands twice, a
-// hard link, a sparse file, bytes between and after the members. An archive that cannot be read to its end is not equal.
+// hard link, a sparse file, bytes between, in and after the members, a file with a folder's name, a folder with
+// content, a second gzip stream, and of a zip whatever is not said once (see treezip.go). An archive that cannot be read to its end is not equal.
 // An error means that the input could not be had.
 func CompareTree(ctx context.Context, in Input, commit string, tree []TreeFile, limits Limits) (TreeReport, error) {
 	limits = limits.orDefault()
@@ -177,11 +177,20 @@ func (r *treeReader) read(in Input) (err error) {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
 		return r.zip(in)
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		z, err := gzip.NewReader(all)
+		packed := bufio.NewReader(all)
+		z, err := gzip.NewReader(packed)
 		if err != nil {
 			return err
 		}
-		return r.tar(z)
+		// Some readers go on with the next stream, others end at the first.
+		z.Multistream(false)
+		if err := r.tar(z); err != nil {
+			return err
+		}
+		if _, err := packed.ReadByte(); !errors.Is(err, io.EOF) {
+			r.odd = append(r.odd, "there is data after its first gzip stream")
+		}
+		return nil
 	case bytes.HasPrefix(head, []byte("BZh")):
 		return r.tar(bzip2.NewReader(all))
 	}
@@ -282,6 +291,13 @@ func (r *treeReader) tar(from io.Reader) error {
 		default:
 			m.odd = "is a " + tarKind(h.Typeflag) + ", which git has not"
 		}
+		switch {
+		case m.odd != "":
+		case h.Typeflag != tar.TypeDir && strings.HasSuffix(h.Name, "/"):
+			m.odd = "has a folder's name and is none: some readers take its content for further members"
+		case h.Typeflag != tar.TypeReg && h.Size != 0:
+			m.odd = "says that it has content, which some readers pass over and others take for further members"
+		}
 		for k := range h.PAXRecords {
 			if m.odd == "" && !slices.Contains([]string{"path", "linkpath", "size", "uid", "gid", "uname", "gname", "mtime", "atime", "ctime"}, k) {
 				m.odd = "has the further record " + visible(k)
@@ -315,113 +331,4 @@ func (r *treeReader) global(h *tar.Header) {
 			r.odd = append(r.odd, fmt.Sprintf("a header for all members says %s=%.100s, and may hold the commit's id alone", visible(k), visible(v)))
 		}
 	}
-}
-
-func (r *treeReader) zip(in Input) error {
-	meter := &metered{r: in.Data, left: maxDirectory}
-	z, err := zip.NewReader(meter, in.Size)
-	meter.open = true
-	if err != nil {
-		return err
-	}
-	if z.Comment != "" && z.Comment != r.commit {
-		r.odd = append(r.odd, "its comment is not the commit's id")
-	}
-	if err := r.gapless(in, z); err != nil {
-		r.odd = append(r.odd, err.Error())
-	}
-	for _, f := range z.File {
-		m := member{name: f.Name, folder: strings.HasSuffix(f.Name, "/")}
-		mode := f.Mode()
-		switch {
-		case m.folder:
-		case mode&fs.ModeSymlink != 0:
-			m.mode = "120000"
-		case mode&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky) != 0:
-			m.mode = "with special bits"
-		case mode.IsRegular():
-			m.mode = gitMode(int64(mode.Perm()))
-		default:
-			m.odd = "is of a kind that git has not"
-		}
-		if !m.folder && m.odd == "" || f.UncompressedSize64 > 0 {
-			content, err := f.Open()
-			if err != nil {
-				return fmt.Errorf("%s: %w", visible(f.Name), err)
-			}
-			sum := sha256.New()
-			n, err := io.Copy(sum, boundedReader{r, content})
-			content.Close()
-			if err != nil {
-				return fmt.Errorf("%s: %w", visible(f.Name), err)
-			}
-			if m.sha = hex.EncodeToString(sum.Sum(nil)); m.folder && n > 0 {
-				m.odd = "is a folder with content"
-			}
-		}
-		if err := r.add(m); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// gapless reports an error unless the members lie one after the other from the first byte on, each under the name that the
-// directory gives it: what lies between is seen by readers that do not ask the directory.
-func (r *treeReader) gapless(in Input, z *zip.Reader) error {
-	type at struct {
-		f    *zip.File
-		body int64
-	}
-	var files []at
-	for _, f := range z.File {
-		body, err := f.DataOffset()
-		if err != nil {
-			return fmt.Errorf("%s: %w", visible(f.Name), err)
-		}
-		files = append(files, at{f, body})
-	}
-	slices.SortFunc(files, func(a, b at) int { return int(max(-1, min(1, a.body-b.body))) })
-	pos := int64(0)
-	head := make([]byte, 30)
-	for _, f := range files {
-		if _, err := in.Data.ReadAt(head, pos); err != nil || !bytes.HasPrefix(head, []byte("PK\x03\x04")) {
-			return fmt.Errorf("there are bytes before %s that belong to no member", visible(f.f.Name))
-		}
-		name := make([]byte, int(head[26])|int(head[27])<<8)
-		extra := int64(head[28]) | int64(head[29])<<8
-		if _, err := in.Data.ReadAt(name, pos+30); err != nil || string(name) != f.f.Name || pos+30+int64(len(name))+extra != f.body {
-			return fmt.Errorf("%s has another name where it lies than in the directory", visible(f.f.Name))
-		}
-		pos = f.body + int64(f.f.CompressedSize64) //nolint:gosec // DataOffset and the reader have bounded it
-		if f.f.Flags&8 != 0 {
-			pos += descriptor(in, pos, f.f)
-		}
-	}
-	next := make([]byte, 4)
-	if _, err := in.Data.ReadAt(next, pos); err != nil || !bytes.HasPrefix(next, []byte("PK\x01\x02")) && !bytes.HasPrefix(next, []byte("PK\x05\x06")) {
-		return errors.New("there are bytes after its last member that belong to none")
-	}
-	return nil
-}
-
-// descriptor returns how many bytes follow a member with its size, which they hold: with and without a
-// signature, and of either width.
-func descriptor(in Input, pos int64, f *zip.File) int64 {
-	b := make([]byte, 28)
-	n, _ := in.Data.ReadAt(b, pos)
-	b = b[:n]
-	for _, size := range []int{16, 24, 12, 20} {
-		if len(b) < size+4 {
-			continue
-		}
-		signed := size == 16 || size == 24
-		if signed != bytes.HasPrefix(b, []byte("PK\x07\x08")) {
-			continue
-		}
-		if next := b[size : size+4]; next[0] == 'P' && next[1] == 'K' && (next[2] == 3 && next[3] == 4 || next[2] == 1 && next[3] == 2 || next[2] == 5 && next[3] == 6) {
-			return int64(size)
-		}
-	}
-	return 0
 }

@@ -225,6 +225,9 @@ func FuzzCompareTree(f *testing.F) {
 	f.Add([]byte(packGzip(f, string(inTar(f, "a/", nil)), "", noon, 6)))
 	f.Add([]byte(packZip(f, file{name: "README", text: "read me\n", mtime: noon})))
 	f.Add([]byte("PK\x05\x06"))
+	whole, _ := rawZip(rawTree(), "")
+	f.Add(whole)
+	f.Add(rawTar("README/", '0', 8, "", "read me\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 1<<16 {
 			return

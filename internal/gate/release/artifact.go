@@ -283,24 +283,50 @@ func (g *Gate) tests(evidence []sallyport.Evidence, subjects ...sallyport.Digest
 }
 
 // ofTests reports whether a test result is one of tests: the type carries summaries of scans as well, whose
-// clean answer says nothing of tests, and one that passed and names no test has tested nothing.
+// clean answer says nothing of tests, and one that passed and names no test has tested nothing. One that passed in a work
+// tree that was not the commit has tested something else; one that failed there is told all the same.
 func ofTests(ev sallyport.Evidence) bool {
 	var p struct {
 		Result        string   `json:"result"`
 		Passed        []string `json:"passedTests"`
 		Configuration []struct {
-			MediaType string `json:"mediaType"`
+			MediaType   string          `json:"mediaType"`
+			Annotations json.RawMessage `json:"annotations"`
 		} `json:"configuration"`
 	}
 	if err := json.Unmarshal(ev.Statement.Predicate, &p); err != nil {
 		return false
 	}
+	failed := p.Result != "PASSED" && p.Result != "WARNED"
 	for _, c := range p.Configuration {
-		if strings.Contains(c.MediaType, "sarif") {
+		if strings.Contains(c.MediaType, "sarif") || !failed && elsewhere(c.Annotations) {
 			return false
 		}
 	}
-	return len(p.Passed) > 0 || p.Result != "PASSED" && p.Result != "WARNED"
+	return len(p.Passed) > 0 || failed
+}
+
+// elsewhere reports whether a statement says of the work tree that tests ran in that files of the commit were changed or
+// gone. What our own tools write of one that nobody looked at is "unknown"; what cannot be read is worse.
+func elsewhere(annotations json.RawMessage) bool {
+	var who struct {
+		WorkTree json.RawMessage `json:"worktree"`
+	}
+	if annotations == nil {
+		return false
+	}
+	if err := json.Unmarshal(annotations, &who); err != nil {
+		return true
+	}
+	if who.WorkTree == nil || string(who.WorkTree) == `"unknown"` {
+		return false
+	}
+	var state struct {
+		Modified *int `json:"modified"`
+		Deleted  *int `json:"deleted"`
+	}
+	err := json.Unmarshal(who.WorkTree, &state)
+	return err != nil || state.Modified == nil || state.Deleted == nil || *state.Modified != 0 || *state.Deleted != 0
 }
 
 func testInput(ev sallyport.Evidence) sallyport.TestInput {

@@ -50,7 +50,23 @@ func TestQuestion(t *testing.T) {
 		about(sallyport.Observed, app), about(sallyport.Declared, app), about(sallyport.Observed, map[string]string{"gitCommit": id("a")}),
 		about(sallyport.Observed, map[string]string{"gitCommit": id("b")}),
 	})
-	if len(q.Bills) != 2 || q.Bills[0].About != "app" || q.Bills[1].About != "" || len(q.Subjects) != 2 {
+	if len(q.Bills) != 2 || q.Bills[0].About != "app" || q.Bills[1].About != "" || q.Bills[1].Subject != sallyport.GitCommit(id("a")) || q.Untold != nil {
 		t.Errorf("got %+v", q)
+	}
+
+	// One bill about two files is about each; a file without one is told, unless the commit says all of it.
+	docs := Artifact{Name: "docs", Digest: sallyport.SHA256([]byte("docs"))}
+	p.Artifacts = append(p.Artifacts, docs)
+	both := about(sallyport.Observed, app)
+	both.Statement.Subject = append(both.Statement.Subject, sallyport.StatementSubject{Digest: map[string]string{"sha256": docs.Digest.Hex()}})
+	if q := question(p, time.Time{}, []sallyport.Evidence{both}); len(q.Bills) != 2 || q.Bills[0].Subject == q.Bills[1].Subject || q.Untold != nil {
+		t.Errorf("a bill of two files: %+v", q)
+	}
+	if q := question(p, time.Time{}, []sallyport.Evidence{about(sallyport.Observed, app)}); len(q.Untold) != 1 || q.Untold[0].Name != "docs" {
+		t.Errorf("a file without a bill: %+v", q)
+	}
+	p.Artifacts[1].Source = sallyport.SourceInput{Wanted: true, Equal: true}
+	if q := question(p, time.Time{}, []sallyport.Evidence{about(sallyport.Observed, app)}); q.Untold != nil {
+		t.Errorf("a file that is the commit's tree: %+v", q)
 	}
 }

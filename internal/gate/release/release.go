@@ -100,17 +100,19 @@ type Question struct {
 	Ref    string
 	At     time.Time
 	Bills  []Bill // those that count
+	// Untold are the artifacts of whose content neither a bill that counts says anything, nor that they are the
+	// commit's tree, or a list of the others.
+	Untold []Artifact
 	// Evidence is all that was verified.
 	Evidence []sallyport.Evidence
-	// Subjects are the digests of the commit and the artifacts.
-	Subjects []sallyport.Digest
 	Settings sallyport.ReleaseSettings
 }
 
 // A Bill is a verified bill of materials.
 type Bill struct {
-	About string // the artifact's name; empty if it is of the commit
-	Body  []byte
+	About   string           // the artifact's name; empty if it is of the commit
+	Subject sallyport.Digest // the artifact's, or the commit's
+	Body    []byte
 }
 
 // Found is a Finder's answer.
@@ -204,26 +206,30 @@ func (g *Gate) Check(ctx context.Context, p Params) (engine.Result, sallyport.Re
 	return res, in, err
 }
 
-// question gathers what a Finder needs: the bills of materials that count, once each.
+// question gathers what a Finder needs: the bills of materials that count, once for each thing that they are about.
 func question(p Params, at time.Time, evidence []sallyport.Evidence) Question {
-	q := Question{
-		Commit: p.Commit, Ref: p.Ref, At: at, Evidence: evidence, Settings: p.Settings,
-		Subjects: []sallyport.Digest{sallyport.GitCommit(p.Commit)},
-	}
-	for _, a := range p.Artifacts {
-		q.Subjects = append(q.Subjects, a.Digest)
-	}
+	q := Question{Commit: p.Commit, Ref: p.Ref, At: at, Evidence: evidence, Settings: p.Settings}
+	commit := sallyport.GitCommit(p.Commit)
+	billed := map[sallyport.Digest]bool{}
 	for _, ev := range evidence {
-		if !isSBOM(ev.Statement.PredicateType) || !counts(p.Settings.Grades, ev.Grade) || !ev.About(sallyport.GitTree(p.Tree)) && !slices.ContainsFunc(q.Subjects, ev.About) {
+		if !isSBOM(ev.Statement.PredicateType) || !counts(p.Settings.Grades, ev.Grade) {
 			continue
 		}
-		b := Bill{Body: ev.Statement.Predicate}
+		if ev.About(commit) || ev.About(sallyport.GitTree(p.Tree)) {
+			q.Bills = append(q.Bills, Bill{Subject: commit, Body: ev.Statement.Predicate})
+			billed[commit] = true
+		}
 		for _, a := range p.Artifacts {
 			if ev.About(a.Digest) {
-				b.About = a.Name
+				q.Bills = append(q.Bills, Bill{About: a.Name, Subject: a.Digest, Body: ev.Statement.Predicate})
+				billed[a.Digest] = true
 			}
 		}
-		q.Bills = append(q.Bills, b)
+	}
+	for _, a := range p.Artifacts {
+		if !billed[commit] && !billed[a.Digest] && !(a.Source.Wanted && a.Source.Equal) && !right(a, p.Artifacts) {
+			q.Untold = append(q.Untold, a)
+		}
 	}
 	return q
 }

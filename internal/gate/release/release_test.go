@@ -363,6 +363,9 @@ func TestStray(t *testing.T) {
 // TestTests: a clean scan is no test that passed, and neither is a pass of nothing.
 func TestTests(t *testing.T) {
 	about := sallyport.StatementSubject{Digest: map[string]string{"gitCommit": id("d")}}
+	tree := func(result, state string) string {
+		return `{"result":"` + result + `","passedTests":["TestA"],"configuration":[{"name":"go"},{"name":"go test","annotations":{"worktree":` + state + `}}]}`
+	}
 	for _, c := range []struct {
 		name, predicate, want string
 	}{
@@ -371,6 +374,13 @@ func TestTests(t *testing.T) {
 		{"no test", `{"result":"PASSED"}`, ""},
 		{"no test, with a warning", `{"result":"WARNED","passedTests":[]}`, ""},
 		{"a scan that found nothing", `{"result":"PASSED","passedTests":["rule"],"configuration":[{"mediaType":"application/sarif+json"}]}`, ""},
+		{"in the commit's work tree", tree("PASSED", `{"modified":0,"deleted":0,"untracked":2}`), "PASSED"},
+		{"in a work tree that nobody looked at", tree("PASSED", `"unknown"`), "PASSED"},
+		{"in a work tree with a changed file", tree("PASSED", `{"modified":1,"deleted":0,"untracked":0}`), ""},
+		{"in a work tree with a file less", tree("WARNED", `{"modified":0,"deleted":1,"untracked":0}`), ""},
+		{"in a work tree that cannot be read", tree("PASSED", `[]`), ""},
+		{"that failed in a changed work tree", tree("FAILED", `{"modified":1,"deleted":0,"untracked":0}`), "FAILED"},
+		{"that failed with annotations of another shape", `{"result":"FAILED","configuration":[{"annotations":"x"}]}`, "FAILED"},
 		{"lists of another shape", `{"result":"PASSED","passedTests":"all"}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -236,6 +236,10 @@ var released = []string{
 	"source-differs", "build-inputs-unpinned", "build-inputs-unknown", "build-cache-shared",
 }
 
+// commitOnly are those of released whose reasons are about no file of the release, so that the digest of one would hold
+// off nothing.
+var commitOnly = []string{"build-cache-shared"}
+
 // OfRelease reports whether code is one of the release gate's that may be excepted.
 func OfRelease(code string) bool { return slices.Contains(released, code) }
 
@@ -249,6 +253,9 @@ func CheckScope(codes []string, scope *predicate.ExceptionScope) error {
 	for _, code := range codes {
 		if OfRelease(code) && len(scope.Subjects) == 0 {
 			return fmt.Errorf("%s is excepted for one release: name the commit or the file by its digest (--subject)", code)
+		}
+		if slices.Contains(commitOnly, code) && !slices.ContainsFunc(scope.Subjects, func(s string) bool { return strings.HasPrefix(s, "gitCommit:") }) {
+			return fmt.Errorf("%s is about what the commit holds and about no file: name the commit (--subject gitCommit:ID)", code)
 		}
 		// All that one commit holds is as wide as everything, for as long as it is that commit.
 		if (scope.Everything || len(scope.Paths)+len(scope.Findings)+len(scope.Rules)+len(scope.Packages) == 0) && slices.Contains(narrow, code) {
@@ -322,6 +329,18 @@ func Accept(findings []sallyport.Finding, exceptions []sallyport.Exception, subj
 				f.State, f.AcceptedBy, f.AcceptedUntil = sallyport.FindingAccepted, x.Attestation, x.Expires
 				break
 			}
+		}
+	}
+	return out
+}
+
+// AcceptReleased is Accept for the release gate, where a merge gate's word holds for what that gate said of packages
+// and for nothing else: the rest has codes of the release gate, which ask for an exception for one release.
+func AcceptReleased(findings []sallyport.Finding, exceptions []sallyport.Exception, subjects ...sallyport.Digest) []sallyport.Finding {
+	out := slices.Clone(findings)
+	for n := range out {
+		if k := out[n].Kind; k == sallyport.FindingVulnerability || k == sallyport.FindingMalicious {
+			out[n] = Accept(out[n:n+1], exceptions, subjects...)[0]
 		}
 	}
 	return out

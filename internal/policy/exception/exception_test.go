@@ -191,6 +191,32 @@ func TestAccept(t *testing.T) {
 	}
 }
 
+// TestAcceptReleased: a word of the merge gate holds at a release for packages alone, and for what it is about.
+func TestAcceptReleased(t *testing.T) {
+	commit, file := sallyport.GitCommit(strings.Repeat("a", 40)), sallyport.SHA256([]byte("file"))
+	for _, tt := range []struct {
+		kind     sallyport.FindingKind
+		subjects []string
+		about    []sallyport.Digest
+		want     string
+	}{
+		{sallyport.FindingVulnerability, nil, []sallyport.Digest{commit}, sallyport.FindingAccepted},
+		{sallyport.FindingMalicious, nil, []sallyport.Digest{commit}, sallyport.FindingAccepted},
+		{sallyport.FindingWorkflow, nil, []sallyport.Digest{commit}, sallyport.FindingOpen},
+		{sallyport.FindingUnscanned, nil, []sallyport.Digest{commit}, sallyport.FindingOpen},
+		{sallyport.FindingAdvisory, nil, []sallyport.Digest{commit}, sallyport.FindingOpen},
+		{sallyport.FindingVulnerability, []string{string(file)}, []sallyport.Digest{commit}, sallyport.FindingOpen},
+		{sallyport.FindingVulnerability, []string{string(file)}, []sallyport.Digest{commit, file}, sallyport.FindingAccepted},
+		{sallyport.FindingVulnerability, []string{string(commit)}, []sallyport.Digest{commit, file}, sallyport.FindingAccepted},
+	} {
+		x := sallyport.Exception{Attestation: file, Codes: []string{tt.kind.Code()}, Everything: tt.subjects == nil, Subjects: tt.subjects, Counts: true}
+		got := AcceptReleased([]sallyport.Finding{{Kind: tt.kind, State: sallyport.FindingOpen}}, []sallyport.Exception{x}, tt.about...)
+		if got[0].State != tt.want {
+			t.Errorf("%s for %q about %q: %s, want %s", tt.kind, tt.subjects, tt.about, got[0].State, tt.want)
+		}
+	}
+}
+
 // TestSubjects: an exception for a commit or a file is for no other, and one that names more than that asks for all.
 func TestSubjects(t *testing.T) {
 	commit, file, other := sallyport.GitCommit(strings.Repeat("a", 40)), sallyport.SHA256([]byte("file")), sallyport.SHA256([]byte("other"))
@@ -253,6 +279,13 @@ func TestCheckScope(t *testing.T) {
 		if err := CheckScope([]string{code}, release); err != nil {
 			t.Errorf("%s for a commit: %v", code, err)
 		}
+	}
+	file := &predicate.ExceptionScope{Subjects: []string{string(sallyport.SHA256(nil))}}
+	if CheckScope([]string{"build-cache-shared"}, file) == nil {
+		t.Error("a cache of the commit is allowed for a file")
+	}
+	if err := CheckScope([]string{"build-inputs-unknown", "release-vulnerability"}, file); err != nil {
+		t.Errorf("for a file: %v", err)
 	}
 	if CheckScope([]string{"secret"}, release) == nil {
 		t.Error("every secret of a commit is allowed")
