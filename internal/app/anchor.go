@@ -176,7 +176,7 @@ func (w *workspace) verifyCarried(ctx context.Context, a sallyport.Attestation, 
 	if err != nil {
 		return ev, err
 	}
-	if err := w.revokedBefore(ev.Key, before); err != nil {
+	if err := w.newVerifier(w.keys()).Outlives(v, a.Raw, before); err != nil {
 		return ev, err
 	}
 	ev.Reanchored = n.statement
@@ -185,21 +185,6 @@ func (w *workspace) verifyCarried(ctx context.Context, a sallyport.Attestation, 
 		w.heard = append(w.heard, negative{kindReanchor, n.raw})
 	}
 	return ev, nil
-}
-
-// revokedBefore returns an error if the trust roots in force revoke the key with a hint, unless what it signed is proven
-// to be older than that and the reason leaves it alone.
-func (w *workspace) revokedBefore(hint string, before time.Time) error {
-	for _, k := range w.trust {
-		switch {
-		case k.Hint() != hint || k.Revoked == nil:
-		case k.Revoked.Reason == evidence.Compromised:
-			return fmt.Errorf("%w: key %q was %s; nothing that it signed counts", evidence.ErrRevoked, k.Name, *k.Revoked)
-		case !before.Before(k.Revoked.At):
-			return fmt.Errorf("%w: key %q was %s, and what it signed is proven to be older than %s alone", evidence.ErrRevoked, k.Name, *k.Revoked, before.UTC().Format(time.RFC3339))
-		}
-	}
-	return nil
 }
 
 // oldName tells the old trust roots of statements apart, at the time at which they verify.

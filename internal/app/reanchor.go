@@ -195,17 +195,22 @@ func (w *workspace) reanchoring(v *packVerifier, ro ReanchorOptions, r *Reanchor
 		return p, err
 	}
 	r.Before, r.Left = predicate.FormatTime(before), []LeftOut{}
+	then, err := w.app.asOf(v.governedFiles(), at, v.d.Solo)
+	if err != nil {
+		return p, err
+	}
+	old, today := then.newVerifier(then.keys()), w.newVerifier(w.keys())
 	names := map[string]string{}
 	for _, k := range v.keys {
 		names[k.Hint()] = k.Name
 	}
 	for _, ev := range v.evidence {
-		switch err := w.revokedBefore(ev.Key, before); {
-		case err != nil:
-			r.Left = append(r.Left, LeftOut{ev.Attestation, err.Error()})
-			continue
-		case !ev.Reanchored.Zero():
+		if !ev.Reanchored.Zero() {
 			r.Left = append(r.Left, LeftOut{ev.Attestation, "it was carried over itself: carry the decision over that it comes from"})
+			continue
+		}
+		if err := today.Outlives(old, v.raw(ev.Attestation), before); err != nil {
+			r.Left = append(r.Left, LeftOut{ev.Attestation, err.Error()})
 			continue
 		}
 		p.Evidence = append(p.Evidence, predicate.ReanchorEvidence{Attestation: string(ev.Attestation), PredicateType: ev.Statement.PredicateType, Key: ev.Key})
