@@ -37,7 +37,7 @@ type anchors struct {
 	hints map[string]bool               // of the old keys
 	old   map[string]*evidence.Verifier // by root and time; nil: there are no such files here
 	heard map[sallyport.Digest]bool
-	held  map[sallyport.Digest]bool // roots that the target has held, once somebody asked
+	line  []sallyport.Digest // the roots that lead to the one in force, once somebody asked
 }
 
 // mayReanchor reports whether any key of the trust roots may sign such statements. Where none may, nothing
@@ -156,8 +156,8 @@ func (c carrier) Verify(ctx context.Context, a sallyport.Attestation) (sallyport
 	return ev, err
 }
 
-// verifyCarried verifies what a statement carries: its signature under the trust roots that the statement names, as
-// they stand in the history of the target, at the time of the decision that it went into.
+// verifyCarried verifies what a statement carries: its signature under the trust roots that the statement names, if
+// the root in force follows them, at the time of the decision that it went into.
 func (w *workspace) verifyCarried(ctx context.Context, a sallyport.Attestation, n anchor) (sallyport.Evidence, error) {
 	v, err := w.oldVerifier(ctx, n.says)
 	if err != nil {
@@ -212,28 +212,60 @@ func (w *workspace) oldVerifier(ctx context.Context, r predicate.Reanchor) (*evi
 		w.carried.old[name] = v
 	}
 	if v == nil {
-		return nil, fmt.Errorf("its old trust roots, %s, were never in force on %s, or not with its log", sallyport.Digest(r.Old.Root).Short(), w.target.Ref)
+		return nil, fmt.Errorf("its old trust roots, %s, are none that the root in force follows, or name another log", sallyport.Digest(r.Old.Root).Short())
 	}
 	return v, nil
 }
 
-// oldFiles returns the governed files with a digest if the target's first-parent history has held them, and none
-// otherwise: what stands in a commit of a change that was merged was in force for nobody.
+// oldFiles returns the governed files of a root that the one in force follows, and none otherwise: what a branch has held
+// was not in force by that.
 func (w *workspace) oldFiles(ctx context.Context, root sallyport.Digest) (map[string][]byte, error) {
-	if w.repo == nil {
-		return w.olden[root], nil
-	}
-	if w.carried.held == nil {
-		held, err := w.heldRoots(ctx)
+	if w.carried.line == nil {
+		line, err := w.lineage(ctx)
 		if err != nil {
 			return nil, err
 		}
-		w.carried.held = held
+		w.carried.line = append([]sallyport.Digest{}, line...)
 	}
-	if !w.carried.held[root] {
+	switch {
+	case !slices.Contains(w.carried.line, root):
 		return nil, nil
+	case w.repo == nil:
+		return w.olden[root], nil
 	}
 	return w.governedAs(ctx, root)
+}
+
+// lineage returns the roots that lead to the one in force, the newest first. Without a pin nobody vouches for any.
+func (w *workspace) lineage(ctx context.Context) ([]sallyport.Digest, error) {
+	if w.repo == nil { // a pack, whose root its reader knows
+		return policy.Lineage(w.gov.Files, func(d sallyport.Digest) []byte { return w.olden[d][policy.RootPath] }), nil
+	}
+	if !w.gov.Trust.Pinned {
+		return nil, nil
+	}
+	roots, err := w.rootFiles(ctx)
+	return policy.Lineage(w.gov.Files, func(d sallyport.Digest) []byte { return roots[d] }), err
+}
+
+// rootFiles returns every root.json that the history of the target holds, by its digest.
+func (w *workspace) rootFiles(ctx context.Context) (map[sallyport.Digest][]byte, error) {
+	src := source{w.repo}
+	commits, err := src.History(ctx, w.target.Base)
+	if err != nil {
+		return nil, err
+	}
+	roots := map[sallyport.Digest][]byte{}
+	for _, c := range append([]string{w.target.Base}, commits...) {
+		files, err := src.Files(ctx, c)
+		if err != nil && !errors.Is(err, policy.ErrGoverned) {
+			return nil, err
+		}
+		if b := files[policy.RootPath]; err == nil && b != nil {
+			roots[sallyport.SHA256(b)] = b
+		}
+	}
+	return roots, nil
 }
 
 // asOf returns a workspace in which governed files are in force at a time, and nothing else is.
