@@ -37,7 +37,15 @@ type anchors struct {
 	hints map[string]bool               // of the old keys
 	old   map[string]*evidence.Verifier // by root and time; nil: there are no such files here
 	heard map[sallyport.Digest]bool
-	line  []sallyport.Digest // the roots that lead to the one in force, once somebody asked
+	files map[sallyport.Digest]map[string][]byte // of the old roots that were asked for
+	line  []sallyport.Digest                     // the roots that lead to the one in force, once somebody asked
+}
+
+func newAnchors() *anchors {
+	return &anchors{
+		by: map[sallyport.Digest][]anchor{}, hints: map[string]bool{}, old: map[string]*evidence.Verifier{},
+		heard: map[sallyport.Digest]bool{}, files: map[sallyport.Digest]map[string][]byte{},
+	}
 }
 
 // mayReanchor reports whether any key of the trust roots may sign such statements. Where none may, nothing
@@ -51,7 +59,7 @@ func (w *workspace) loadAnchors(ctx context.Context) error {
 	if w.carried != nil || !w.mayReanchor() {
 		return nil
 	}
-	w.carried = &anchors{by: map[sallyport.Digest][]anchor{}, hints: map[string]bool{}, old: map[string]*evidence.Verifier{}, heard: map[sallyport.Digest]bool{}}
+	w.carried = newAnchors()
 	typ := []sallyport.Digest{evidence.TypeDigest(predicate.ReanchorType)}
 	found, _, err := w.evidenceDir().Collect(ctx, typ)
 	if err != nil {
@@ -137,7 +145,8 @@ func (w *workspace) readyCarrier(ctx context.Context, v *evidence.Verifier) (car
 
 func (c carrier) Verify(ctx context.Context, a sallyport.Attestation) (sallyport.Evidence, error) {
 	ev, err := c.Verifier.Verify(ctx, a)
-	if err == nil || !errors.Is(err, evidence.ErrUnknownKey) && !errors.Is(err, evidence.ErrExpired) && !errors.Is(err, evidence.ErrRevoked) {
+	ended := errors.Is(err, evidence.ErrUnknownKey) || errors.Is(err, evidence.ErrExpired) || errors.Is(err, evidence.ErrRevoked)
+	if err == nil || !ended && !errors.Is(err, evidence.ErrNotAllowed) {
 		return ev, err
 	}
 	if lerr := c.w.loadAnchors(ctx); lerr != nil {
@@ -147,11 +156,17 @@ func (c carrier) Verify(ctx context.Context, a sallyport.Attestation) (sallyport
 		return ev, err
 	}
 	for _, n := range c.w.carried.by[a.Digest()] {
+		if !ended {
+			break // the key is known, and may not say this any more: only what shuts is heard
+		}
 		old, oerr := c.w.verifyCarried(ctx, a, n)
 		if oerr == nil {
 			return old, nil
 		}
 		err = fmt.Errorf("%w; the reanchoring %s does not carry it: %w", err, n.statement.Short(), oerr)
+	}
+	if old, _, ok := c.w.refusal(ctx, a); ok {
+		return old, nil
 	}
 	return ev, err
 }
@@ -179,12 +194,17 @@ func (w *workspace) verifyCarried(ctx context.Context, a sallyport.Attestation, 
 	if err := w.newVerifier(w.keys()).Outlives(v, a.Raw, before); err != nil {
 		return ev, err
 	}
+	return w.reanchoredBy(ev, n), nil
+}
+
+// reanchoredBy says of evidence which statement it is heard by, which goes into the log before the decision does.
+func (w *workspace) reanchoredBy(ev sallyport.Evidence, n anchor) sallyport.Evidence {
 	ev.Reanchored = n.statement
 	if !w.carried.heard[n.statement] {
 		w.carried.heard[n.statement] = true
 		w.heard = append(w.heard, negative{kindReanchor, n.raw})
 	}
-	return ev, nil
+	return ev
 }
 
 // oldName tells the old trust roots of statements apart, at the time at which they verify.
@@ -227,13 +247,22 @@ func (w *workspace) oldFiles(ctx context.Context, root sallyport.Digest) (map[st
 		}
 		w.carried.line = append([]sallyport.Digest{}, line...)
 	}
+	if files, known := w.carried.files[root]; known {
+		return files, nil
+	}
+	var files map[string][]byte
 	switch {
 	case !slices.Contains(w.carried.line, root):
-		return nil, nil
 	case w.repo == nil:
-		return w.olden[root], nil
+		files = w.olden[root]
+	default:
+		var err error
+		if files, err = w.governedAs(ctx, root); err != nil {
+			return nil, err
+		}
 	}
-	return w.governedAs(ctx, root)
+	w.carried.files[root] = files
+	return files, nil
 }
 
 // lineage returns the roots that lead to the one in force, the newest first. Without a pin nobody vouches for any.

@@ -69,8 +69,12 @@ func (w *workspace) packAnchors(ctx context.Context, d sallyport.Decision, files
 		if _, err := v.Verify(ctx, att); err == nil || att.Raw == nil {
 			continue
 		}
-		for _, n := range w.carried.by[e] {
-			if _, err := w.verifyCarried(ctx, att, n); err != nil {
+		by := w.carried.by[e]
+		if _, n, ok := w.refusal(ctx, att); ok {
+			by = append(slices.Clone(by), n)
+		}
+		for i, n := range by {
+			if _, err := w.verifyCarried(ctx, att, n); err != nil && i < len(w.carried.by[e]) {
 				continue
 			}
 			files[packAnchors+n.statement.Hex()] = n.raw
@@ -112,7 +116,7 @@ func (w *workspace) packLine(ctx context.Context, old sallyport.Digest, files ma
 // count as they do at a gate, but for the log: it is the decision's, which came after them.
 func (v *packVerifier) anchors(ctx context.Context, w *workspace) (engine.Verifier, error) {
 	plain := w.newVerifier(w.keys())
-	w.carried = &anchors{by: map[sallyport.Digest][]anchor{}, hints: map[string]bool{}, old: map[string]*evidence.Verifier{}, heard: map[sallyport.Digest]bool{}}
+	w.carried = newAnchors()
 	w.olden = map[sallyport.Digest]map[string][]byte{}
 	folders := map[string]map[string][]byte{}
 	for name, b := range v.files {

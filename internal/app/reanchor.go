@@ -146,6 +146,9 @@ func (a *App) Reanchor(ctx context.Context, o Options, subject string, ro Reanch
 		if l := v.cfg.Log; !l.Local() && l.Key != v.logKey {
 			return fmt.Errorf("%w: the configuration under that root names the log %s, and not %s", ErrRefused, l.Key, v.logKey)
 		}
+		if err := w.overruled(ctx, v); err != nil {
+			return err
+		}
 		p, err := w.reanchoring(v, ro, &r)
 		if err != nil {
 			return err
