@@ -37,7 +37,15 @@ type anchors struct {
 	hints map[string]bool               // of the old keys
 	old   map[string]*evidence.Verifier // by root and time; nil: there are no such files here
 	heard map[sallyport.Digest]bool
-	held  map[sallyport.Digest]bool // roots that the target has held, once somebody asked
+	files map[sallyport.Digest]map[string][]byte // of the old roots that were asked for
+	line  []sallyport.Digest                     // the roots that lead to the one in force, once somebody asked
+}
+
+func newAnchors() *anchors {
+	return &anchors{
+		by: map[sallyport.Digest][]anchor{}, hints: map[string]bool{}, old: map[string]*evidence.Verifier{},
+		heard: map[sallyport.Digest]bool{}, files: map[sallyport.Digest]map[string][]byte{},
+	}
 }
 
 // mayReanchor reports whether any key of the trust roots may sign such statements. Where none may, nothing
@@ -51,7 +59,7 @@ func (w *workspace) loadAnchors(ctx context.Context) error {
 	if w.carried != nil || !w.mayReanchor() {
 		return nil
 	}
-	w.carried = &anchors{by: map[sallyport.Digest][]anchor{}, hints: map[string]bool{}, old: map[string]*evidence.Verifier{}, heard: map[sallyport.Digest]bool{}}
+	w.carried = newAnchors()
 	typ := []sallyport.Digest{evidence.TypeDigest(predicate.ReanchorType)}
 	found, _, err := w.evidenceDir().Collect(ctx, typ)
 	if err != nil {
@@ -137,7 +145,8 @@ func (w *workspace) readyCarrier(ctx context.Context, v *evidence.Verifier) (car
 
 func (c carrier) Verify(ctx context.Context, a sallyport.Attestation) (sallyport.Evidence, error) {
 	ev, err := c.Verifier.Verify(ctx, a)
-	if err == nil || !errors.Is(err, evidence.ErrUnknownKey) && !errors.Is(err, evidence.ErrExpired) && !errors.Is(err, evidence.ErrRevoked) {
+	ended := errors.Is(err, evidence.ErrUnknownKey) || errors.Is(err, evidence.ErrExpired) || errors.Is(err, evidence.ErrRevoked)
+	if err == nil || !ended && !errors.Is(err, evidence.ErrNotAllowed) {
 		return ev, err
 	}
 	if lerr := c.w.loadAnchors(ctx); lerr != nil {
@@ -147,17 +156,23 @@ func (c carrier) Verify(ctx context.Context, a sallyport.Attestation) (sallyport
 		return ev, err
 	}
 	for _, n := range c.w.carried.by[a.Digest()] {
+		if !ended {
+			break // the key is known, and may not say this any more: only what shuts is heard
+		}
 		old, oerr := c.w.verifyCarried(ctx, a, n)
 		if oerr == nil {
 			return old, nil
 		}
 		err = fmt.Errorf("%w; the reanchoring %s does not carry it: %w", err, n.statement.Short(), oerr)
 	}
+	if old, _, ok := c.w.refusal(ctx, a); ok {
+		return old, nil
+	}
 	return ev, err
 }
 
-// verifyCarried verifies what a statement carries: its signature under the trust roots that the statement names, as
-// they stand in the history of the target, at the time of the decision that it went into.
+// verifyCarried verifies what a statement carries: its signature under the trust roots that the statement names, if
+// the root in force follows them, at the time of the decision that it went into.
 func (w *workspace) verifyCarried(ctx context.Context, a sallyport.Attestation, n anchor) (sallyport.Evidence, error) {
 	v, err := w.oldVerifier(ctx, n.says)
 	if err != nil {
@@ -176,30 +191,20 @@ func (w *workspace) verifyCarried(ctx context.Context, a sallyport.Attestation, 
 	if err != nil {
 		return ev, err
 	}
-	if err := w.revokedBefore(ev.Key, before); err != nil {
+	if err := w.newVerifier(w.keys()).Outlives(v, a.Raw, before); err != nil {
 		return ev, err
 	}
+	return w.reanchoredBy(ev, n), nil
+}
+
+// reanchoredBy says of evidence which statement it is heard by, which goes into the log before the decision does.
+func (w *workspace) reanchoredBy(ev sallyport.Evidence, n anchor) sallyport.Evidence {
 	ev.Reanchored = n.statement
 	if !w.carried.heard[n.statement] {
 		w.carried.heard[n.statement] = true
 		w.heard = append(w.heard, negative{kindReanchor, n.raw})
 	}
-	return ev, nil
-}
-
-// revokedBefore returns an error if the trust roots in force revoke the key with a hint, unless what it signed is proven
-// to be older than that and the reason leaves it alone.
-func (w *workspace) revokedBefore(hint string, before time.Time) error {
-	for _, k := range w.trust {
-		switch {
-		case k.Hint() != hint || k.Revoked == nil:
-		case k.Revoked.Reason == evidence.Compromised:
-			return fmt.Errorf("%w: key %q was %s; nothing that it signed counts", evidence.ErrRevoked, k.Name, *k.Revoked)
-		case !before.Before(k.Revoked.At):
-			return fmt.Errorf("%w: key %q was %s, and what it signed is proven to be older than %s alone", evidence.ErrRevoked, k.Name, *k.Revoked, before.UTC().Format(time.RFC3339))
-		}
-	}
-	return nil
+	return ev
 }
 
 // oldName tells the old trust roots of statements apart, at the time at which they verify.
@@ -227,28 +232,69 @@ func (w *workspace) oldVerifier(ctx context.Context, r predicate.Reanchor) (*evi
 		w.carried.old[name] = v
 	}
 	if v == nil {
-		return nil, fmt.Errorf("its old trust roots, %s, were never in force on %s, or not with its log", sallyport.Digest(r.Old.Root).Short(), w.target.Ref)
+		return nil, fmt.Errorf("its old trust roots, %s, are none that the root in force follows, or name another log", sallyport.Digest(r.Old.Root).Short())
 	}
 	return v, nil
 }
 
-// oldFiles returns the governed files with a digest if the target's first-parent history has held them, and none
-// otherwise: what stands in a commit of a change that was merged was in force for nobody.
+// oldFiles returns the governed files of a root that the one in force follows, and none otherwise: what a branch has held
+// was not in force by that.
 func (w *workspace) oldFiles(ctx context.Context, root sallyport.Digest) (map[string][]byte, error) {
-	if w.repo == nil {
-		return w.olden[root], nil
-	}
-	if w.carried.held == nil {
-		held, err := w.heldRoots(ctx)
+	if w.carried.line == nil {
+		line, err := w.lineage(ctx)
 		if err != nil {
 			return nil, err
 		}
-		w.carried.held = held
+		w.carried.line = append([]sallyport.Digest{}, line...)
 	}
-	if !w.carried.held[root] {
+	if files, known := w.carried.files[root]; known {
+		return files, nil
+	}
+	var files map[string][]byte
+	switch {
+	case !slices.Contains(w.carried.line, root):
+	case w.repo == nil:
+		files = w.olden[root]
+	default:
+		var err error
+		if files, err = w.governedAs(ctx, root); err != nil {
+			return nil, err
+		}
+	}
+	w.carried.files[root] = files
+	return files, nil
+}
+
+// lineage returns the roots that lead to the one in force, the newest first. Without a pin nobody vouches for any.
+func (w *workspace) lineage(ctx context.Context) ([]sallyport.Digest, error) {
+	if w.repo == nil { // a pack, whose root its reader knows
+		return policy.Lineage(w.gov.Files, func(d sallyport.Digest) []byte { return w.olden[d][policy.RootPath] }), nil
+	}
+	if !w.gov.Trust.Pinned {
 		return nil, nil
 	}
-	return w.governedAs(ctx, root)
+	roots, err := w.rootFiles(ctx)
+	return policy.Lineage(w.gov.Files, func(d sallyport.Digest) []byte { return roots[d] }), err
+}
+
+// rootFiles returns every root.json that the history of the target holds, by its digest.
+func (w *workspace) rootFiles(ctx context.Context) (map[sallyport.Digest][]byte, error) {
+	src := source{w.repo}
+	commits, err := src.History(ctx, w.target.Base)
+	if err != nil {
+		return nil, err
+	}
+	roots := map[sallyport.Digest][]byte{}
+	for _, c := range append([]string{w.target.Base}, commits...) {
+		files, err := src.Files(ctx, c)
+		if err != nil && !errors.Is(err, policy.ErrGoverned) {
+			return nil, err
+		}
+		if b := files[policy.RootPath]; err == nil && b != nil {
+			roots[sallyport.SHA256(b)] = b
+		}
+	}
+	return roots, nil
 }
 
 // asOf returns a workspace in which governed files are in force at a time, and nothing else is.

@@ -69,8 +69,12 @@ func (w *workspace) packAnchors(ctx context.Context, d sallyport.Decision, files
 		if _, err := v.Verify(ctx, att); err == nil || att.Raw == nil {
 			continue
 		}
-		for _, n := range w.carried.by[e] {
-			if _, err := w.verifyCarried(ctx, att, n); err != nil {
+		by := w.carried.by[e]
+		if _, n, ok := w.refusal(ctx, att); ok {
+			by = append(slices.Clone(by), n)
+		}
+		for i, n := range by {
+			if _, err := w.verifyCarried(ctx, att, n); err != nil && i < len(w.carried.by[e]) {
 				continue
 			}
 			files[packAnchors+n.statement.Hex()] = n.raw
@@ -84,8 +88,26 @@ func (w *workspace) packAnchors(ctx context.Context, d sallyport.Decision, files
 					files[path.Join(packOlden, root.Hex()[:16], name)] = b
 				}
 			}
+			if err := w.packLine(ctx, root, files); err != nil {
+				return err
+			}
 			break
 		}
+	}
+	return nil
+}
+
+// packLine adds the roots that lead from an old one to the one in force.
+func (w *workspace) packLine(ctx context.Context, old sallyport.Digest, files map[string][]byte) error {
+	roots, err := w.rootFiles(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range w.carried.line[1:] { // the first is the pack's own
+		if d == old {
+			break
+		}
+		files[path.Join(packOlden, d.Hex()[:16], policy.RootPath)] = roots[d]
 	}
 	return nil
 }
@@ -94,7 +116,7 @@ func (w *workspace) packAnchors(ctx context.Context, d sallyport.Decision, files
 // count as they do at a gate, but for the log: it is the decision's, which came after them.
 func (v *packVerifier) anchors(ctx context.Context, w *workspace) (engine.Verifier, error) {
 	plain := w.newVerifier(w.keys())
-	w.carried = &anchors{by: map[sallyport.Digest][]anchor{}, hints: map[string]bool{}, old: map[string]*evidence.Verifier{}, heard: map[sallyport.Digest]bool{}}
+	w.carried = newAnchors()
 	w.olden = map[sallyport.Digest]map[string][]byte{}
 	folders := map[string]map[string][]byte{}
 	for name, b := range v.files {
@@ -105,6 +127,13 @@ func (v *packVerifier) anchors(ctx context.Context, w *workspace) (engine.Verifi
 			}
 			folders[folder][rel] = b
 		}
+	}
+	for _, files := range folders {
+		w.olden[sallyport.SHA256(files[policy.RootPath])] = files
+	}
+	line, err := w.lineage(ctx)
+	if err != nil {
+		return nil, err
 	}
 	for name, raw := range v.files {
 		hex, ok := strings.CutPrefix(name, packAnchors)
@@ -127,10 +156,13 @@ func (v *packVerifier) anchors(ctx context.Context, w *workspace) (engine.Verifi
 		if err := continues(r); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if r.Repository != w.repository() || policy.RootDigest(folders[folder]) != root {
-			return nil, fmt.Errorf("%s is of another repository, or its trust roots are not in the pack", name)
+		at := slices.Index(line, root)
+		if r.Repository != w.repository() || policy.RootDigest(folders[folder]) != root || at < 0 {
+			return nil, fmt.Errorf("%s is of another repository, or its trust roots are not in the pack, or the pack's root does not follow them", name)
 		}
-		w.olden[root] = folders[folder]
+		for _, d := range line[1 : at+1] {
+			v.used[path.Join(packOlden, d.Hex()[:16], policy.RootPath)] = true
+		}
 		v.used[name] = true
 		for rel := range folders[folder] {
 			v.used[path.Join(packOlden, folder, rel)] = true

@@ -339,6 +339,17 @@ func (v *packVerifier) governedFiles() map[string][]byte {
 	return files
 }
 
+// raw returns the bytes of an attestation, or of the summary.
+func (v *packVerifier) raw(d sallyport.Digest) []byte {
+	if b, ok := v.files[packEvidence+d.Hex()]; ok {
+		return b
+	}
+	if b := v.files[packVSA]; sallyport.SHA256(b) == d {
+		return b
+	}
+	return nil
+}
+
 // evidenceNames returns the members that are attestations, sorted.
 func (v *packVerifier) evidenceNames() []string {
 	var names []string

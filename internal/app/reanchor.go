@@ -112,7 +112,8 @@ type LeftOut struct {
 
 // Reanchor verifies a decision of the past under the root and the log of then, whole, and signs that it did: with
 // the new key, into the new log. The decision is a pack, or one that is recorded here, of which a pack is made.
-// It is refused unless the old root is one that the target's history holds, of this repository.
+// It is refused unless the root in force follows the old one, and the log is the one that the old configuration names, if
+// it names one.
 func (a *App) Reanchor(ctx context.Context, o Options, subject string, ro ReanchorOptions) (r ReanchorReport, err error) {
 	b, err := ReadPack(subject)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -134,12 +135,19 @@ func (a *App) Reanchor(ctx context.Context, o Options, subject string, ro Reanch
 		if name := v.cfg.Repository; name != w.repository() {
 			return fmt.Errorf("%w: the pack is of the repository %q, and this is %q", ErrRefused, name, w.repository())
 		}
-		held, err := w.heldRoots(ctx)
+		line, err := w.lineage(ctx)
 		if err != nil {
 			return err
 		}
-		if !held[ro.Root] {
-			return withHint(fmt.Errorf("%w: the root %s was never in force on %s", ErrRefused, ro.Root, w.target.Ref), "name the branch with --target")
+		if !slices.Contains(line, ro.Root) {
+			return withHint(fmt.Errorf("%w: the root in force, %s, does not follow %s", ErrRefused, w.gov.Trust.Root, ro.Root),
+				"name the branch with --target; a root follows the one before it if sallyport root rotate wrote it, and root init begins anew")
+		}
+		if l := v.cfg.Log; !l.Local() && l.Key != v.logKey {
+			return fmt.Errorf("%w: the configuration under that root names the log %s, and not %s", ErrRefused, l.Key, v.logKey)
+		}
+		if err := w.overruled(ctx, v); err != nil {
+			return err
 		}
 		p, err := w.reanchoring(v, ro, &r)
 		if err != nil {
@@ -195,17 +203,22 @@ func (w *workspace) reanchoring(v *packVerifier, ro ReanchorOptions, r *Reanchor
 		return p, err
 	}
 	r.Before, r.Left = predicate.FormatTime(before), []LeftOut{}
+	then, err := w.app.asOf(v.governedFiles(), at, v.d.Solo)
+	if err != nil {
+		return p, err
+	}
+	old, today := then.newVerifier(then.keys()), w.newVerifier(w.keys())
 	names := map[string]string{}
 	for _, k := range v.keys {
 		names[k.Hint()] = k.Name
 	}
 	for _, ev := range v.evidence {
-		switch err := w.revokedBefore(ev.Key, before); {
-		case err != nil:
-			r.Left = append(r.Left, LeftOut{ev.Attestation, err.Error()})
-			continue
-		case !ev.Reanchored.Zero():
+		if !ev.Reanchored.Zero() {
 			r.Left = append(r.Left, LeftOut{ev.Attestation, "it was carried over itself: carry the decision over that it comes from"})
+			continue
+		}
+		if err := today.Outlives(old, v.raw(ev.Attestation), before); err != nil {
+			r.Left = append(r.Left, LeftOut{ev.Attestation, err.Error()})
 			continue
 		}
 		p.Evidence = append(p.Evidence, predicate.ReanchorEvidence{Attestation: string(ev.Attestation), PredicateType: ev.Statement.PredicateType, Key: ev.Key})

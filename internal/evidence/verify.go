@@ -55,6 +55,7 @@ type Verifier struct {
 	keys map[string][]Key // by hint: one key may stand in the roster and in the trust roots
 	pem  map[string]root.TrustedMaterial
 
+	all         []Key          // as they were given, those too that verify nothing
 	revoked     map[string]Key // by the SHA-256 of a SubjectPublicKeyInfo: the key's strictest end
 	authorities map[string]Key // of runs, by the identifier that certificates give
 }
@@ -62,7 +63,7 @@ type Verifier struct {
 // NewVerifier returns a verifier that knows keys, at the enforcement point's time now. A key of a
 // kind that is not accepted is as good as absent.
 func NewVerifier(keys []Key, now time.Time) *Verifier {
-	v := &Verifier{now: now, keys: map[string][]Key{}, pem: map[string]root.TrustedMaterial{}, revoked: map[string]Key{}, authorities: map[string]Key{}}
+	v := &Verifier{now: now, all: keys, keys: map[string][]Key{}, pem: map[string]root.TrustedMaterial{}, revoked: map[string]Key{}, authorities: map[string]Key{}}
 	for _, k := range keys {
 		hint := k.Hint()
 		if hint == "" || !k.single() {
