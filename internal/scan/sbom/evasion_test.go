@@ -139,3 +139,39 @@ func TestIncludeSystem(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignDigests finds what a bill says that it is about, wherever it says it.
+func TestForeignDigests(t *testing.T) {
+	const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	const root = `"type":"container","bom-ref":"root","name":"app"`
+	const pack = `"SPDXID":"SPDXRef-root","name":"app"`
+	for _, tt := range []struct{ name, doc, old, now string }{
+		{"version", cdxOf, root, root + `,"version":"` + digest + `"`},
+		{"version, in capitals", cdxOf, root, root + `,"version":"` + strings.ToUpper(digest) + `"`},
+		{"version with a name", cdxOf, root, root + `,"version":"v1@` + digest + `"`},
+		{"name", cdxOf, root, strings.Replace(root, `"app"`, `"app@`+digest+`"`, 1)},
+		{"package URL", cdxOf, root, root + `,"purl":"pkg:oci/app@sha256%3Ae3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855?arch=amd64"`},
+		{"package URL, plain", cdxOf, root, root + `,"purl":"pkg:oci/app@` + digest + `"`},
+		{"property", cdxOf, root, root + `,"properties":[{"name":"sallyport:digest","value":"` + digest + `"}]`},
+		{"versionInfo", spdxOf, pack, pack + `,"versionInfo":"` + digest + `"`},
+		{"described by", spdxOf, `"SPDXRef-DOCUMENT","relationshipType":"DESCRIBES","relatedSpdxElement":"SPDXRef-root"`, `"SPDXRef-root","relationshipType":"DESCRIBED_BY","relatedSpdxElement":"SPDXRef-DOCUMENT","comment":"` + digest + `"`},
+	} {
+		doc := strings.Replace(tt.doc, tt.old, tt.now, 1)
+		if tt.name != "described by" { // which is of the package's own checksum
+			doc = strings.NewReplacer(`"hashes":[{"alg":"SHA-256","content":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]`, `"hashes":[]`,
+				`"checksums":[{"algorithm":"SHA256","checksumValue":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]`, `"checksums":[]`).Replace(doc)
+		}
+		f, err := Read([]byte(doc))
+		if err != nil || len(f.Digests) != 1 || f.Digests[0] != digest {
+			t.Errorf("%s: %+v, %v", tt.name, f, err)
+		}
+	}
+	weak, err := Read([]byte(strings.Replace(cdxOf, `"hashes":[{"alg":"SHA-256","content":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]`, `"hashes":[{"alg":"MD5","content":"d41d8cd98f00b204e9800998ecf8427e"}]`, 1)))
+	if err != nil || len(weak.Digests) != 1 || weak.Digests[0] != "md5:d41d8cd98f00b204e9800998ecf8427e" {
+		t.Errorf("%+v, %v", weak, err)
+	}
+	file, err := Read([]byte(strings.Replace(spdxOf, `"relationships"`, `"documentDescribes":["SPDXRef-f"],"files":[{"SPDXID":"SPDXRef-f","fileName":"f","checksums":[{"algorithm":"SHA1","checksumValue":"da39a3ee5e6b4b0d3255bfef95601890afd80709"}]}],"relationships"`, 1)))
+	if err != nil || len(file.Digests) != 2 {
+		t.Errorf("%+v, %v", file, err)
+	}
+}

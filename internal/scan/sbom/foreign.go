@@ -29,7 +29,7 @@ type Foreign struct {
 	Name       string      `json:"name"` // of what it is about
 	Created    string      `json:"created,omitempty"`
 	Creators   []string    `json:"creators"` // the tools and people that it names
-	Digests    []string    `json:"digests"`  // "algorithm:hex" that it says its subject has
+	Digests    []string    `json:"digests"`  // "algorithm:hex" that it says its subject has, in any place
 	Components []Component `json:"components"`
 }
 
@@ -254,8 +254,12 @@ func (r *reader) spdx(o object, f *Foreign) {
 		root[id] = true
 	}
 	o.each("relationships", func(rel object) {
-		if rel.must("spdxElementId") == "SPDXRef-DOCUMENT" && rel.must("relationshipType") == "DESCRIBES" {
-			root[rel.text("relatedSpdxElement")] = true
+		from, kind, to := rel.must("spdxElementId"), rel.must("relationshipType"), rel.text("relatedSpdxElement")
+		if from == "SPDXRef-DOCUMENT" && kind == "DESCRIBES" {
+			root[to] = true
+		}
+		if to == "SPDXRef-DOCUMENT" && kind == "DESCRIBED_BY" {
+			root[from] = true
 		}
 	})
 	element := func(e object) string {
@@ -268,9 +272,13 @@ func (r *reader) spdx(o object, f *Foreign) {
 	}
 	o.each("packages", func(p object) { r.spdxPackage(p, f, root[element(p)], names) })
 	o.each("files", func(e object) {
-		element(e)
+		about := root[element(e)]
 		e.must("fileName")
-		e.each("checksums", func(h object) { h.digest("algorithm", "checksumValue") })
+		e.each("checksums", func(h object) {
+			if d := h.digest("algorithm", "checksumValue"); about {
+				f.about(Component{Hashes: []Hash{d}})
+			}
+		})
 	})
 	o.each("snippets", func(e object) { element(e) })
 	known := func(what, ref string) {
@@ -307,7 +315,7 @@ func (r *reader) spdxPackage(p object, f *Foreign, root bool, names map[string]s
 		c.Purl = locator
 	})
 	if root {
-		f.Digests = append(f.Digests, digestsOf(c.Hashes)...)
+		f.about(c)
 	}
 	terms := spdxTerms(p)
 	for _, t := range terms {
@@ -333,15 +341,34 @@ func spdxTerms(p object) []string {
 	return out
 }
 
-func digestsOf(hashes []Hash) []string {
-	var out []string
-	for _, h := range hashes {
-		switch h.Algorithm {
-		case "SHA256", "SHA384", "SHA512":
-			out = append(out, strings.ToLower(h.Algorithm)+":"+h.Hex)
+// about notes the digests that a bill states of what it is about: as such, or where scanners write the
+// digest of an image or a file, as its version, at the end of its name or in its package URL.
+func (f *Foreign) about(c Component) {
+	said := []string{c.Version}
+	head, _, _ := strings.Cut(c.Purl, "?")
+	head, _, _ = strings.Cut(head, "#")
+	for _, s := range []string{c.Version, c.Name, head} {
+		if i := strings.LastIndexByte(s, '@'); i >= 0 {
+			said = append(said, s[i+1:])
 		}
 	}
-	return out
+	note := func(d string) {
+		if !slices.Contains(f.Digests, d) {
+			f.Digests = append(f.Digests, d)
+		}
+	}
+	for _, h := range c.Hashes {
+		note(strings.ToLower(h.Algorithm) + ":" + h.Hex)
+	}
+	for _, s := range said {
+		if p, err := url.PathUnescape(s); err == nil {
+			s = p
+		}
+		s = strings.ToLower(s)
+		if alg, _, ok := strings.Cut(s, ":"); ok && digestSizes[strings.ToUpper(alg)] != 0 {
+			note(s)
+		}
+	}
 }
 
 func (r *reader) cyclonedx(o object, f *Foreign) {
@@ -366,7 +393,14 @@ func (r *reader) cyclonedx(o object, f *Foreign) {
 	r.creators(meta, f)
 	if c, ok := meta.sub("component"); ok {
 		f.Name = c.must("name")
-		c.each("hashes", func(h object) { f.Digests = append(f.Digests, digestsOf([]Hash{h.digest("alg", "content")})...) })
+		root := Component{Name: f.Name, Version: c.text("version"), Purl: c.text("purl")}
+		c.each("hashes", func(h object) { root.Hashes = append(root.Hashes, h.digest("alg", "content")) })
+		f.about(root)
+		c.each("properties", func(p object) {
+			if s := p.text("value"); p.text("name") == digestProperty && !slices.Contains(f.Digests, s) {
+				f.Digests = append(f.Digests, s)
+			}
+		})
 		r.component(c, f) // which has a licence as any other
 	}
 	o.each("components", func(c object) { r.component(c, f) })
