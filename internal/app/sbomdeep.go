@@ -166,7 +166,7 @@ func (a *App) look(ctx context.Context, w *deep.Worker, kind, path string, model
 		}
 	}
 	if s := answer.System; s != nil {
-		if err := v.Include(sbom.Component{Type: sbom.System, Name: orDefault(s.Name, "unknown"), Version: s.Version}, nil); err != nil {
+		if err := v.IncludeSystem(orDefault(s.Name, "unknown"), s.Version); err != nil {
 			return nil, err
 		}
 	}

@@ -19,7 +19,7 @@ type Licences struct {
 	Deny []string `yaml:"deny"`
 
 	// Of says which licence a package has, as an SPDX expression, whatever a bill says: by package URL, with a
-	// version or for all versions. It is how a package whose licence no scanner finds is let in.
+	// version or for all versions; what has no package URL by the component:DIGEST that its finding names. It is how a package whose licence no scanner finds is let in.
 	Of map[string]string `yaml:"of"`
 }
 
@@ -34,8 +34,8 @@ func (l Licences) validate() error {
 		return bad("licences.of", "needs licences.allow or licences.deny, or nothing is held to it")
 	}
 	for _, p := range slices.Sorted(maps.Keys(l.Of)) {
-		if !strings.HasPrefix(p, "pkg:") || strings.ContainsAny(p, "?#") {
-			return bad("licences.of", "%q is no package URL without qualifiers", clip(p))
+		if !strings.HasPrefix(p, "pkg:") && !strings.HasPrefix(p, "component:") || strings.ContainsAny(p, "?#") {
+			return bad("licences.of", "%q is no package URL without qualifiers, and no component:DIGEST", clip(p))
 		}
 		if _, err := licence.Parse(l.Of[p]); err != nil {
 			return bad("licences.of", "%s: %v", clip(p), err)

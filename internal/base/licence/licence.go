@@ -46,7 +46,7 @@ var spdx = sync.OnceValue(func() list {
 	return l
 })
 
-// replaced says what deprecated identifiers with an exception in them mean.
+// replaced says what deprecated identifiers mean that are more than a licence without its -only.
 var replaced = map[string]Term{
 	"GPL-2.0-with-autoconf-exception":  {ID: "GPL-2.0-only", Exception: "Autoconf-exception-2.0"},
 	"GPL-2.0-with-bison-exception":     {ID: "GPL-2.0-only", Exception: "Bison-exception-2.2"},
@@ -55,6 +55,9 @@ var replaced = map[string]Term{
 	"GPL-2.0-with-GCC-exception":       {ID: "GPL-2.0-only", Exception: "GCC-exception-2.0"},
 	"GPL-3.0-with-autoconf-exception":  {ID: "GPL-3.0-only", Exception: "Autoconf-exception-3.0"},
 	"GPL-3.0-with-GCC-exception":       {ID: "GPL-3.0-only", Exception: "GCC-exception-3.1"},
+	"eCos-2.0":                         {ID: "GPL-2.0-or-later", Exception: "eCos-exception-2.0"},
+	"wxWindows":                        {ID: "LGPL-2.0-or-later", Exception: "WxWindows-exception-3.1"},
+	"StandardML-NJ":                    {ID: "SMLNJ"},
 }
 
 // A Term is one licence of an expression.

@@ -24,6 +24,8 @@ const (
 // Of alternatives (OR) the best counts, since whoever uses it may choose; of what holds together
 // (AND) the worst. A licence with an exception is what the licence is, unless a rule names both: an
 // exception only gives more. "Or any later version" (+) is allowed where the licence is, and denied where it is.
+// X-or-later is denied where X-only is, since it offers X; it is not allowed where X-only is. A rule that
+// names a licence more exactly goes before one that names it less so.
 type Rules struct {
 	allow, deny map[string]bool // by Term.String, in lower case
 }
@@ -93,6 +95,9 @@ func (r *Rules) term(t Term) Verdict {
 		case r.allow[k]:
 			return Allowed
 		}
+	}
+	if base, ok := strings.CutSuffix(t.ID, "-or-later"); ok && r.deny[key(Term{ID: base + "-only"})] {
+		return Denied
 	}
 	if len(r.allow) == 0 && t.Listed() {
 		return Allowed

@@ -10,6 +10,9 @@ import (
 // CycloneDXType is the predicate type of an attestation whose predicate is what CycloneDX writes.
 const CycloneDXType = "https://cyclonedx.org/bom"
 
+// digestProperty holds the digest of what a bill is about, such as a commit, that is no hash of the format's.
+const digestProperty = "sallyport:digest"
+
 type cdxBOM struct {
 	Format       string           `json:"bomFormat"`
 	Spec         string           `json:"specVersion"`
@@ -98,7 +101,7 @@ func (v *Inventory) CycloneDX(d Description) ([]byte, error) {
 		Components: make([]cdxComponent, 0, len(parts)),
 	}
 	if d.Digest != "" {
-		bom.Metadata.Component.Properties = []cdxProperty{{"sallyport:digest", d.Digest}}
+		bom.Metadata.Component.Properties = []cdxProperty{{digestProperty, d.Digest}}
 	}
 	for _, r := range d.Readers {
 		bom.Metadata.Tools.Components = append(bom.Metadata.Tools.Components, cdxComponent{Type: "application", Name: r.Name, Version: r.Version})

@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/sallyport-dev/sallyport/internal/base/licence"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
 
@@ -28,7 +29,7 @@ type Foreign struct {
 	Name       string      `json:"name"` // of what it is about
 	Created    string      `json:"created,omitempty"`
 	Creators   []string    `json:"creators"` // the tools and people that it names
-	Digests    []string    `json:"digests"`  // "algorithm:hex" that it says its subject has
+	Digests    []string    `json:"digests"`  // "algorithm:hex" that it says its subject has, in any place
 	Components []Component `json:"components"`
 }
 
@@ -238,9 +239,12 @@ func (r *reader) spdx(o object, f *Foreign) {
 		r.fail("it does not say who made it")
 	}
 	r.define("the document", "SPDXRef-DOCUMENT")
-	names := map[string]string{} // what LicenseRefs stand for
+	names := map[string]string{} // what LicenseRefs are called
 	o.each("hasExtractedLicensingInfos", func(l object) {
 		id := l.must("licenseId")
+		if rest, ok := strings.CutPrefix(id, "LicenseRef-"); !ok || rest == "" || strings.ContainsFunc(rest, notID) {
+			r.fail("%s: %.100q is no LicenseRef", l.what, id) // and could give a licence of the list another name
+		}
 		r.define(l.what, id)
 		names[id] = l.text("name")
 		l.must("extractedText")
@@ -250,8 +254,12 @@ func (r *reader) spdx(o object, f *Foreign) {
 		root[id] = true
 	}
 	o.each("relationships", func(rel object) {
-		if rel.must("spdxElementId") == "SPDXRef-DOCUMENT" && rel.must("relationshipType") == "DESCRIBES" {
-			root[rel.text("relatedSpdxElement")] = true
+		from, kind, to := rel.must("spdxElementId"), rel.must("relationshipType"), rel.text("relatedSpdxElement")
+		if from == "SPDXRef-DOCUMENT" && kind == "DESCRIBES" {
+			root[to] = true
+		}
+		if to == "SPDXRef-DOCUMENT" && kind == "DESCRIBED_BY" {
+			root[from] = true
 		}
 	})
 	element := func(e object) string {
@@ -264,9 +272,13 @@ func (r *reader) spdx(o object, f *Foreign) {
 	}
 	o.each("packages", func(p object) { r.spdxPackage(p, f, root[element(p)], names) })
 	o.each("files", func(e object) {
-		element(e)
+		about := root[element(e)]
 		e.must("fileName")
-		e.each("checksums", func(h object) { h.digest("algorithm", "checksumValue") })
+		e.each("checksums", func(h object) {
+			if d := h.digest("algorithm", "checksumValue"); about {
+				f.about(Component{Hashes: []Hash{d}})
+			}
+		})
 	})
 	o.each("snippets", func(e object) { element(e) })
 	known := func(what, ref string) {
@@ -303,34 +315,60 @@ func (r *reader) spdxPackage(p object, f *Foreign, root bool, names map[string]s
 		c.Purl = locator
 	})
 	if root {
-		f.Digests = append(f.Digests, digestsOf(c.Hashes)...)
+		f.about(c)
 	}
-	r.add(f, c, spdxTerms(p, names))
-}
-
-// spdxTerms are the licences of a package: what somebody concluded, or else what it declares.
-func spdxTerms(p object, names map[string]string) []string {
-	for _, field := range []string{"licenseConcluded", "licenseDeclared"} {
-		switch s := p.text(field); {
-		case s == "", s == noAssertion:
-		case names[s] != "":
-			return []string{names[s]}
-		default:
-			return []string{s}
+	terms := spdxTerms(p)
+	for _, t := range terms {
+		for _, w := range strings.FieldsFunc(t, func(c rune) bool { return unicode.IsSpace(c) || c == '(' || c == ')' }) {
+			if n := names[w]; n != "" {
+				c.Terms = append(c.Terms, Term{w, n})
+			}
 		}
 	}
-	return nil
+	r.add(f, c, terms)
 }
 
-func digestsOf(hashes []Hash) []string {
-	var out []string
-	for _, h := range hashes {
-		switch h.Algorithm {
-		case "SHA256", "SHA384", "SHA512":
-			out = append(out, strings.ToLower(h.Algorithm)+":"+h.Hex)
+// spdxTerms are the licences of a package: what somebody concluded, what it declares, and what its files
+// say. All of them hold: a conclusion takes away nothing of what the package says itself. That a package
+// or its files declare NONE adds nothing to what was concluded.
+func spdxTerms(p object) []string {
+	out := []string{p.text("licenseConcluded")}
+	for _, s := range append(p.names("licenseInfoFromFiles"), p.text("licenseDeclared")) {
+		if s != "NONE" {
+			out = append(out, s)
 		}
 	}
 	return out
+}
+
+// about notes the digests that a bill states of what it is about: as such, or where scanners write the
+// digest of an image or a file, as its version, at the end of its name or in its package URL.
+func (f *Foreign) about(c Component) {
+	said := []string{c.Version}
+	head, _, _ := strings.Cut(c.Purl, "?")
+	head, _, _ = strings.Cut(head, "#")
+	for _, s := range []string{c.Version, c.Name, head} {
+		if i := strings.LastIndexByte(s, '@'); i >= 0 {
+			said = append(said, s[i+1:])
+		}
+	}
+	note := func(d string) {
+		if !slices.Contains(f.Digests, d) {
+			f.Digests = append(f.Digests, d)
+		}
+	}
+	for _, h := range c.Hashes {
+		note(strings.ToLower(h.Algorithm) + ":" + h.Hex)
+	}
+	for _, s := range said {
+		if p, err := url.PathUnescape(s); err == nil {
+			s = p
+		}
+		s = strings.ToLower(s)
+		if alg, _, ok := strings.Cut(s, ":"); ok && digestSizes[strings.ToUpper(alg)] != 0 {
+			note(s)
+		}
+	}
 }
 
 func (r *reader) cyclonedx(o object, f *Foreign) {
@@ -355,11 +393,15 @@ func (r *reader) cyclonedx(o object, f *Foreign) {
 	r.creators(meta, f)
 	if c, ok := meta.sub("component"); ok {
 		f.Name = c.must("name")
-		c.each("hashes", func(h object) { f.Digests = append(f.Digests, digestsOf([]Hash{h.digest("alg", "content")})...) })
-		if ref := c.text("bom-ref"); ref != "" {
-			r.define(c.what, ref)
-		}
-		c.each("components", func(c object) { r.component(c, f) })
+		root := Component{Name: f.Name, Version: c.text("version"), Purl: c.text("purl")}
+		c.each("hashes", func(h object) { root.Hashes = append(root.Hashes, h.digest("alg", "content")) })
+		f.about(root)
+		c.each("properties", func(p object) {
+			if s := p.text("value"); p.text("name") == digestProperty && !slices.Contains(f.Digests, s) {
+				f.Digests = append(f.Digests, s)
+			}
+		})
+		r.component(c, f) // which has a licence as any other
 	}
 	o.each("components", func(c object) { r.component(c, f) })
 	o.each("services", func(s object) {
@@ -408,26 +450,44 @@ func (r *reader) component(o object, f *Foreign) {
 		r.define(o.what, ref)
 	}
 	o.each("hashes", func(h object) { c.Hashes = append(c.Hashes, h.digest("alg", "content")) })
-	var terms []string
-	o.each("licenses", func(l object) {
-		inner, single := l.sub("license")
-		s := l.text("expression")
-		switch {
-		case single == (s != ""):
-			r.fail("%s of %s is not one licence or one expression", l.what, o.what)
-		case single:
-			id, name := inner.text("id"), inner.text("name")
-			if (id == "") == (name == "") {
-				r.fail("a licence of %s has no id or name, or both", o.what)
-			}
-			s = id + name
-		}
-		terms = append(terms, s)
-	})
+	terms := o.licences(&c)
+	if evidence, ok := o.sub("evidence"); ok { // what was found in it, beside what it says
+		terms = append(terms, evidence.licences(&c)...)
+	}
 	if r.err == nil {
 		r.add(f, c, terms)
 	}
 	o.each("components", func(c object) { r.component(c, f) })
+}
+
+// licences are those of a component, or of its evidence. An id is one of the list, and no expression; a name
+// is that of a licence of the list, or words, which c then explains.
+func (o object) licences(c *Component) []string {
+	var terms []string
+	o.each("licenses", func(l object) {
+		inner, single := l.sub("license")
+		s := l.text("expression")
+		if single == (s != "") {
+			o.r.fail("%s of %s is not one licence or one expression", l.what, o.what)
+			return
+		}
+		if single {
+			id, name := inner.text("id"), inner.text("name")
+			if (id == "") == (name == "") {
+				o.r.fail("a licence of %s has no id or name, or both", o.what)
+			}
+			s = strings.TrimSpace(id + name)
+			if e, err := licence.Parse(s); err == nil && (len(strings.Fields(s)) != 1 || strings.ContainsAny(s, "()") || len(e.Terms()) != 1) {
+				if id != "" {
+					o.r.fail("%s: %.100q is an expression, no id", o.what, id)
+				}
+				own := ownWords(s)
+				s, c.Terms = own.Ref, append(c.Terms, own)
+			}
+		}
+		terms = append(terms, s)
+	})
+	return terms
 }
 
 var cdxTypes = []string{

@@ -22,7 +22,8 @@ const cdxOf = `{"bomFormat":"CycloneDX","specVersion":"1.5","serialNumber":"urn:
 func TestRead(t *testing.T) {
 	for format, doc := range map[string]string{"SPDX": spdxOf, "CycloneDX": cdxOf} {
 		f, err := Read([]byte(doc))
-		if err != nil || f.Format != format || f.Name != "app" || len(f.Components) != 2 || len(f.Digests) != 1 || f.Creators[0] != "Tool: maker-1" {
+		parts := map[string]int{"SPDX": 2, "CycloneDX": 3}[format] // with what it is about
+		if err != nil || f.Format != format || f.Name != "app" || len(f.Components) != parts || len(f.Digests) != 1 || f.Creators[0] != "Tool: maker-1" {
 			t.Fatalf("%+v, %v", f, err)
 		}
 		found := false
@@ -51,6 +52,11 @@ func TestRead(t *testing.T) {
 		{spdxOf, `"packages":[`, `"packages":[7,`},
 		{spdxOf, `"name":"a"`, `"name":"a\u001b"`},
 		{spdxOf, `"dataLicense"`, `"bomFormat":"CycloneDX","dataLicense"`},
+		{spdxOf, `"licenseId":"LicenseRef-x"`, `"licenseId":"AGPL-3.0-only"`},
+		{spdxOf, `"licenseId":"LicenseRef-x"`, `"licenseId":"LicenseRef-x OR LicenseRef-y"`},
+		{spdxOf, `"licenseId":"LicenseRef-x"`, `"licenseId":"DocumentRef-d:LicenseRef-x"`},
+		{cdxOf, `"id":"MIT"`, `"id":"MIT OR AGPL-3.0-only"`},
+		{cdxOf, `"type":"container"`, `"type":"book"`},
 		{cdxOf, `"1.5"`, `"1.3"`},
 		{cdxOf, `urn:uuid:3e67`, `urn:uuid:3e6`},
 		{cdxOf, `"version":1,`, `"version":0,`},

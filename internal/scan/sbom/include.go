@@ -55,7 +55,8 @@ func CheckPurl(s string) error {
 }
 
 // Include adds a component that was found by looking into something. Its Licence is not read: terms
-// are expressions, or a licence's name in a package's own words, and all of them hold.
+// are expressions, or a licence's name in a package's own words, and all of them hold. Its Terms say
+// what the LicenseRefs among them are called.
 func (v *Inventory) Include(c Component, terms []string) error {
 	if c.Name == "" {
 		return errors.New("a component has no name")
@@ -71,16 +72,45 @@ func (v *Inventory) Include(c Component, terms []string) error {
 		return ErrTooMany
 	}
 	c.Type = cmp.Or(c.Type, Library)
-	c.Licence, c.Terms = Licences(terms)
+	c.Licence, c.Terms = Licences(terms, c.Terms...)
 	c.Hashes, c.Paths = slices.Clone(c.Hashes), slices.Clone(c.Paths)
 	v.found = append(v.found, c)
 	v.built = false
 	return nil
 }
 
-// Licences makes one expression of all terms. What is none becomes a LicenseRef that is named for a
-// digest of its words. NOASSERTION says nothing, and NONE is a name as any other.
-func Licences(terms []string) (expression string, names []Term) {
+// ownWords is the LicenseRef of words that are no expression, named for their digest.
+func ownWords(s string) Term {
+	sum := sha256.Sum256([]byte(s))
+	return Term{"LicenseRef-" + hex.EncodeToString(sum[:8]), s}
+}
+
+// IncludeSystem adds the operating system of what was looked into. It is the sum of its packages, and no
+// rule asks for its licence.
+func (v *Inventory) IncludeSystem(name, version string) error {
+	err := v.Include(Component{Type: System, Name: name, Version: version}, nil)
+	if err == nil {
+		v.found[len(v.found)-1].system = true
+	}
+	return err
+}
+
+// Licences makes one expression of all terms. A LicenseRef stays what it is, so that a rule can name it,
+// and known says what it is called: that name is for people, and is never read as a licence. What is no
+// expression becomes a LicenseRef that is named for a digest of its words, and so does what only
+// another document explains. NOASSERTION says nothing, and NONE is a name as any other.
+func Licences(terms []string, known ...Term) (expression string, names []Term) {
+	called := map[string]string{}
+	for _, k := range known {
+		called[k.Ref] = k.Name
+	}
+	named := map[string]bool{}
+	name := func(t Term) {
+		if !named[t.Ref] {
+			named[t.Ref] = true
+			names = append(names, t)
+		}
+	}
 	var parts []*licence.Expression
 	seen := map[string]bool{}
 	for _, t := range terms {
@@ -90,13 +120,15 @@ func Licences(terms []string) (expression string, names []Term) {
 		}
 		e, err := licence.Parse(t)
 		if err != nil || foreign(e) {
-			sum := sha256.Sum256([]byte(t))
-			ref := "LicenseRef-" + hex.EncodeToString(sum[:8])
-			if e, err = licence.Parse(ref); err != nil {
+			own := ownWords(t)
+			if e, err = licence.Parse(own.Ref); err != nil {
 				continue // a reference always is one
 			}
-			if !seen[ref] {
-				names = append(names, Term{ref, t})
+			name(own)
+		}
+		for _, l := range e.Terms() {
+			if !l.Listed() {
+				name(Term{l.ID, cmp.Or(called[l.ID], l.ID)})
 			}
 		}
 		if s := e.String(); !seen[s] {
@@ -114,7 +146,7 @@ func Licences(terms []string) (expression string, names []Term) {
 
 // foreign reports whether an expression refers to a licence that only another document explains.
 func foreign(e *licence.Expression) bool {
-	return slices.ContainsFunc(e.Terms(), func(t licence.Term) bool { return !t.Listed() })
+	return slices.ContainsFunc(e.Terms(), func(t licence.Term) bool { return !t.Listed() && !strings.HasPrefix(t.ID, "LicenseRef-") })
 }
 
 // merge adds a component that was found, or what it says of one that is there.
@@ -156,6 +188,7 @@ func merge(byRef map[string]*Component, c *Component) {
 			}
 		}
 	}
+	old.system = old.system && c.system
 	sortLists(old)
 }
 

@@ -1,9 +1,11 @@
 package sbom
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -24,19 +26,20 @@ type LicenceCheck struct {
 }
 
 // CheckLicences holds components to rules. of says which licence a package URL has, with or without its
-// version, whatever the component says. A component without a licence is a finding of its own, and so
-// is one whose licence is no more than a name. An operating system is the sum of its packages, and is passed over.
+// version, whatever the component says; of one without a package URL it names the Ref. A component
+// without a licence is a finding of its own, and so is one whose licence is no more than a name. The
+// operating system of [Inventory.IncludeSystem] is passed over, and no other that calls itself one.
 func CheckLicences(parts []Component, rules *licence.Rules, of map[string]string) LicenceCheck {
 	out := LicenceCheck{Findings: []sallyport.Finding{}}
 	for i := range parts {
 		c := &parts[i]
-		if c.Type == System {
+		if c.system {
 			continue
 		}
 		expression, said := licenceOf(c, of)
 		e, err := licence.Parse(expression)
 		if expression == "" || err != nil {
-			out.tell(c, LicenceUnknown, sallyport.Medium, "nobody knows under which licence it comes")
+			out.tell(c, LicenceUnknown, sallyport.Medium, "nobody knows under which licence it comes"+handle(c))
 			continue
 		}
 		verdict, why := rules.Judge(e)
@@ -53,7 +56,7 @@ func CheckLicences(parts []Component, rules *licence.Rules, of map[string]string
 		case verdict == licence.Denied:
 			out.tell(c, LicenceDenied, sallyport.High, "it comes under "+list+", which is denied")
 		case own:
-			out.tell(c, LicenceUnknown, sallyport.Medium, "what it calls its licence is not on the SPDX list: "+list)
+			out.tell(c, LicenceUnknown, sallyport.Medium, "what it calls its licence is not on the SPDX list: "+list+handle(c))
 		default:
 			out.tell(c, LicenceUnlisted, sallyport.Medium, "it comes under "+list+", which no rule allows")
 		}
@@ -65,26 +68,70 @@ func CheckLicences(parts []Component, rules *licence.Rules, of map[string]string
 func licenceOf(c *Component, of map[string]string) (string, bool) {
 	p := c.Purl
 	if p == "" {
-		return c.Licence, false
+		s, ok := of[c.Ref()]
+		return cmp.Or(s, c.Licence), ok
 	}
-	p, _, _ = strings.Cut(p, "#")
-	p, _, _ = strings.Cut(p, "?")
+	if i := strings.IndexAny(p, "?#"); i >= 0 {
+		if elsewhere(p[i:]) {
+			return c.Licence, false
+		}
+		p = p[:i]
+	}
 	if s, ok := of[p]; ok {
 		return s, true
 	}
-	if i := strings.LastIndexByte(p, '@'); i > 0 {
-		if s, ok := of[p[:i]]; ok {
-			return s, true
-		}
+	// A version that leads somewhere, or holds another, is none that the rule was made for.
+	start := strings.LastIndexByte(p, '/') + 1
+	name, version, ok := strings.Cut(p[start:], "@")
+	if v, err := url.PathUnescape(version); !ok || name == "" || err != nil || !plain(v) {
+		return c.Licence, false
+	}
+	if s, ok := of[p[:start]+name]; ok {
+		return s, true
 	}
 	return c.Licence, false
+}
+
+// plain reports whether a version is no path, and no name of something else. What is before a colon may be
+// a number, such as Debian's.
+func plain(version string) bool {
+	epoch, _, ok := strings.Cut(version, ":")
+	return !strings.ContainsAny(version, "@/\\") && (!ok || strings.Trim(epoch, "0123456789") == "")
+}
+
+// elsewhere reports whether the end of a package URL says that the package comes from another place than
+// its name: it is another package then.
+func elsewhere(end string) bool {
+	for _, pair := range strings.FieldsFunc(end, func(r rune) bool { return strings.ContainsRune("?#&", r) }) {
+		key, _, _ := strings.Cut(pair, "=")
+		if k, err := url.PathUnescape(key); err == nil {
+			key = k
+		}
+		switch strings.ToLower(key) {
+		case "download_url", "vcs_url", "repository_url":
+			return true
+		}
+	}
+	return false
+}
+
+// handle is how the rules can name a component that has no package URL.
+func handle(c *Component) string {
+	if c.Purl != "" {
+		return ""
+	}
+	return " (" + c.Ref() + ")"
 }
 
 // words are what a LicenseRef stands for.
 func words(c *Component, term string) string {
 	for _, t := range c.Terms {
-		if t.Ref == term {
+		switch {
+		case t.Ref != term:
+		case t.Name == t.Ref, t == ownWords(t.Name):
 			return fmt.Sprintf("%.200q", t.Name)
+		default: // what it is called may be the name of another licence
+			return fmt.Sprintf("%.200q, called %.200q", t.Ref, t.Name)
 		}
 	}
 	return term

@@ -113,6 +113,7 @@ type Component struct {
 	Facts   []Fact `json:"facts,omitempty"` // of a model: what its header says
 
 	locked bool // a lock file or a manifest tells of it
+	system bool // the operating system of what was looked into, which we add
 }
 
 // A Term is a licence that is not on the SPDX list, in the words of whoever named it.
