@@ -297,6 +297,8 @@ func (r *treeReader) tar(from io.Reader) error {
 			m.odd = "has a folder's name and is none: some readers take its content for further members"
 		case h.Typeflag != tar.TypeReg && h.Size != 0:
 			m.odd = "says that it has content, which some readers pass over and others take for further members"
+		case needless(h):
+			m.odd = "has a name or a size in a further record that its header could hold, and readers without such records see another"
 		}
 		for k := range h.PAXRecords {
 			if m.odd == "" && !slices.Contains([]string{"path", "linkpath", "size", "uid", "gid", "uname", "gname", "mtime", "atime", "ctime"}, k) {
@@ -322,6 +324,19 @@ func (r *treeReader) tar(from io.Reader) error {
 			return err
 		}
 	}
+}
+
+// needless reports whether a pax record stands for what the header has room for. Readers that pass over such records go
+// by the header, which Go does not show; what needs one is in no header that could be believed.
+func needless(h *tar.Header) bool {
+	const room, largest = 100, 1<<33 - 1
+	fits := func(s string) bool {
+		return len(s) <= room && !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
+	}
+	_, name := h.PAXRecords["path"]
+	_, link := h.PAXRecords["linkpath"]
+	_, size := h.PAXRecords["size"]
+	return name && fits(h.Name) || link && fits(h.Linkname) || size && h.Size <= largest
 }
 
 // global judges a header for all members: git's holds the commit's id, and nothing else may stand there.

@@ -206,6 +206,10 @@ func TestCompareTreeHostileTar(t *testing.T) {
 		return slices.Concat(append([][]byte{b[:len(b)-1024]}, append(more, make([]byte, 1024))...)...)
 	}
 	gz := func(b []byte) []byte { return []byte(packGzip(t, string(b), "", noon, 6)) }
+	pax := func(record string) []byte {
+		n := len(record) + 4 // its length in two digits, a space and the end of the line
+		return rawTar("PaxHeaders/x", 'x', n, "", fmt.Sprintf("%d %s\n", n, record))
+	}
 	for _, c := range []struct {
 		name string
 		b    []byte
@@ -217,6 +221,10 @@ func TestCompareTreeHostileTar(t *testing.T) {
 		{"a folder of the old kind with content", less("bin/", rawTar("bin/", 0, 512, "", "")), "content"},
 		{"a folder with content", less("bin/", rawTar("bin/", '5', 512, "", "")), "bin says that it has content"},
 		{"a link with content", less("lib/link", rawTar("lib/link", '2', 512, "../README", "")), "lib/link says that it has content"},
+		{"a name in a record", less("README", pax("path=README"), rawTar("bin/run", '0', 8, "", "read me\n")), "README has a name or a size in a further record"},
+		{"a link in a record", less("lib/link", pax("linkpath=../README"), rawTar("lib/link", '2', 0, "/etc", "")), "lib/link has a name or a size in a further record"},
+		{"a size in a record", less("README", pax("size=8"), rawTar("README", '0', 0, "", "read me\n")), "README has a name or a size in a further record"},
+		{"a time in a record", less("README", pax("mtime=1.5"), rawTar("README", '0', 8, "", "read me\n")), ""},
 		{"one stream", gz(whole), ""},
 		{"two streams", append(gz(whole[:2560]), gz(whole[2560:])...), "after its first gzip stream"},
 		{"an empty stream behind it", append(gz(whole), gz(nil)...), "after its first gzip stream"},
