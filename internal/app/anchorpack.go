@@ -128,8 +128,11 @@ func (v *packVerifier) anchors(ctx context.Context, w *workspace) (engine.Verifi
 			folders[folder][rel] = b
 		}
 	}
-	for _, files := range folders {
-		w.olden[sallyport.SHA256(files[policy.RootPath])] = files
+	for folder, files := range folders {
+		// One folder a root: a second one, of the same root.json beside other files, is nobody's.
+		if root := sallyport.SHA256(files[policy.RootPath]); root.Hex()[:16] == folder {
+			w.olden[root] = files
+		}
 	}
 	line, err := w.lineage(ctx)
 	if err != nil {
