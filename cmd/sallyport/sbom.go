@@ -41,7 +41,7 @@ The same input gives the same bytes. A commit's bill has the commit's time; any 
 SOURCE_DATE_EPOCH, or none. --attest signs the bill about the digest of what was read.
 
 With --check the rules for licences that are in force on the target branch are applied. A licence that
-is denied, that no rule allows, or that nobody knows is a finding.
+is denied, that no rule allows, or that nobody knows is a finding, and with a finding nothing is signed.
 
 Exit status: 0 written, 1 something could not be read or there is nothing, 2 a licence is not
 acceptable, 64 wrong usage.`,
@@ -74,15 +74,16 @@ acceptable, 64 wrong usage.`,
 					return err
 				}
 			}
+			if bill.Licences != nil && len(bill.Licences.Findings) > 0 { // before anything is signed
+				notSigned(a, at.Key)
+				return exit(sallyport.ExitShut)
+			}
 			if attest != "" {
 				res, err := a.AttestSBOM(cmd.Context(), opts.opts, bill, attest, at)
 				if err != nil {
 					return err
 				}
 				fmt.Fprintf(a.Stderr, "sallyport: note: attestation %s about %s\n", res.Digest, bill.Digest)
-			}
-			if bill.Licences != nil && len(bill.Licences.Findings) > 0 {
-				return exit(sallyport.ExitShut)
 			}
 			return nil
 		},
@@ -203,5 +204,15 @@ func textLicences(w io.Writer, c *sbom.LicenceCheck) error {
 		fmt.Fprintf(w, "%s %s: %s\n", f.Severity, f.Rule, oneLine(f.Text))
 	}
 	_, err := fmt.Fprintf(w, "licences: %d allowed, %d findings\n", c.Allowed, len(c.Findings))
+	for _, s := range c.Advice {
+		_, err = fmt.Fprintf(w, "advice only: %s\n", oneLine(s))
+	}
 	return err
+}
+
+// notSigned says that a key was named in vain.
+func notSigned(a *app.App, key string) {
+	if key != "" {
+		fmt.Fprintln(a.Stderr, "sallyport: note: nothing was signed: the rules for licences refuse it")
+	}
 }

@@ -27,7 +27,8 @@ twice or for nothing, package URLs and digests that are none.
 
 With --subject and --key it signs that the document, byte for byte, is about SUBJECT (a digest, a
 file, or git:REV). A document that says itself that it is about another digest is refused. The
-signer is who vouches for it; whom the document names as its makers is its own claim.
+signer is who vouches for it; whom the document names as its makers is its own claim. With --check
+nothing is signed that the rules for licences refuse.
 
 Exit status: 0 well-formed, 1 not, or it could not be read, 2 a licence is not acceptable (--check),
 64 wrong usage.`,
@@ -43,16 +44,9 @@ Exit status: 0 well-formed, 1 not, or it could not be read, 2 a licence is not a
 			if err != nil {
 				return err
 			}
-			bill, err := a.ImportSBOM(cmd.Context(), opts.opts, doc, subject, at)
+			bill, err := a.ImportSBOM(cmd.Context(), opts.opts, doc, subject, check, at)
 			if err != nil {
 				return err
-			}
-			if check {
-				c, err := a.CheckLicences(cmd.Context(), opts.opts, bill.Components)
-				if err != nil {
-					return err
-				}
-				bill.Licences = &c
 			}
 			if asJSON {
 				err = printJSON(a.Stdout, bill)
@@ -60,6 +54,7 @@ Exit status: 0 well-formed, 1 not, or it could not be read, 2 a licence is not a
 				err = textImport(a, bill)
 			}
 			if err == nil && bill.Licences != nil && len(bill.Licences.Findings) > 0 {
+				notSigned(a, at.Key)
 				return exit(sallyport.ExitShut)
 			}
 			return err

@@ -36,5 +36,7 @@ func (a *App) CheckLicences(ctx context.Context, o Options, parts []sbom.Compone
 	if len(parts) == 0 {
 		return none, errors.New("the bill holds no components: rules over nothing say nothing")
 	}
-	return sbom.CheckLicences(parts, rules, l.Of), nil
+	c := sbom.CheckLicences(parts, rules, l.Of)
+	c.Advice = append(c.Advice, w.advice...)
+	return c, nil
 }

@@ -27,13 +27,21 @@ type ImportedSBOM struct {
 }
 
 // ImportSBOM checks a bill by somebody else. With a key it signs that this bill is about subject: the
-// signer is who vouches, and the makers that the document names stay its own claim.
-func (a *App) ImportSBOM(ctx context.Context, o Options, doc []byte, subject string, at AttestOptions) (_ *ImportedSBOM, err error) {
+// signer is who vouches, and the makers that the document names stay its own claim. With check the rules for
+// licences are asked first, and what they refuse is not signed.
+func (a *App) ImportSBOM(ctx context.Context, o Options, doc []byte, subject string, check bool, at AttestOptions) (_ *ImportedSBOM, err error) {
 	f, err := sbom.Read(doc)
 	if err != nil {
 		return nil, err
 	}
 	out := &ImportedSBOM{Foreign: *f, Digest: sallyport.SHA256(doc)}
+	if check {
+		c, err := a.CheckLicences(ctx, o, f.Components)
+		if err != nil {
+			return nil, err
+		}
+		out.Licences = &c
+	}
 	if subject == "" {
 		return out, nil
 	}
@@ -51,7 +59,7 @@ func (a *App) ImportSBOM(ctx context.Context, o Options, doc []byte, subject str
 	if err := sameSubject(f.Digests, subject, out.Subjects); err != nil {
 		return nil, err
 	}
-	if at.Key == "" {
+	if at.Key == "" || out.Licences != nil && len(out.Licences.Findings) > 0 {
 		return out, nil
 	}
 	for _, s := range out.Subjects {

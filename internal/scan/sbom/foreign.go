@@ -60,6 +60,11 @@ func Read(b []byte) (*Foreign, error) {
 	default:
 		return nil, fmt.Errorf("%w: it is neither SPDX 2 nor CycloneDX, in JSON", ErrForeign)
 	}
+	for _, d := range f.Digests { // which are shown as they are
+		if strings.ContainsFunc(d, func(c rune) bool { return c != ':' && notID(c) }) {
+			r.fail("it says that it is about %.150q, which is no digest", d)
+		}
+	}
 	if r.err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForeign, r.err)
 	}

@@ -57,6 +57,8 @@ func TestRead(t *testing.T) {
 		{spdxOf, `"licenseId":"LicenseRef-x"`, `"licenseId":"DocumentRef-d:LicenseRef-x"`},
 		{cdxOf, `"id":"MIT"`, `"id":"MIT OR AGPL-3.0-only"`},
 		{cdxOf, `"type":"container"`, `"type":"book"`},
+		{cdxOf, `"type":"container"`, `"type":"container","version":"sha256:0\nattestation"`},
+		{cdxOf, `"type":"container"`, `"type":"container","properties":[{"name":"sallyport:digest","value":"a b"}]`},
 		{cdxOf, `"1.5"`, `"1.3"`},
 		{cdxOf, `urn:uuid:3e67`, `urn:uuid:3e6`},
 		{cdxOf, `"version":1,`, `"version":0,`},

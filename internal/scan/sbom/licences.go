@@ -23,6 +23,8 @@ const (
 type LicenceCheck struct {
 	Allowed  int                 `json:"allowed"`
 	Findings []sallyport.Finding `json:"findings"` // in the order of the components
+	// Advice says why the outcome is advice, as where no root is pinned.
+	Advice []string `json:"advice,omitempty"`
 }
 
 // CheckLicences holds components to rules. of says which licence a package URL has, with or without its
