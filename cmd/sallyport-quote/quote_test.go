@@ -202,6 +202,25 @@ func TestTDX(t *testing.T) {
 	if a := checkTDX(r, q); a.Code != quote.Debug {
 		t.Errorf("debugged: %+v", a)
 	}
+	// Nor can the report of another quoting enclave: the library verifies one of anybody's.
+	for name, tt := range map[string]struct {
+		edit func(*pb.EnclaveReport, *quote.TDXRules)
+		want string
+	}{
+		"Intel's enclave":         {func(*pb.EnclaveReport, *quote.TDXRules) {}, ""},
+		"anybody's enclave":       {func(e *pb.EnclaveReport, _ *quote.TDXRules) { e.MrSigner = bytes.Repeat([]byte{0xee}, 32) }, quote.Certificate},
+		"another of Intel's":      {func(e *pb.EnclaveReport, _ *quote.TDXRules) { e.IsvProdId = 1 }, quote.Certificate},
+		"a debugged enclave":      {func(e *pb.EnclaveReport, _ *quote.TDXRules) { e.Attributes[0] |= 2 }, quote.Debug},
+		"no attributes":           {func(e *pb.EnclaveReport, _ *quote.TDXRules) { e.Attributes = nil }, quote.Malformed},
+		"an enclave as old as it": {func(e *pb.EnclaveReport, p *quote.TDXRules) { p.MinimumQESVN = uint16(e.IsvSvn) }, ""},
+		"an older enclave":        {func(e *pb.EnclaveReport, p *quote.TDXRules) { p.MinimumQESVN = uint16(e.IsvSvn) + 1 }, quote.Firmware},
+	} {
+		r, q := tdxSample(t)
+		tt.edit(q.GetSignedData().GetCertificationData().GetQeReportCertificationData().GetQeReport(), r.Policy.TDX)
+		if a := checkTDX(r, q); a.Code != tt.want || (a.Error == "") != (tt.want == "") {
+			t.Errorf("%s: %+v, want %q", name, a, tt.want)
+		}
+	}
 }
 
 // The program reads one request and writes one answer, whatever comes.
