@@ -47,7 +47,7 @@ func sevSample(t testing.TB) quote.Request {
 	report := sample(t, "sev-snp.report")
 	return quote.Request{Version: 1, Kind: quote.SEVSNP, Quote: report, Certificate: sample(t, "sev-snp.vcek"), ReportData: report[0x50:0x90],
 		At: time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC), Policy: quote.Policy{Version: 1, SEVSNP: &quote.SEVRules{
-			Measurements: []string{hex.EncodeToString(report[0x90:0xc0])}, MinimumTCB: quote.TCB{Bootloader: 2, SNP: 5, Microcode: 68}}}}
+			Measurements: []string{hex.EncodeToString(report[0x90:0xc0])}, MinimumTCB: &quote.TCB{Bootloader: 2, SNP: 5, Microcode: 68}}}}
 }
 
 // The published report of an SEV-SNP machine has a good signature, and its machine may be debugged: that
@@ -133,7 +133,7 @@ func TestSEVOfAKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		req := quote.Request{Version: 1, Kind: quote.SEVSNP, Quote: report, Certificate: s.Vcek.Raw, ReportData: keyData(t), At: at,
-			Policy: quote.Policy{Version: 1, SEVSNP: &quote.SEVRules{Measurements: []string{strings.Repeat("00", 48)}}}}
+			Policy: quote.Policy{Version: 1, SEVSNP: &quote.SEVRules{Measurements: []string{strings.Repeat("00", 48)}, MinimumTCB: &quote.TCB{}}}}
 		if tt.edit != nil {
 			tt.edit(&req)
 		}
