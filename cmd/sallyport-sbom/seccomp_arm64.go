@@ -9,3 +9,5 @@ const audit = uint32(unix.AUDIT_ARCH_AARCH64)
 
 // refusedHere has nothing: this architecture never had the older calls.
 var refusedHere []uint32
+
+var ignoredHere []uint32

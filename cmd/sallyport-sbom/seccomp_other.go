@@ -6,3 +6,5 @@ package main
 const audit = uint32(0)
 
 var refusedHere []uint32
+
+var ignoredHere []uint32
