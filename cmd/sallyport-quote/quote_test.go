@@ -47,7 +47,7 @@ func sevSample(t testing.TB) quote.Request {
 	report := sample(t, "sev-snp.report")
 	return quote.Request{Version: 1, Kind: quote.SEVSNP, Quote: report, Certificate: sample(t, "sev-snp.vcek"), ReportData: report[0x50:0x90],
 		At: time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC), Policy: quote.Policy{Version: 1, SEVSNP: &quote.SEVRules{
-			Measurements: []string{hex.EncodeToString(report[0x90:0xc0])}, MinimumTCB: quote.TCB{Bootloader: 2, SNP: 5, Microcode: 68}}}}
+			Measurements: []string{hex.EncodeToString(report[0x90:0xc0])}, MinimumTCB: &quote.TCB{Bootloader: 2, SNP: 5, Microcode: 68}}}}
 }
 
 // The published report of an SEV-SNP machine has a good signature, and its machine may be debugged: that
@@ -133,7 +133,7 @@ func TestSEVOfAKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		req := quote.Request{Version: 1, Kind: quote.SEVSNP, Quote: report, Certificate: s.Vcek.Raw, ReportData: keyData(t), At: at,
-			Policy: quote.Policy{Version: 1, SEVSNP: &quote.SEVRules{Measurements: []string{strings.Repeat("00", 48)}}}}
+			Policy: quote.Policy{Version: 1, SEVSNP: &quote.SEVRules{Measurements: []string{strings.Repeat("00", 48)}, MinimumTCB: &quote.TCB{}}}}
 		if tt.edit != nil {
 			tt.edit(&req)
 		}
@@ -201,6 +201,25 @@ func TestTDX(t *testing.T) {
 	q.GetTdQuoteBody().GetTdAttributes()[0] |= debugAttribute
 	if a := checkTDX(r, q); a.Code != quote.Debug {
 		t.Errorf("debugged: %+v", a)
+	}
+	// Nor can the report of another quoting enclave: the library verifies one of anybody's.
+	for name, tt := range map[string]struct {
+		edit func(*pb.EnclaveReport, *quote.TDXRules)
+		want string
+	}{
+		"Intel's enclave":         {func(*pb.EnclaveReport, *quote.TDXRules) {}, ""},
+		"anybody's enclave":       {func(e *pb.EnclaveReport, _ *quote.TDXRules) { e.MrSigner = bytes.Repeat([]byte{0xee}, 32) }, quote.Certificate},
+		"another of Intel's":      {func(e *pb.EnclaveReport, _ *quote.TDXRules) { e.IsvProdId = 1 }, quote.Certificate},
+		"a debugged enclave":      {func(e *pb.EnclaveReport, _ *quote.TDXRules) { e.Attributes[0] |= 2 }, quote.Debug},
+		"no attributes":           {func(e *pb.EnclaveReport, _ *quote.TDXRules) { e.Attributes = nil }, quote.Malformed},
+		"an enclave as old as it": {func(e *pb.EnclaveReport, p *quote.TDXRules) { p.MinimumQESVN = uint16(e.IsvSvn) }, ""},
+		"an older enclave":        {func(e *pb.EnclaveReport, p *quote.TDXRules) { p.MinimumQESVN = uint16(e.IsvSvn) + 1 }, quote.Firmware},
+	} {
+		r, q := tdxSample(t)
+		tt.edit(q.GetSignedData().GetCertificationData().GetQeReportCertificationData().GetQeReport(), r.Policy.TDX)
+		if a := checkTDX(r, q); a.Code != tt.want || (a.Error == "") != (tt.want == "") {
+			t.Errorf("%s: %+v, want %q", name, a, tt.want)
+		}
 	}
 }
 

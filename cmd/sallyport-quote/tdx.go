@@ -22,6 +22,16 @@ import (
 // debugAttribute is the bit of TD_ATTRIBUTES that lets the host read the machine's memory.
 const debugAttribute = 1
 
+// Intel's quoting enclave for TDX, as Intel's enclave identity TD_QE has it and the published quote shows:
+// who signed it, and which of the signer's enclaves it is.
+const (
+	quotingSigner  = "dc9e2a7c6f948f17474e34a7fc43ed030f7c1563f1babddf6340c82e0e54a8c5"
+	quotingProduct = 2
+)
+
+// enclaveDebug is the bit of an enclave's attributes that lets the host read and change its memory.
+const enclaveDebug = 2
+
 // chipCertificate returns the certificate of the chip in a report of SEV-SNP, if it can be read.
 func chipCertificate(att *spb.Attestation, key sev.ReportSigner) (*x509.Certificate, bool) {
 	der := att.GetCertificateChain().GetVcekCert()
@@ -69,11 +79,20 @@ func checkTDX(r quote.Request, q *pb.QuoteV4) quote.Answer {
 	if err != nil || len(minimum) != len(body.GetTeeTcbSvn()) {
 		return refuse(quote.Malformed, "the versions of its firmware cannot be read")
 	}
-	header := q.GetHeader()
-	if len(header.GetQeSvn()) != 2 || len(header.GetPceSvn()) != 2 {
-		return refuse(quote.Malformed, "the versions of its quoting enclave cannot be read")
+	header, enclave := q.GetHeader(), q.GetSignedData().GetCertificationData().GetQeReportCertificationData().GetQeReport()
+	if len(header.GetPceSvn()) != 2 || len(enclave.GetAttributes()) != 16 || enclave.GetIsvSvn() > 0xffff {
+		return refuse(quote.Malformed, "its quoting enclave cannot be read")
 	}
-	qe, pce := binary.LittleEndian.Uint16(header.GetQeSvn()), binary.LittleEndian.Uint16(header.GetPceSvn())
+	// The library holds the enclave to Intel's only with collateral that is fetched. Without this anybody's
+	// enclave on a genuine processor, which gets a report as well, could sign quotes.
+	if hex.EncodeToString(enclave.GetMrSigner()) != quotingSigner || enclave.GetIsvProdId() != quotingProduct {
+		return refuse(quote.Certificate, fmt.Sprintf("it is signed by an enclave that is not Intel's quoting enclave for TDX: signer %x, product %d", enclave.GetMrSigner(), enclave.GetIsvProdId()))
+	}
+	if enclave.GetAttributes()[0]&enclaveDebug != 0 {
+		return refuse(quote.Debug, "its quoting enclave may be debugged: whoever runs it signs what he likes")
+	}
+	// The header's version is for information; the processor vouches for the report's.
+	qe, pce := uint16(enclave.GetIsvSvn()), binary.LittleEndian.Uint16(header.GetPceSvn()) //nolint:gosec // bounded above
 	levels := fmt.Sprintf("tee %x, qe %d, pce %d", body.GetTeeTcbSvn(), qe, pce)
 	low := qe < rules.MinimumQESVN || pce < rules.MinimumPCESVN
 	for i, svn := range body.GetTeeTcbSvn() {
@@ -95,7 +114,7 @@ func checkTDX(r quote.Request, q *pb.QuoteV4) quote.Answer {
 		rtmrs = append(rtmrs, b)
 	}
 	if err := validate.TdxQuote(q, &validate.Options{
-		HeaderOptions:      validate.HeaderOptions{MinimumQeSvn: rules.MinimumQESVN, MinimumPceSvn: rules.MinimumPCESVN},
+		HeaderOptions:      validate.HeaderOptions{MinimumPceSvn: rules.MinimumPCESVN},
 		TdQuoteBodyOptions: validate.TdQuoteBodyOptions{MinimumTeeTcbSvn: minimum, MrTd: body.GetMrTd(), Rtmrs: rtmrs, ReportData: r.ReportData},
 	}); err != nil {
 		return refuse(quote.Unwanted, err.Error())

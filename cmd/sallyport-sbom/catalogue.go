@@ -57,7 +57,7 @@ func open(ctx context.Context, r deep.Request, a *deep.Answer) (source.Source, e
 	case deep.Folder:
 		c := directorysource.Config{Path: r.Path, Base: r.Path}
 		for _, name := range r.Exclude {
-			c.Exclude.Paths = append(c.Exclude.Paths, "**/"+name+"/**", "./"+name+"/**")
+			c.Exclude.Paths = append(c.Exclude.Paths, "./"+name+"/**") // at the top alone
 		}
 		return directorysource.New(c)
 	case deep.Layout:

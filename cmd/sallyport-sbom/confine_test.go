@@ -30,8 +30,15 @@ func TestConfined(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "scratch"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	victim := exec.Command("sleep", "60")
+	if err := victim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- victim.Wait() }()
+	defer func() { _ = victim.Process.Kill() }()
 	cmd := exec.Command(self)
-	cmd.Env = []string{"CONFINE=" + input, "TMPDIR=" + filepath.Join(dir, "scratch")}
+	cmd.Env = []string{"CONFINE=" + input, "TMPDIR=" + filepath.Join(dir, "scratch"), fmt.Sprintf("VICTIM=%d", victim.Process.Pid)}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -39,6 +46,16 @@ func TestConfined(t *testing.T) {
 	t.Logf("\n%s", out)
 	if strings.Contains(string(out), "Landlock:false") && os.Getenv("CI") != "true" {
 		t.Skip("the kernel has no Landlock")
+	}
+	select {
+	case err := <-ended:
+		t.Errorf("another process was ended: %v", err)
+	default:
+	}
+	for _, call := range calls() {
+		if !strings.Contains(string(out), call.name+": refused\n") {
+			t.Errorf("not refused: %s", call.name)
+		}
 	}
 	for _, want := range []string{
 		"confined: true", "read the input: ok", "write to scratch: ok", "threads: ok",
@@ -119,5 +136,36 @@ func confined() int {
 	try("kill the parent", func() error { p, err := os.FindProcess(os.Getppid()); return errors.Join(err, p.Signal(os.Interrupt)) })
 	try("read the parent", read(fmt.Sprintf("/proc/%d/environ", os.Getppid())))
 	try("too large a file", func() error { return os.WriteFile(filepath.Join(scratch, "large"), make([]byte, 2<<20), 0o600) })
+	for _, c := range calls() {
+		try(c.name, c.try)
+	}
 	return 0
+}
+
+// TestFirstLandlock confines a process as the first version of Landlock can: what that version lacks
+// does not undo what it has.
+func TestFirstLandlock(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("nothing here confines a process on this system")
+	}
+	dir := t.TempDir()
+	input := write(t, filepath.Join(dir, "input", "a"), []byte("input"))
+	write(t, filepath.Join(dir, "secret"), []byte("secret"))
+	if err := os.Mkdir(filepath.Join(dir, "scratch"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for abi := 1; abi <= 4; abi++ {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = []string{"CONFINE=" + input, "TMPDIR=" + filepath.Join(dir, "scratch"), fmt.Sprintf("CONFINE_ABI=%d", abi)}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if strings.Contains(string(out), "no Landlock") {
+			t.Skip(string(out))
+		}
+		if got, want := string(out), "before: false\nafter: true\ninput: <nil>\nscratch: <nil>\nsecret: true\n"; got != want {
+			t.Errorf("version %d:\n%s", abi, got)
+		}
+	}
 }

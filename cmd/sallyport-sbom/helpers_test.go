@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,6 +22,9 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
+	if abi, err := strconv.Atoi(os.Getenv("CONFINE_ABI")); err == nil {
+		os.Exit(landlockedAs(abi))
+	}
 	if os.Getenv("CONFINE") != "" {
 		os.Exit(confined())
 	}

@@ -201,6 +201,17 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestNothing: a bill of nothing is written only if that is expected.
+func TestNothing(t *testing.T) {
+	file := write(t, filepath.Join(t.TempDir(), "a.tar"), archive(t, entry{"readme", "hello"}))
+	if _, said := sallyport(t, 1, "sbom", file); !strings.Contains(said, "nothing was found") || !strings.Contains(said, "--empty") {
+		t.Error(said)
+	}
+	if b := bom(t, "--empty", file); len(b.Components) != 0 || b.Complete {
+		t.Errorf("%+v", b)
+	}
+}
+
 // TestAttest signs a bill about a file and an image, by what was read.
 func TestAttest(t *testing.T) {
 	dir := t.TempDir()

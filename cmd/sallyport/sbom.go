@@ -95,6 +95,7 @@ acceptable, 64 wrong usage.`,
 	cmd.Flags().BoolVar(&so.Deep, "deep", false, "look into the files of a folder as well (needs sallyport-sbom)")
 	cmd.Flags().BoolVar(&so.Models, "models", false, "add the files of a folder that hold models: safetensors, GGUF, ONNX")
 	cmd.Flags().StringVar(&so.Platform, "platform", "", "the image for `OS/ARCHITECTURE` of an index")
+	cmd.Flags().BoolVar(&so.Empty, "empty", false, "write a bill of a file or an image in which nothing is found")
 	cmd.Flags().BoolVar(&check, "check", false, "hold licences to the rules of the target branch (licences: in sallyport.yaml)")
 	cmd.Flags().StringVar(&opts.opts.Target.Ref, "target", "", "the `REF` whose rules for licences are in force (default: the remote's default branch)")
 	cmd.Flags().StringVar(&attest, "attest", "", "sign the bill as `FORMAT`, spdx or cyclonedx, about the digest of what was read")

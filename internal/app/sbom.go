@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type SBOMOptions struct {
 	Deep     bool   // look into a folder, too
 	Models   bool   // add the files of a folder that hold machine learning models
 	Platform string // of an image, where an index holds several
+	Empty    bool   // a file or an image in which nothing is found is expected
 	Name     string // of the subject; empty: the folder's or file's name
 	Version  string
 }
@@ -84,8 +86,12 @@ func (a *App) SBOM(ctx context.Context, o Options, so SBOMOptions) (*SBOM, error
 	if err != nil {
 		return nil, err
 	}
-	if len(v.Files()) == 0 && looked == nil && len(v.Components()) == 0 {
+	if !slices.ContainsFunc(v.Files(), func(f sbom.File) bool { return f.Format != passedOver && f.Format != leadsOut }) && looked == nil && len(v.Components()) == 0 {
 		return nil, withHint(errors.New("there is no lock or manifest file that is read: a bill of nothing would look like a project that needs nothing"), "docs/dependencies.md lists the files")
+	}
+	if looked != nil && d.Subject != sbom.Tree && !so.Empty && !slices.ContainsFunc(v.Components(), func(c sbom.Component) bool { return c.Type != sbom.System }) {
+		return nil, withHint(fmt.Errorf("nothing was found in %s, which was read as %s: a bill of nothing would look like software that needs nothing", sallyport.Path(so.Subject), looked.Form),
+			"look into what it was made from (a folder with --deep), or say --empty if it holds no packages")
 	}
 	return &SBOM{
 		Name: d.Name, Version: d.Version, Digest: sallyport.Digest(d.Digest), Created: d.Created.UTC().Format(time.RFC3339),
@@ -159,8 +165,12 @@ func committed(raw []byte) (time.Time, error) {
 	return time.Time{}, errors.New("the commit does not say when it was made")
 }
 
-// skipped are folders whose content is no part of what a project asks for.
-var skipped = map[string]bool{".git": true, "node_modules": true}
+// What is not read of a folder, and told: a bill without it is not complete. The repository's own .git alone
+// is passed over without a word.
+const (
+	passedOver = "folder that is passed over"
+	leadsOut   = "link that leads out or nowhere"
+)
 
 func (a *App) sbomOfFolder(ctx context.Context, dir string, v *sbom.Inventory, d *sbom.Description) error {
 	abs, err := filepath.Abs(dir)
@@ -182,8 +192,19 @@ func (a *App) sbomOfFolder(ctx context.Context, dir string, v *sbom.Inventory, d
 			return fmt.Errorf("read %s: %w", p, err)
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case e.IsDir() && skipped[e.Name()]:
+		case p == ".git":
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case e.IsDir() && (e.Name() == ".git" || e.Name() == "node_modules"):
+			v.Omit(p, passedOver)
 			return fs.SkipDir
+		case e.Type()&fs.ModeSymlink != 0 && !sbom.Wants(p):
+			if _, err := root.Stat(p); err != nil {
+				v.Omit(p, leadsOut)
+			}
+			return nil
 		case e.IsDir() || !sbom.Wants(p):
 			return nil
 		case !e.Type().IsRegular():

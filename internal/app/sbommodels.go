@@ -34,7 +34,7 @@ func (a *App) sbomModels(ctx context.Context, dir string, v *sbom.Inventory, d *
 			return fmt.Errorf("read %s: %w", p, err)
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case e.IsDir() && skipped[e.Name()]:
+		case e.IsDir() && (e.Name() == ".git" || e.Name() == "node_modules"):
 			return fs.SkipDir
 		case e.IsDir() || weights.Format(p) == "":
 			return nil

@@ -76,8 +76,8 @@ type Policy struct {
 // SEVRules are for reports of AMD SEV-SNP.
 type SEVRules struct {
 	Measurements []string `yaml:"measurements" json:"measurements"` // of the code that was launched, 48 bytes in hex; at least one
-	// MinimumTCB are the lowest patch levels of the chip's firmware.
-	MinimumTCB      TCB    `yaml:"minimum_tcb" json:"minimum_tcb"`
+	// MinimumTCB are the lowest patch levels of the chip's firmware. Without them a policy is refused.
+	MinimumTCB      *TCB   `yaml:"minimum_tcb" json:"minimum_tcb"`
 	MinimumGuestSVN uint32 `yaml:"minimum_guest_svn" json:"minimum_guest_svn"`
 	VMPL            int    `yaml:"vmpl" json:"vmpl"` // privilege level of who asked for the report; 0 is the highest
 }
@@ -120,6 +120,10 @@ func (p Policy) Validate() error {
 		if err := codes("sev_snp.measurements", s.Measurements); err != nil {
 			return err
 		}
+		// Zero is a minimum that is met by everything: it is to be said, not left out.
+		if s.MinimumTCB == nil {
+			return fmt.Errorf("%w: sev_snp.minimum_tcb is missing: name the oldest firmware that is accepted (bootloader, tee, snp, microcode)", ErrPolicy)
+		}
 		if s.VMPL < 0 || s.VMPL > 3 {
 			return fmt.Errorf("%w: sev_snp.vmpl is %d, want 0 to 3", ErrPolicy, s.VMPL)
 		}
@@ -136,7 +140,6 @@ func (p Policy) Validate() error {
 				return err
 			}
 		}
-		// Zero is a minimum that is met by everything: it is to be said, not left out.
 		if err := isHex("tdx.minimum_tee_tcb_svn", t.MinimumTCB, 16); err != nil {
 			return err
 		}

@@ -28,15 +28,16 @@ func TestParsePolicy(t *testing.T) {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	for says, text := range map[string]string{
-		"version is 2":        strings.Replace(good, "version: 1", "version: 2", 1),
-		"neither":             "version: 1\n",
-		"of any code":         strings.Replace(good, "["+zeros+"]", "[]", 1),
-		"48 bytes":            strings.Replace(good, `"00`, `"`, 1),
-		"lower-case hex":      strings.Replace(good, `"00`, `"AA`, 1),
-		"vmpl is 4":           strings.Replace(good, "  minimum_tcb", "  vmpl: 4\n  minimum_tcb", 1),
-		"unknown field":       strings.Replace(good, "  minimum_tcb", "  debug: true\n  minimum_tcb", 1),
-		"minimum_tee_tcb_svn": strings.Replace(good, `  minimum_tee_tcb_svn: "05010600000000000000000000000000"`+"\n", "", 1),
-		"rtmrs has 1":         good + "  rtmrs: [" + zeros + "]\n",
+		"version is 2":           strings.Replace(good, "version: 1", "version: 2", 1),
+		"neither":                "version: 1\n",
+		"of any code":            strings.Replace(good, "["+zeros+"]", "[]", 1),
+		"48 bytes":               strings.Replace(good, `"00`, `"`, 1),
+		"lower-case hex":         strings.Replace(good, `"00`, `"AA`, 1),
+		"vmpl is 4":              strings.Replace(good, "  minimum_tcb", "  vmpl: 4\n  minimum_tcb", 1),
+		"unknown field":          strings.Replace(good, "  minimum_tcb", "  debug: true\n  minimum_tcb", 1),
+		"minimum_tee_tcb_svn":    strings.Replace(good, `  minimum_tee_tcb_svn: "05010600000000000000000000000000"`+"\n", "", 1),
+		"minimum_tcb is missing": strings.Replace(good, "  minimum_tcb: {bootloader: 4, tee: 0, snp: 22, microcode: 213}\n", "", 1),
+		"rtmrs has 1":            good + "  rtmrs: [" + zeros + "]\n",
 	} {
 		if _, err := ParsePolicy([]byte(text)); !errors.Is(err, ErrPolicy) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)

@@ -35,7 +35,7 @@ type Request struct {
 	Kind    string   `json:"kind"`
 	Path    string   `json:"path"`    // absolute, links resolved
 	Scratch string   `json:"scratch"` // the folder that may be written to; it is empty
-	Exclude []string `json:"exclude"` // names of folders that are passed over, of a Folder
+	Exclude []string `json:"exclude"` // names of folders right below a Folder that are passed over
 	Memory  uint64   `json:"memory"`  // bytes of address space that it may have
 	Size    uint64   `json:"size"`    // bytes that a file it writes may have
 	Seconds uint64   `json:"seconds"` // of processor time
