@@ -45,6 +45,7 @@ type BuildOptions struct {
 	AllowUnchanged, RequireClean bool
 
 	sink func(bundle []byte) error // takes the signed provenance, instead of a file; may be nil
+	tree *git.WorkTreeState        // as the caller has just found it; nil: it is looked at
 
 	Stdin          *os.File
 	Stdout, Stderr io.Writer // what the command writes; nil: as the program's own
@@ -229,8 +230,10 @@ func (b *builder) before(ctx context.Context) (err error) {
 		return withHint(fmt.Errorf("find the commit that is built: %w", err), "commit first")
 	}
 	b.built.Commit = sallyport.GitCommit(oid)
-	if b.tree, err = w.repo.CompareWorkTree(ctx, oid); err != nil {
-		return err
+	if b.tree = b.bo.tree; b.tree == nil {
+		if b.tree, err = w.repo.CompareWorkTree(ctx, oid); err != nil {
+			return err
+		}
 	}
 	b.built.Dirty = b.tree.Dirty()
 	if b.built.Dirty && b.bo.RequireClean {

@@ -30,6 +30,7 @@ import (
 
 // treeState is how the work tree differs from the commit, and who runs the pipeline.
 type treeState struct {
+	state  *git.WorkTreeState
 	source build.Source
 	who    map[string]any
 }
@@ -52,7 +53,7 @@ func (p *pipelineRun) compareTree(ctx context.Context) (_ pipeline.Outcome, err 
 	if t == nil {
 		return pipeline.Outcome{}, errors.New("another commit was checked out meanwhile")
 	}
-	p.tree.source = sourceState(t)
+	p.tree.state, p.tree.source = t, sourceState(t)
 	if t.Dirty() {
 		return passed("it is not the commit, and so nothing that is made from it can be released: %s", differences(t))
 	}
@@ -282,7 +283,7 @@ func (p *pipelineRun) build(ctx context.Context) (pipeline.Outcome, error) {
 	o.Repo = p.top
 	built, err := p.app.Build(ctx, o, BuildOptions{
 		Args: p.cfg.Build.Run, Artifacts: p.cfg.Artifacts, Env: p.cfg.Build.Env, Environ: p.po.Environ, Timeout: p.cfg.Build.Limit(),
-		Key: p.po.Key, Stdout: log, Stderr: log, sink: func(bundle []byte) error { return p.folder.statement(provenanceFile, bundle) },
+		Key: p.po.Key, Stdout: log, Stderr: log, tree: p.tree.state, sink: func(bundle []byte) error { return p.folder.statement(provenanceFile, bundle) },
 	})
 	log.save(p.folder, "build")
 	if err != nil {
