@@ -217,8 +217,10 @@ func (p *pipelineRun) openFolder(ctx context.Context) (*releaseFolder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write into %s: %w", out, err)
 	}
+	failed := abs + failedSuffix
 	rel, err := filepath.Rel(top, abs)
 	if err == nil && filepath.IsLocal(rel) {
+		failed = p.w.path("pipeline" + failedSuffix) // beside the folder it would be a change that no commit has
 		if rel == "." || strings.HasPrefix(rel+"/", ".git/") {
 			return nil, usagef("%s is no folder of its own", out)
 		}
@@ -233,7 +235,7 @@ func (p *pipelineRun) openFolder(ctx context.Context) (*releaseFolder, error) {
 			return nil, withHint(usagef("%s lies in the work tree, and no .gitignore names it: it would be a change that no commit has", out), "add it to .gitignore, or name a folder elsewhere")
 		}
 	}
-	return openReleaseFolder(abs)
+	return openReleaseFolder(abs, failed)
 }
 
 // realPath follows the links of the part of a path that is there.

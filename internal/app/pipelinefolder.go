@@ -50,8 +50,9 @@ func reservedName(name string) bool {
 // statements and files are read for what they prove; it is replaced whole, and only by a run that came to
 // a decision. What another run comes to is put beside it.
 type releaseFolder struct {
-	path string
-	old  *os.Root // what an earlier run left, nil if there is none
+	path   string
+	failed string   // where a run that came to no decision puts what it has
+	old    *os.Root // what an earlier run left, nil if there is none
 
 	mu     sync.Mutex
 	files  map[string][]byte           // what is to be written, by name
@@ -62,9 +63,9 @@ type releaseFolder struct {
 }
 
 // openReleaseFolder looks at the place: one that holds what no pipeline wrote is not touched.
-func openReleaseFolder(path string) (*releaseFolder, error) {
-	f := &releaseFolder{path: path, files: map[string][]byte{}, logs: map[string][]byte{}, sums: map[string]sallyport.Digest{}}
-	for _, p := range []string{path, path + failedSuffix} {
+func openReleaseFolder(path, failed string) (*releaseFolder, error) {
+	f := &releaseFolder{path: path, failed: failed, files: map[string][]byte{}, logs: map[string][]byte{}, sums: map[string]sallyport.Digest{}}
+	for _, p := range []string{path, failed} {
 		if err := replaceable(p); err != nil {
 			return nil, err
 		}
@@ -328,7 +329,7 @@ func (f *releaseFolder) publish(r *PipelineReport) error {
 	}
 	r.Output = f.path
 	if r.Release == nil {
-		r.Output += failedSuffix
+		r.Output = f.failed
 	}
 	b, err := sallyport.EncodeJSON(r.Summary())
 	if err != nil {
@@ -348,15 +349,21 @@ func (f *releaseFolder) place(path string) error {
 	if err := os.Chmod(f.work, 0o755); err != nil {
 		return err
 	}
-	away := f.work + ".old"
+	away := path + ".old-" + filepath.Base(f.work)
 	err := os.Rename(path, away)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("put the folder into its place: %w", err)
 	}
-	if err := os.Rename(f.work, path); err != nil {
+	switch err := os.Rename(f.work, path); {
+	case err == nil:
+		f.work = ""
+	case path == f.failed: // it may lie on another file system, and nothing is lost if it is not whole
+		if err := os.CopyFS(path, os.DirFS(f.work)); err != nil {
+			return fmt.Errorf("keep what the run came to: %w", err)
+		}
+	default:
 		return fmt.Errorf("put the folder into its place: %w", errors.Join(err, os.Rename(away, path)))
 	}
-	f.work = ""
 	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
 		return err
 	}

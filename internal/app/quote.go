@@ -24,7 +24,7 @@ type QuoteOptions struct {
 	Certificate string // file, DER or PEM: of the chip
 	Key         string // file with the public key that the quote should be about
 	Policy      string // file
-	At          string // RFC 3339; empty for now
+	At          string // RFC 3339; empty: the present
 }
 
 // VerifiedQuote is what a quote that verified says.

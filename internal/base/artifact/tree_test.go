@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -194,7 +195,10 @@ func TestCompareTreeZip(t *testing.T) {
 // TestCompareTreeGit holds the reader to what git itself writes.
 func TestCompareTreeGit(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("NOT TESTED: git")
+		if os.Getenv("CI") == "true" {
+			t.Fatal("git is missing")
+		}
+		t.Skip("NOT TESTED: git is missing")
 	}
 	dir := t.TempDir()
 	run := func(args ...string) []byte {
