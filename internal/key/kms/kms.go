@@ -50,10 +50,10 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"runtime"
 	"strings"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/base/helper"
 	"github.com/sallyport-dev/sallyport/internal/base/keyalg"
 	"github.com/sallyport-dev/sallyport/internal/key"
 )
@@ -66,8 +66,8 @@ const (
 
 // Errors that callers tell apart.
 var (
-	ErrMissing   = errors.New("the helper program is not there")
-	ErrUnsafe    = errors.New("the helper program may have been replaced")
+	ErrMissing   = helper.ErrMissing
+	ErrUnsafe    = helper.ErrUnsafe
 	ErrVariable  = errors.New("the helper program would not be safe")
 	ErrTimeout   = errors.New("the helper program did not answer in time")
 	ErrAnswer    = errors.New("the helper program's answer cannot be used")
@@ -150,7 +150,7 @@ func (h Helper) client(r key.Ref) (client, error) {
 		// Arguments are shown to every user of the machine; the environment is not.
 		c.env = append(c.env, pinVariable+"="+pin)
 	}
-	c.program, err = h.find(c.name)
+	c.program, err = helper.Find(h.Executable, c.name)
 	if errors.Is(err, ErrMissing) && r.Kind == key.Plugin {
 		err = fmt.Errorf("%w; other kinds of key: %s", err, key.Kinds())
 	}
@@ -182,14 +182,6 @@ func splitPIN(uri string) (without, pin string) {
 		return path, pin
 	}
 	return path + "?" + strings.Join(kept, "&"), pin
-}
-
-// executableSuffix is what a program's name ends in.
-func executableSuffix() string {
-	if runtime.GOOS == "windows" {
-		return ".exe"
-	}
-	return ""
 }
 
 // publicKey asks for the public key.

@@ -535,3 +535,11 @@ func TestCertifies(t *testing.T) {
 		}
 	}
 }
+
+// executableSuffix is what a program's name ends in.
+func executableSuffix() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
+}

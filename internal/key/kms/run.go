@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/helper"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
 
@@ -80,40 +81,6 @@ func elsewhere(env []string) string {
 	return filepath.VolumeName(os.TempDir()) + `\`
 }
 
-// find returns the path of the program name beside the executable.
-func (h Helper) find(name string) (string, error) {
-	self := h.Executable
-	if self == "" {
-		var err error
-		if self, err = os.Executable(); err != nil {
-			return "", fmt.Errorf("find this program: %w", err)
-		}
-	}
-	self, err := filepath.EvalSymlinks(self)
-	if err != nil {
-		return "", fmt.Errorf("find this program: %w", err)
-	}
-	path := filepath.Join(filepath.Dir(self), name+executableSuffix())
-	theirs, err := os.Lstat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("%w: %s, of the same release, has to lie beside sallyport in %s", ErrMissing, name, filepath.Dir(self))
-	}
-	if err != nil {
-		return "", fmt.Errorf("look at the helper program: %w", err)
-	}
-	ours, err := os.Stat(self)
-	if err != nil {
-		return "", fmt.Errorf("look at this program: %w", err)
-	}
-	if !theirs.Mode().IsRegular() {
-		return "", fmt.Errorf("%w: %s is not a regular file", ErrUnsafe, path)
-	}
-	if why := easier(theirs, ours); why != "" {
-		return "", fmt.Errorf("%w: %s %s", ErrUnsafe, path, why)
-	}
-	return path, nil
-}
-
 // ask starts the program and returns its answer.
 func (c client) ask(ctx context.Context, r request, stdin []byte) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
@@ -171,7 +138,7 @@ func (h Helper) Run(ctx context.Context, name string, stdin []byte, limit int) (
 		c.timeout = Timeout
 	}
 	var err error
-	if c.program, err = h.find(name); err != nil {
+	if c.program, err = helper.Find(h.Executable, name); err != nil {
 		return nil, err
 	}
 	out, said, err := c.run(ctx, stdin, limit)
