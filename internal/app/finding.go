@@ -124,7 +124,7 @@ func (l *FindingList) find(id string) (FindingView, error) {
 	}
 	switch {
 	case len(id) < 8:
-		return FindingView{}, usagef("%.40q is no id of a finding: it takes eight characters of one at least", id)
+		return FindingView{}, withHint(usagef("%.40q is no id of a finding: it takes eight characters of one at least", id), "sallyport finding list prints them")
 	case len(found) == 0:
 		return FindingView{}, withHint(fmt.Errorf("the change has no finding %.64q", id), "sallyport finding list names them, with the same --target and --head")
 	}

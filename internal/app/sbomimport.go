@@ -32,7 +32,7 @@ type ImportedSBOM struct {
 func (a *App) ImportSBOM(ctx context.Context, o Options, doc []byte, subject string, check bool, at AttestOptions) (_ *ImportedSBOM, err error) {
 	f, err := sbom.Read(doc)
 	if err != nil {
-		return nil, err
+		return nil, withHint(err, "SPDX 2.3 and CycloneDX 1.4 to 1.6 in JSON are read (docs/sbom.md)")
 	}
 	out := &ImportedSBOM{Foreign: *f, Digest: sallyport.SHA256(doc)}
 	if check {
