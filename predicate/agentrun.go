@@ -55,6 +55,20 @@ type AgentRun struct {
 	Records    int64      `json:"records"`              // entries in the run's record
 	RecordHead string     `json:"recordHead,omitempty"` // sha256 over the record's last entry and, through it, all
 	Conclusion Conclusion `json:"conclusion"`
+
+	// What follows tells how the run went. All of it may be absent, and nothing of it narrows what
+	// stands above.
+	Part          int64        `json:"part,omitempty"`     // checkpoints before this one; the seal is the last
+	Previous      string       `json:"previous,omitempty"` // sha256 of the payload of the checkpoint before
+	Command       *Command     `json:"command,omitempty"`
+	Prompts       *Prompts     `json:"prompts,omitempty"`
+	Inputs        []Material   `json:"inputs,omitempty"`        // data and context that the run was given
+	Tools         []ToolUse    `json:"tools,omitempty"`         // what the models called
+	Servers       []ToolServer `json:"servers,omitempty"`       // MCP servers that were at hand
+	Configuration []Material   `json:"configuration,omitempty"` // files that configure or instruct the agent, as it found them
+	Sandbox       *Sandbox     `json:"sandbox,omitempty"`
+	Hooks         *HookBeats   `json:"hooks,omitempty"`
+	Anchor        *LogAnchor   `json:"anchor,omitempty"` // the log as it was when the run began
 }
 
 // Agent names an agent as the roster does.
@@ -67,6 +81,9 @@ type Agent struct {
 type Model struct {
 	Name     string `json:"name"`
 	Endpoint string `json:"endpoint,omitempty"` // where it was reached, without credentials
+	Provider string `json:"provider,omitempty"`
+	Entry    string `json:"entry,omitempty"` // sha256 of its entry in the model registry
+	Requests int64  `json:"requests,omitempty"`
 }
 
 // Supervisor says what watched the run, and from where.
@@ -174,9 +191,7 @@ func (r AgentRun) Validate() error {
 	c.atMost("models", len(r.Models), maxModels)
 	for _, m := range r.Models {
 		c.text("models.name", m.Name, maxName)
-		if m.Endpoint != "" {
-			c.word("models.endpoint", m.Endpoint, maxURI)
-		}
+		m.validate(&c)
 	}
 	c.word("repository", r.Repository, maxURI)
 	start, end := c.time("startedAt", r.StartedAt), c.time("endedAt", r.EndedAt)
@@ -196,6 +211,7 @@ func (r AgentRun) Validate() error {
 	if r.Sealed || r.RecordHead != "" {
 		c.digest("recordHead", r.RecordHead, "sha256")
 	}
+	r.validateStory(&c)
 	if c.err != nil {
 		return fmt.Errorf("invalid agent run: %w", c.err)
 	}
