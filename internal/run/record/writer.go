@@ -150,10 +150,12 @@ func CreateWith(dir string, h Header, o Options) (_ *Writer, err error) {
 }
 
 // acquire takes the record's lock, or says who has it.
-func (w *Writer) acquire() error {
+func (w *Writer) acquire() error { return w.acquireAs(lockFile) }
+
+func (w *Writer) acquireAs(name string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
 	defer cancel()
-	l, err := durable.Acquire(ctx, filepath.Join(w.dir, lockFile))
+	l, err := durable.Acquire(ctx, filepath.Join(w.dir, name))
 	if err != nil {
 		return fmt.Errorf("another process writes this record: %w", err)
 	}
