@@ -23,9 +23,13 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/app"
+	"github.com/sallyport-dev/sallyport/internal/run/confine"
 )
 
 func main() {
+	if confine.IsInit(os.Args) {
+		os.Exit(confine.Init())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	collectLater()

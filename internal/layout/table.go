@@ -168,7 +168,7 @@ var Libraries = []Library{
 // other programs, which an adversary's configuration would like to choose.
 var Reaches = []Library{
 	{"C", nobody},
-	{"unsafe", nobody},
+	{"unsafe", []string{"internal/run/confine"}}, // for system calls that golang.org/x/sys does not wrap
 	{"plugin", nobody},
 	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/key/kms", "internal/run", "internal/build", "internal/rebuild", "internal/scan/tool", "internal/scan/deep", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},
