@@ -173,7 +173,7 @@ Exit status of every command that decides:
 		newBuildCommand(a),
 		newScanCommand(a),
 		newAdvisoryCommand(a),
-		newSBOMCommand(a),
+		newSBOMCommand(a), newModelCommand(a),
 		newPipelineCommand(a), newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),
