@@ -170,6 +170,7 @@ Exit status of every command that decides:
 		newScanCommand(a),
 		newAdvisoryCommand(a),
 		newSBOMCommand(a),
+		newProxyCommand(a),
 		newPipelineCommand(a), newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),
