@@ -174,6 +174,8 @@ Exit status of every command that decides:
 		newScanCommand(a),
 		newAdvisoryCommand(a),
 		newSBOMCommand(a), newModelCommand(a),
+		newSBOMCommand(a),
+		newProxyCommand(a),
 		newPipelineCommand(a), newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),

@@ -110,6 +110,8 @@ type Config struct {
 	CI CI `yaml:"ci"`
 	// Pipeline says what `sallyport pipeline` does between a commit and its release.
 	Pipeline Pipeline `yaml:"pipeline"`
+	// Prompt says what the prompt gate, `sallyport proxy`, lets pass.
+	Prompt Prompt `yaml:"prompt"`
 }
 
 // Gates says what each gate guards.
@@ -339,6 +341,9 @@ func (c Config) validate(raw map[string]any) error {
 		return err
 	}
 	if err := c.Pipeline.validate(raw); err != nil {
+		return err
+	}
+	if err := c.Prompt.validate(raw); err != nil {
 		return err
 	}
 	if err := c.Licences.validate(); err != nil {

@@ -126,6 +126,7 @@ type Caller struct {
 	Operator   string
 	Run        string
 	Repository string
+	Use        string // what for, in the registry's words
 	Key        string // which key or certificate, by a name that opens nothing
 	Session    string // whose sentinels; callers with the same one see each other's
 	Limits     Limits
@@ -154,7 +155,9 @@ type ModelRequest struct {
 	Provider   string
 	Model      string
 	Endpoint   string
-	Use        string // the operation: messages, chat, responses, generate, count, embed, batch, model
+	Operator   string
+	Use        string // the caller's
+	Operation  string // messages, chat, responses, generate, count, embed, batch, model, rule, upload
 	Time       time.Time
 }
 
