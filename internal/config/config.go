@@ -110,6 +110,8 @@ type Config struct {
 	CI CI `yaml:"ci"`
 	// Pipeline says what `sallyport pipeline` does between a commit and its release.
 	Pipeline Pipeline `yaml:"pipeline"`
+	// Runs say how `sallyport run` starts agents.
+	Runs Runs `yaml:"runs"`
 }
 
 // Gates says what each gate guards.
@@ -342,6 +344,9 @@ func (c Config) validate(raw map[string]any) error {
 		return err
 	}
 	if err := c.Licences.validate(); err != nil {
+		return err
+	}
+	if err := c.Runs.validate(raw); err != nil {
 		return err
 	}
 	return c.Log.validate()
