@@ -194,6 +194,15 @@ func (w *workspace) targetHint(err error, t Target) error {
 // governed loads what is in force for the target, from its tip or under the pin. resultTree is
 // the tree of the merge result, empty if there is none.
 func (w *workspace) governed(ctx context.Context, resultTree string) error {
+	if err := w.inForce(ctx, resultTree); err != nil {
+		return err
+	}
+	w.compile(ctx)
+	return nil
+}
+
+// inForce is governed without the policy sets: who is who, and whose word counts.
+func (w *workspace) inForce(ctx context.Context, resultTree string) error {
 	pin, err := w.app.pin(w.opts)
 	if err != nil {
 		return err
@@ -215,7 +224,6 @@ func (w *workspace) governed(ctx context.Context, resultTree string) error {
 		}
 	}
 	w.data = policyData(w.cfg)
-	w.compile(ctx)
 	return nil
 }
 

@@ -51,6 +51,15 @@ func (g *Gate) runs(evidence []sallyport.Evidence) (accepted, others []*run, why
 	return accepted, others, why
 }
 
+// Accepts decodes the record of a run, and says why policy does not accept it, if it does not.
+func (g *Gate) Accepts(ev sallyport.Evidence) (predicate.AgentRun, error) {
+	p, err := predicate.DecodeAgentRun(ev.Statement.Predicate)
+	if err != nil {
+		return p, err
+	}
+	return p, g.accept(ev, p)
+}
+
 // accept says why policy does not accept the record of a run, or nil.
 func (g *Gate) accept(ev sallyport.Evidence, p predicate.AgentRun) error {
 	grade := ev.Grade
