@@ -20,7 +20,10 @@ import (
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
-func TestMain(m *testing.M) { os.Exit(scene.Main(m)) }
+func TestMain(m *testing.M) {
+	scene.InMemory()
+	os.Exit(scene.Main(m))
+}
 
 // A stage is where a row's story begins. Each builds on the one before.
 type stage int

@@ -109,25 +109,6 @@ func (r *Repo) commitOver(ctx context.Context, req BlameRequest) (string, error)
 	return id, nil
 }
 
-// quotePath spells a path so that fast-import reads it as it is.
-func quotePath(p string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for i := range len(p) {
-		switch c := p[i]; {
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c < ' ' || c >= 0x7f:
-			fmt.Fprintf(&b, "\\%03o", c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
-
 var errBlame = errors.New("git blame: unexpected output")
 
 // read reads what git blame --porcelain writes: for each line its commit, its number there and
