@@ -62,7 +62,7 @@ func TestEvasions(t *testing.T) {
 	scenes := stageAll(t)
 	names := map[string]bool{}
 	for _, rows := range [][]row{
-		makers, shapes, contents, approvals, runs, policies, roots, logs, repositories, bases, ranges, travels, scans, exceptions, teams, rotations, statements, identities, runKeys,
+		makers, shapes, contents, approvals, runs, policies, roots, logs, repositories, bases, ranges, travels, scans, exceptions, teams, rotations, statements, identities, runKeys, parts,
 	} {
 		for _, r := range rows {
 			if names[r.name] {
