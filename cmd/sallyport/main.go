@@ -23,9 +23,13 @@ import (
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/app"
+	"github.com/sallyport-dev/sallyport/internal/run/confine"
 )
 
 func main() {
+	if confine.IsInit(os.Args) {
+		os.Exit(confine.Init())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	collectLater()
@@ -169,8 +173,7 @@ Exit status of every command that decides:
 		newBuildCommand(a),
 		newScanCommand(a),
 		newAdvisoryCommand(a),
-		newSBOMCommand(a),
-		newProxyCommand(a),
+		newSBOMCommand(a), newModelCommand(a), newProxyCommand(a),
 		newPipelineCommand(a), newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),
 		newPolicyCommand(a),

@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
+	"github.com/sallyport-dev/sallyport/internal/model"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/scan"
 	"github.com/sallyport-dev/sallyport/internal/scan/names"
@@ -30,6 +31,7 @@ const (
 	configPath = config.Path
 	rosterPath = policy.GovernedDir + "roster.yaml"
 	trustPath  = policy.GovernedDir + "trust.yaml"
+	modelsPath = model.Path
 )
 
 // A workspace is one repository with its state, and what governs it once governed was called.
@@ -55,6 +57,7 @@ type workspace struct {
 	data       policy.Data
 	roster     *identity.Roster
 	trust      []evidence.Key
+	models     *model.File       // nil where there is no registry
 	keyless    *evidence.Keyless // nil without a trusted root
 	signatures *evidence.Cache   // what verified, while this process lives
 	eval       engine.Evaluator
@@ -260,6 +263,13 @@ func (w *workspace) parseGoverned() error {
 			return bad(trustPath, err)
 		}
 		w.trust = t.Keys
+	}
+	if b, ok := w.gov.Files[modelsPath]; ok {
+		f, err := model.ParseFile(b)
+		if err != nil {
+			return bad(modelsPath, err)
+		}
+		w.models = f
 	}
 	if b, ok := w.gov.Files[trustedRootPath]; ok {
 		k, err := evidence.ParseTrustedRoot(b)
