@@ -135,7 +135,9 @@ func TestStreams(t *testing.T) {
 		for _, back := range []bool{false, true} {
 			for _, n := range []int{1, 2, 3, 7, 1000} {
 				t.Run(fmt.Sprintf("%s/%v/%d", talk.name, back, n), func(t *testing.T) {
-					r := newRig(t, func(w http.ResponseWriter, _ *http.Request) { flushing(w, talk.stream(t, pieces(mark, n), pieces(args, n))) }, nil)
+					r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+						flushing(w, talk.stream(t, pieces(mark, n), pieces(args, n)))
+					}, nil)
 					r.masker.putBack = back
 					got := r.do("POST", talk.path, talk.body)
 					text, tool, _, _ := said(t, &talk.rt, got.body)
