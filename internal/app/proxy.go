@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -94,8 +95,14 @@ func (a *App) Proxy(ctx context.Context, o Options, p ProxyOptions) (err error) 
 	if models.follow != nil {
 		go models.follow(ctx, log)
 	}
+	if a.Getenv("GOGC") == "" {
+		// Bodies are large and short-lived, and the heap that stays is small: left to itself, Go would collect
+		// every few dozen requests. What bodies may hold is bounded by the gate.
+		debug.SetGCPercent(400)
+	}
 	stop := a.exportMetrics(ctx, gate, c.Prompt.Metrics, log)
 	defer stop()
+	defer gate.Wait()
 	return serveProxy(ctx, gate, listener, proxyDrain(&c.Prompt), log)
 }
 
