@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -105,8 +106,21 @@ func newProxyMasker(a *App, c *config.PromptMask, more []mask.Known) (*proxyMask
 		}
 		known = append(known, knownValues(path, string(b))...)
 	}
+	var documents *mask.Documents
+	if len(c.Documents) > 0 {
+		documents = mask.NewDocuments()
+	}
+	for _, path := range c.Documents {
+		b, err := readLimit(path, 64<<20)
+		if err == nil {
+			err = documents.Add(filepath.Base(path), b)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("prompt.mask.documents: %w", err)
+		}
+	}
 	var err error
-	m.engine, err = mask.New(mask.Options{Known: known, Personal: personal})
+	m.engine, err = mask.New(mask.Options{Known: known, Personal: personal, Documents: documents})
 	return m, err
 }
 
