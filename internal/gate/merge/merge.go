@@ -124,6 +124,7 @@ type Gate struct {
 	Progress   func(step string) // may be called from the calling goroutine only
 	Excepter   Excepter
 	Team       Team
+	Registry   Registry // without one, nothing is said of models
 }
 
 // Params is one question.
