@@ -25,7 +25,8 @@ signed it (add) and another has approved it (approve): for an external endpoint 
 security. Whoever revokes one ends it for good, and is told at once what it has touched.`,
 	}
 	cmd.AddCommand(newModelAddCommand(a), newModelApproveCommand(a), newModelListCommand(a), newModelShowCommand(a),
-		newModelCheckCommand(a), newModelRevokeCommand(a), newModelTouchedCommand(a))
+		newModelCheckCommand(a), newModelRevokeCommand(a), newModelTouchedCommand(a),
+		newModelSignCommand(a), newModelVerifyCommand(a))
 	return cmd
 }
 
