@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -192,7 +193,9 @@ func (m *proxyMasker) MaskText(session string, text []byte) ([]byte, map[string]
 func (m *proxyMasker) replace(session string, text []byte, found []mask.Finding, skip []prompt.Span) ([]byte, map[string]int, error) {
 	if len(skip) > 0 {
 		found = slices.DeleteFunc(found, func(f mask.Finding) bool {
-			return slices.ContainsFunc(skip, func(s prompt.Span) bool { return s.Start <= f.Start && f.End <= s.End })
+			// The last one that begins no later; they do not overlap.
+			i := sort.Search(len(skip), func(i int) bool { return skip[i].Start > f.Start }) - 1
+			return i >= 0 && f.End <= skip[i].End
 		})
 	}
 	if len(found) == 0 {

@@ -348,3 +348,21 @@ func TestSilence(t *testing.T) {
 		t.Errorf("record %+v", end)
 	}
 }
+
+// An event that opens more texts than any vendor does ends the stream, before it costs anything.
+func TestFlood(t *testing.T) {
+	var b strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintf(&b, `,{"index":%d,"delta":{"content":"x"},"finish_reason":"stop"}`, i)
+	}
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		flushing(w, []string{"data: {\"choices\":[" + b.String()[1:] + "]}\n\n", "data: [DONE]\n\n"})
+	}, nil)
+	got := r.do("POST", "/v1/chat/completions", `{"model":"good","stream":true}`)
+	if !strings.Contains(got.body, "upstream-invalid") || len(got.body) > 4096 {
+		t.Errorf("got %.200s", got.body)
+	}
+	if end := r.journal.wait(t, 2)[1]; end.Outcome != Cut {
+		t.Errorf("record %+v", end)
+	}
+}
