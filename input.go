@@ -137,10 +137,20 @@ type FileInput struct {
 	Attribution Weights  `json:"attribution"` // by who made it
 	Uncovered   Weights  `json:"uncovered"`   // the part of it that no accepted run evidence covers
 
+	// Stray are lines of the new file, among those of Uncovered, that no accepted run wrote although one
+	// worked on the file: what was put beside its work. At most 20 places. It explains, and decides nothing.
+	Stray []LineRange `json:"stray"`
+
 	// Owners are those whom CODEOWNERS names for the file, where the repository asks for them.
 	Owners         []string `json:"owners"`
 	OwnersApproved bool     `json:"owners_approved"` // enough of them have, by approvals that count
 	OwnersUnknown  []string `json:"owners_unknown"`  // those whom the roster does not know
+}
+
+// A LineRange is lines that follow each other.
+type LineRange struct {
+	Start int `json:"start"`
+	Lines int `json:"lines"`
 }
 
 // Weights counts units by who made them; see [Unit.Weight]. Unattributed holds what nobody

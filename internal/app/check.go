@@ -117,6 +117,7 @@ func (w *workspace) gateFor(ctx context.Context, c sallyport.Change) (*mergeGate
 			Now: w.app.now,
 		},
 		Differ:     differ{known: c, diff: w.diff},
+		Historian:  lineages{w.diff, w},
 		Identifier: identifier{w.newIdentifier(ctx, now), w.roster},
 		Scanner:    scanner{w.newScanner(ctx)},
 		Approver:   approver{w},

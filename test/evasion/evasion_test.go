@@ -20,7 +20,10 @@ import (
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
-func TestMain(m *testing.M) { os.Exit(scene.Main(m)) }
+func TestMain(m *testing.M) {
+	scene.InMemory()
+	os.Exit(scene.Main(m))
+}
 
 // A stage is where a row's story begins. Each builds on the one before.
 type stage int
@@ -59,7 +62,7 @@ func TestEvasions(t *testing.T) {
 	scenes := stageAll(t)
 	names := map[string]bool{}
 	for _, rows := range [][]row{
-		makers, shapes, contents, approvals, runs, policies, roots, logs, repositories, bases, ranges, travels, scans, exceptions, teams, rotations, statements, identities, runKeys,
+		makers, shapes, contents, approvals, runs, policies, roots, logs, repositories, bases, ranges, travels, scans, exceptions, teams, rotations, statements, identities, runKeys, parts,
 	} {
 		for _, r := range rows {
 			if names[r.name] {

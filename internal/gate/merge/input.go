@@ -18,7 +18,13 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 	if err != nil {
 		return sallyport.Input{}, err
 	}
+	if err := g.chain(ctx, x, runs); err != nil {
+		return sallyport.Input{}, err
+	}
 	cov := g.cover(x, runs, held)
+	if err := g.strays(ctx, x, cov, runs); err != nil {
+		return sallyport.Input{}, err
+	}
 	x.Evidence, x.Ineligible = evidence, ineligible(p, x, slices.Concat(runs, others))
 	judged, err := g.Approver.Judge(ctx, evidence, &x.Change, x.Ineligible, at)
 	if err != nil {
