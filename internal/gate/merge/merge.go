@@ -148,7 +148,8 @@ type Params struct {
 	Policies  []sallyport.PolicySet
 	Advice    []string
 	Presented []sallyport.Attestation
-	Lists     []sallyport.ListInput // the lists of data by which the interfaces judge
+	Lists     []sallyport.ListInput  // the lists of data by which the interfaces judge
+	Claims    []sallyport.ClaimInput // what records of other tools say; shown, and never relied on
 }
 
 // Examined is what the gate recomputed.
@@ -291,16 +292,4 @@ func (g *Gate) Subjects(ctx context.Context, x *Examined) ([]sallyport.Digest, e
 		return nil, fmt.Errorf("look for the runs before: %w", err)
 	}
 	return append(about, more...), nil
-}
-
-// Detect says who wrote what: the change's commits and files with their attribution, and how much
-// of it the evidence accounts for. It decides nothing.
-func (g *Gate) Detect(ctx context.Context, x *Examined, evidence []sallyport.Evidence) ([]sallyport.CommitInput, []sallyport.FileInput, sallyport.Coverage, error) {
-	runs, _, _ := g.runs(evidence)
-	if err := g.chain(ctx, x, runs); err != nil {
-		return nil, nil, sallyport.Coverage{}, err
-	}
-	cov := g.cover(x, runs, nil)
-	err := g.strays(ctx, x, cov, runs)
-	return commits(x), cov.files, cov.total, err
 }
