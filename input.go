@@ -136,6 +136,8 @@ type FileInput struct {
 	Removed     int      `json:"removed"`
 	Attribution Weights  `json:"attribution"` // by who made it
 	Uncovered   Weights  `json:"uncovered"`   // the part of it that no accepted run evidence covers
+	// UncoveredLines are the added lines of Uncovered, in the new file. At most 100 places.
+	UncoveredLines []LineRange `json:"uncovered_lines"`
 
 	// Stray are lines of the new file, among those of Uncovered, that no accepted run wrote although one
 	// worked on the file: what was put beside its work. At most 20 places. It explains, and decides nothing.

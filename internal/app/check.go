@@ -138,6 +138,9 @@ func (w *workspace) gateFor(ctx context.Context, c sallyport.Change) (*mergeGate
 	if w.gov.Trust.RootChanged {
 		mode = sallyport.Enforce // whoever changed the governed files does not choose the mode
 	}
+	if err := w.followFrom(ctx, &c); err != nil {
+		return nil, merge.Params{}, err
+	}
 	said, err := w.claimsAbout(c.Commits)
 	if err != nil { // claims decide nothing, and neither does their loss
 		w.advice = append(w.advice, "no claims of other tools are told: what was imported of them cannot be read")

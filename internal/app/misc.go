@@ -60,11 +60,10 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	if err != nil {
 		return r, "", err
 	}
-	about, err := g.Subjects(ctx, x)
-	if err != nil {
+	if err := w.followFrom(ctx, &x.Change); err != nil {
 		return r, "", err
 	}
-	evidence, err := w.verifiedAbout(ctx, about)
+	evidence, err := w.verifiedAbout(ctx, x.Subjects())
 	if err != nil {
 		return r, "", err
 	}

@@ -41,6 +41,9 @@ func Agents(w io.Writer, r DetectReport, o Options) error {
 		t.commit(c)
 	}
 	t.files(r.Files)
+	if r.Coverage.Attested > 0 {
+		t.uncovered(r.Files)
+	}
 	t.findings(r.Findings)
 	t.claims(r.Claims)
 	t.coverage(r.Coverage)
@@ -211,6 +214,43 @@ func (t *text) findings(fs []sallyport.Finding) {
 		}
 		t.para("", t.lead(f), place+f.Text, "")
 	}
+}
+
+// uncovered names the lines beside what runs account for, and those that no run wrote.
+func (t *text) uncovered(fs []sallyport.FileInput) {
+	told := 0
+	for _, f := range fs {
+		if len(f.UncoveredLines) == 0 {
+			continue
+		}
+		if told++; told == 1 {
+			fmt.Fprintln(t.w)
+		}
+		if told > maxSame {
+			t.para("", "", "and more files; --json lists them all", dim)
+			return
+		}
+		t.para("", "no evidence: ", f.Path.String()+":"+lineList(f.UncoveredLines), "")
+		if len(f.Stray) > 0 {
+			t.para("", "no run wrote: ", f.Path.String()+":"+lineList(f.Stray), yellow)
+		}
+	}
+}
+
+func lineList(ranges []sallyport.LineRange) string {
+	var out []string
+	for i, r := range ranges {
+		if i == maxSame {
+			out = append(out, "…")
+			break
+		}
+		if r.Lines == 1 {
+			out = append(out, strconv.Itoa(r.Start))
+		} else {
+			out = append(out, fmt.Sprintf("%d-%d", r.Start, r.Start+r.Lines-1))
+		}
+	}
+	return strings.Join(out, ",")
 }
 
 // claims tells what records say, those that evidence contradicts first.

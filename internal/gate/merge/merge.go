@@ -225,10 +225,6 @@ func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request
 	if err != nil {
 		return nil, engine.Request{}, nil, err
 	}
-	about, err := g.Subjects(ctx, x)
-	if err != nil {
-		return nil, engine.Request{}, nil, err
-	}
 	in := new(sallyport.Input)
 	subject := sallyport.Subject{Digest: x.Change.Head, Name: p.TargetRef}
 	if p.Action == "delete" {
@@ -237,7 +233,7 @@ func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request
 	return x, engine.Request{
 		Gate: sallyport.GateMerge, Subject: subject, Resource: g.Repository + "@" + p.TargetRef,
 		Mode: p.Mode, Root: p.Root, Solo: p.Trust.Solo, Policies: p.Policies, Advice: p.Advice,
-		Subjects: about, Presented: p.Presented,
+		Subjects: subjects(&x.Change), Presented: p.Presented,
 		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
 			g.step("weighing evidence")
 			var err error
@@ -282,14 +278,4 @@ func subjects(c *sallyport.Change) []sallyport.Digest {
 }
 
 // Subjects lists every digest under which evidence about the change may be filed.
-func (g *Gate) Subjects(ctx context.Context, x *Examined) ([]sallyport.Digest, error) {
-	about := subjects(&x.Change)
-	if g.Historian == nil || x.Change.Base.Zero() || x.Change.MergeTree.Zero() {
-		return about, nil
-	}
-	more, err := g.Historian.Related(ctx, x.Change.Base.Hex(), x.Change.MergeTree.Hex())
-	if err != nil {
-		return nil, fmt.Errorf("look for the runs before: %w", err)
-	}
-	return append(about, more...), nil
-}
+func (x *Examined) Subjects() []sallyport.Digest { return subjects(&x.Change) }
