@@ -169,6 +169,7 @@ Exit status of every command that decides:
 		newBuildCommand(a),
 		newScanCommand(a),
 		newAdvisoryCommand(a),
+		newMaskCommand(a),
 		newSBOMCommand(a),
 		newPipelineCommand(a), newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a),
