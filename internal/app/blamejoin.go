@@ -3,7 +3,6 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -79,7 +78,6 @@ func (b *blaming) texts(ctx context.Context, m *blame.Matcher, matches map[blame
 		beginning bool
 	}
 	var pairs []pair
-	var oids []string
 	for source := range b.sources {
 		if !open[source] {
 			continue
@@ -96,27 +94,23 @@ func (b *blaming) texts(ctx context.Context, m *blame.Matcher, matches map[blame
 			}
 			key := blameText{run, source}
 			pairs = append(pairs, pair{key, left, file.Blob, false})
-			oids = append(oids, left, file.Blob)
 			if start, ok := b.beginning(ctx, run, file.Path); ok && start != left {
 				pairs = append(pairs, pair{key, start, left, true})
-				oids = append(oids, start)
 			}
 		}
 	}
-	have, err := b.present(ctx, oids)
-	if err != nil {
-		return nil, err
+	ask := make([][2]string, len(pairs))
+	for i, p := range pairs {
+		ask[i] = [2]string{p.from, p.to}
 	}
-	pairs = slices.DeleteFunc(pairs, func(p pair) bool { return !have[p.to] || !have[p.from] })
-	ask := make([][2]string, 0, len(pairs))
-	for _, p := range pairs {
-		ask = append(ask, [2]string{p.from, p.to})
-	}
-	made, err := b.diff.BlobDiffs(ctx, ask)
+	made, here, err := b.diff.BlobDiffs(ctx, ask)
 	if err != nil {
 		return nil, err
 	}
 	for i, p := range pairs {
+		if !here[i] {
+			continue
+		}
 		d := delta(made[i])
 		if p.beginning {
 			t.own[p.key] = d
@@ -160,19 +154,6 @@ func (b *blaming) beginning(ctx context.Context, run int, name string) (string, 
 		return "", false
 	}
 	return e.OID, true
-}
-
-// present says which objects are here.
-func (b *blaming) present(ctx context.Context, oids []string) (map[string]bool, error) {
-	have := map[string]bool{}
-	oids = slices.DeleteFunc(oids, func(oid string) bool { return !b.repo.IsOID(oid) })
-	slices.Sort(oids)
-	oids = slices.Compact(oids)
-	err := b.repo.Blobs(ctx, oids, 0, func(i int, _ []byte, err error) error {
-		have[oids[i]] = err == nil || errors.Is(err, git.ErrTooLarge)
-		return nil
-	})
-	return have, err
 }
 
 // of returns the matches of one line: those of its place, but for the ones of which it is known that

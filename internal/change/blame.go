@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -222,8 +223,8 @@ func (d *Differ) saveMade(ctx context.Context, s Step, m Made) {
 // A Lineage is a set of commits as one piece of history: from the one commit that they were made
 // on to the last of them.
 type Lineage struct {
-	Start string // empty if they begin a history
-	End   string
+	Start, StartTree string // Start is empty, and its tree the empty one, if they begin a history
+	End, EndTree     string
 }
 
 // ErrNoLineage says that commits are not one piece of history that is here whole.
@@ -262,56 +263,112 @@ func (d *Differ) Lineage(ctx context.Context, ids []string) (Lineage, error) {
 	if roots+len(outside) != 1 || len(own)-len(parent) != 1 {
 		return Lineage{}, ErrNoLineage
 	}
-	l := Lineage{}
+	l := Lineage{StartTree: d.repo.EmptyTree()}
 	for p := range outside {
 		l.Start = p
+		trees, err := d.repo.Trees(ctx, []string{p})
+		if err != nil {
+			return Lineage{}, fmt.Errorf("%w: %w", ErrNoLineage, err)
+		}
+		l.StartTree = trees[0]
 	}
-	for c := range own {
-		if !parent[c] {
-			l.End = c
+	for _, c := range commits {
+		if !parent[c.ID.Hex()] {
+			l.End, l.EndTree = c.ID.Hex(), c.Tree.Hex()
 		}
 	}
 	return l, nil
 }
 
+// Tree returns the tree of a commit.
+func (d *Differ) Tree(ctx context.Context, commit string) (string, error) {
+	trees, err := d.repo.Trees(ctx, []string{commit})
+	if err != nil {
+		return "", err
+	}
+	return trees[0], nil
+}
+
+// HeldTree reports whether one of the newest [MaxHeld] commits of the first-parent history of base,
+// itself included, has a tree.
+func (d *Differ) HeldTree(ctx context.Context, base, tree string) (bool, error) {
+	if err := d.historyOf(base); err != nil {
+		return false, err
+	}
+	out, err := d.repo.Output(ctx, (MaxHeld+1)*80, nil, "log", "--first-parent", fmt.Sprintf("--max-count=%d", MaxHeld), "--format=%T", base, "--")
+	if err != nil {
+		return false, fmt.Errorf("read what %s has held: %w", base, err)
+	}
+	return slices.Contains(strings.Fields(string(out)), tree), nil
+}
+
 // BlobDiffs returns what differs between pairs of blobs, as a [Step] from one to the other would
-// tell it. A blob that is not here gives [git.ErrMissingObject].
-func (d *Differ) BlobDiffs(ctx context.Context, pairs [][2]string) ([]Made, error) {
-	if len(pairs) == 0 {
-		return nil, nil
-	}
-	var all []string
-	at := map[string]int{}
-	for _, p := range pairs {
-		for _, oid := range p {
-			if !d.repo.IsOID(oid) {
-				return nil, fmt.Errorf("compare blobs: %w: %q", git.ErrRevision, oid)
-			}
-			if _, known := at[oid]; !known {
-				at[oid] = len(all)
-				all = append(all, oid)
-			}
-		}
-	}
-	if _, err := d.repo.Sizes(ctx, all); err != nil {
-		return nil, fmt.Errorf("compare blobs: %w", err)
+// tell it, and which of the pairs are here whole.
+func (d *Differ) BlobDiffs(ctx context.Context, pairs [][2]string) ([]Made, []bool, error) {
+	out, here := make([]Made, len(pairs)), make([]bool, len(pairs))
+	have, err := d.present(ctx, pairs)
+	if err != nil {
+		return nil, nil, fmt.Errorf("compare blobs: %w", err)
 	}
 	// Git compares trees, so each blob gets one, in the private folder.
 	var in strings.Builder
-	for _, oid := range all {
-		in.WriteString("100644 blob " + oid + "\tf\n\n")
-	}
-	out, err := d.repo.Output(ctx, int64(len(all)+1)*80, strings.NewReader(in.String()), "mktree", "--batch", "--missing")
-	if err != nil {
-		return nil, fmt.Errorf("compare blobs: %w", err)
-	}
-	trees := strings.Fields(string(out))
-	if len(trees) != len(all) {
-		return nil, errors.New("compare blobs: git mktree: unexpected output")
-	}
-	steps := make([]Step, len(pairs))
+	var all []string
+	at := map[string]int{}
+	var steps []Step
+	var todo []int
 	for i, p := range pairs {
-		steps[i] = Step{Old: trees[at[p[0]]], New: trees[at[p[1]]], Path: "f"}
+		if here[i] = have[p[0]] && have[p[1]]; !here[i] {
+			continue
+		}
+		for _, oid := range p {
+			if _, known := at[oid]; !known {
+				at[oid] = len(all)
+				all = append(all, oid)
+				in.WriteString("100644 blob " + oid + "\tf\n\n")
+			}
+		}
+		todo = append(todo, i)
 	}
-	return d.Made(ctx, steps)
+	if len(all) == 0 {
+		return out, here, nil
+	}
+	made, err := d.repo.Output(ctx, int64(len(all)+1)*80, strings.NewReader(in.String()), "mktree", "--batch", "--missing")
+	if err != nil {
+		return nil, nil, fmt.Errorf("compare blobs: %w", err)
+	}
+	trees := strings.Fields(string(made))
+	if len(trees) != len(all) {
+		return nil, nil, errors.New("compare blobs: git mktree: unexpected output")
+	}
+	for _, i := range todo {
+		steps = append(steps, Step{Old: trees[at[pairs[i][0]]], New: trees[at[pairs[i][1]]], Path: "f"})
+	}
+	diffs, err := d.Made(ctx, steps)
+	if err != nil {
+		return nil, nil, err
+	}
+	for n, i := range todo {
+		out[i] = diffs[n]
+	}
+	return out, here, nil
+}
+
+// present says which blobs are here, of those whose id has the form of this repository.
+func (d *Differ) present(ctx context.Context, pairs [][2]string) (map[string]bool, error) {
+	var oids []string
+	for _, p := range pairs {
+		for _, oid := range p {
+			if d.repo.IsOID(oid) {
+				oids = append(oids, oid)
+			}
+		}
+	}
+	slices.Sort(oids)
+	oids = slices.Compact(oids)
+	have := map[string]bool{}
+	err := d.repo.Blobs(ctx, oids, 0, func(i int, _ []byte, err error) error {
+		have[oids[i]] = err == nil || errors.Is(err, git.ErrTooLarge) // it is there, and not read
+		return nil
+	})
+	return have, err
 }

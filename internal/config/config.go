@@ -112,6 +112,8 @@ type Config struct {
 	Pipeline Pipeline `yaml:"pipeline"`
 	// Prompt says what the prompt gate, `sallyport proxy`, lets pass.
 	Prompt Prompt `yaml:"prompt"`
+	// Runs say how `sallyport run` starts agents.
+	Runs Runs `yaml:"runs"`
 }
 
 // Gates says what each gate guards.
@@ -347,6 +349,9 @@ func (c Config) validate(raw map[string]any) error {
 		return err
 	}
 	if err := c.Licences.validate(); err != nil {
+		return err
+	}
+	if err := c.Runs.validate(raw); err != nil {
 		return err
 	}
 	return c.Log.validate()
