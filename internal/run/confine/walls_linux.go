@@ -37,6 +37,11 @@ func (i *initProcess) raise() wallsUp {
 		up.err = fmt.Errorf("laying Landlock's rules: %w", err)
 		return up
 	}
+	// The filter is last: what came before it is nobody's business.
+	if up.witness, up.filter, err = install(calls(i.config.Nested, i.config.Debug), i.config.Observe); err != nil {
+		up.err = err
+		return up
+	}
 	return up
 }
 
