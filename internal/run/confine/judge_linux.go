@@ -43,7 +43,11 @@ func (w *witness) opened(n *notification, dirfd int32, addr, flags uint64) verdi
 	if flags&unix.O_PATH == unix.O_PATH {
 		writing = false
 	}
-	if v := w.secret(n, dirfd, path); v.err != 0 || !writing {
+	v := w.secret(n, dirfd, path)
+	if v.event != nil && v.event.Kind == Read && writing {
+		v.event.Kind = Write
+	}
+	if v.err != 0 || !writing {
 		return v
 	}
 	return w.write(n, dirfd, path, flags&unix.O_NOFOLLOW == 0, flags&(unix.O_CREAT|unix.O_TMPFILE) != 0)
@@ -66,12 +70,12 @@ func (w *witness) secret(n *notification, dirfd int32, path string) verdict {
 		return verdict{}
 	}
 	for _, h := range w.plan.hidden {
-		if within(full, h) && !w.shown(full) {
+		if within(full, h) && !w.shown(full, h) {
 			return verdict{unix.ENOENT, event(Read, full)}
 		}
 	}
 	for _, name := range secretPlaces {
-		if within(full, name) && !w.shown(full) {
+		if within(full, name) && !w.shown(full, name) {
 			return verdict{unix.ENOENT, event(Read, full)}
 		}
 	}
@@ -84,12 +88,12 @@ var secretPlaces = []string{
 	"/run/user", "/run/docker.sock", "/var/run", "/var/lib", "/proc/kcore", "/proc/1",
 }
 
-// shown reports whether a path lies in something that is bound from outside.
-func (w *witness) shown(path string) bool {
+// shown reports whether a path lies in something of a hidden folder that was bound all the same.
+func (w *witness) shown(path, hidden string) bool {
 	return slices.ContainsFunc(w.plan.rules, func(r rule) bool {
 		switch r.Kind {
 		case bindRead, bindWrite, pin, memory:
-			return within(path, r.Target)
+			return within(path, r.Target) && within(r.Target, hidden)
 		}
 		return false
 	})
@@ -315,9 +319,30 @@ func (w *witness) sendmsg(n *notification) verdict { return w.header(n, n.args[1
 // by the network namespace and not told.
 func (w *witness) sendmmsg(n *notification) verdict {
 	for i := range min(n.args[2], 8) {
-		if v := w.header(n, n.args[1]+64*i); v.event != nil {
+		v := w.header(n, n.args[1]+64*i)
+		if v.event == nil && !w.names {
+			v = w.question(n, n.args[1]+64*i)
+		}
+		if v.event != nil {
 			return v
 		}
+	}
+	return verdict{}
+}
+
+// question reads the name that a program asks a connected name server for, where nobody answers for
+// one. The C library sends its questions this way.
+func (w *witness) question(n *notification, addr uint64) verdict {
+	b := w.read(n, addr+16, 8)
+	if len(b) < 8 {
+		return verdict{}
+	}
+	if b = w.read(n, binary.NativeEndian.Uint64(b), 16); len(b) < 16 {
+		return verdict{}
+	}
+	size := min(binary.NativeEndian.Uint64(b[8:]), maxQuestion)
+	if name, _, ok := refuseName(w.read(n, binary.NativeEndian.Uint64(b), int(size))); ok {
+		return verdict{unix.ECONNREFUSED, &Event{Kind: Network, Address: name}}
 	}
 	return verdict{}
 }

@@ -160,7 +160,7 @@ func (p *plan) checks() []check {
 		}
 		last[r.Target] = c
 	}
-	var out []check
+	out := []check{{Path: "/proc/sys", Point: true}}
 	for _, path := range order {
 		out = append(out, last[path])
 	}

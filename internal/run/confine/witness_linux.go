@@ -30,6 +30,7 @@ type witness struct {
 	once   sync.Once
 	root   int // the command's root, -1 until its first call
 	mounts map[string]bool
+	names  bool // a name server answers inside
 }
 
 // A notification is struct seccomp_notif.
@@ -59,7 +60,7 @@ type verdict struct {
 
 func newWitness(f *os.File, s *Session, spec *Spec) (*witness, error) {
 	w := &witness{
-		file: f, byNr: map[int32][]call{}, events: s.events, plan: s.plan, root: -1, mounts: map[string]bool{},
+		file: f, byNr: map[int32][]call{}, events: s.events, plan: s.plan, root: -1, mounts: map[string]bool{}, names: s.names != nil,
 		end: func() { s.cmd.Process.Kill() },
 	}
 	if spec.Gateway != "" {
