@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -27,6 +28,10 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) == 3 && os.Args[1] == "supervise" {
 		os.Exit(supervise(os.Args[2]))
+	}
+	if len(os.Args) == 5 && os.Args[1] == "as-user" {
+		user, _ := strconv.Atoi(os.Args[4])
+		os.Exit(asUser(os.Args[2], os.Args[3], user))
 	}
 	os.Exit(m.Run())
 }

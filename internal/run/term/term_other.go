@@ -1,6 +1,5 @@
 //go:build !linux && !darwin
 
-// Package term ties a person's terminal to a command's. This system has no such terminals.
 package term
 
 import (
