@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/gate/prompt"
 	"github.com/sallyport-dev/sallyport/internal/mask"
+	"github.com/sallyport-dev/sallyport/internal/model"
 	"github.com/sallyport-dev/sallyport/internal/run/record"
 )
 
@@ -90,15 +92,25 @@ func (a *App) Proxy(ctx context.Context, o Options, p ProxyOptions) (err error) 
 			return err
 		}
 	}
+	if models.follow != nil {
+		go models.follow(ctx, log)
+	}
+	if a.Getenv("GOGC") == "" {
+		// Bodies are large and short-lived, and the heap that stays is small: left to itself, Go would collect
+		// every few dozen requests. What bodies may hold is bounded by the gate.
+		debug.SetGCPercent(400)
+	}
 	stop := a.exportMetrics(ctx, gate, c.Prompt.Metrics, log)
 	defer stop()
+	defer gate.Wait()
 	return serveProxy(ctx, gate, listener, proxyDrain(&c.Prompt), log)
 }
 
 // proxyModels is a registry and where it comes from.
 type proxyModels struct {
 	prompt.Registry
-	name string
+	name   string
+	follow func(context.Context, *slog.Logger) // keeps it up to date; may be nil
 }
 
 // proxyConfig finds the configuration: the file that is named, or the one that governs the repository. What
@@ -137,7 +149,32 @@ func (a *App) proxyConfig(ctx context.Context, o Options, p ProxyOptions) (_ con
 	if !c.Prompt.Used() {
 		return c, none, nil, "", withHint(errNoPrompt, "docs/prompt-gate.md has one to begin with")
 	}
-	return c, proxyModels{listedModels{c.Prompt.Models}, "prompt.models"}, advice, filepath.Join(dir, "proxy", "record"), nil
+	m, err := a.proxyRegistry(ctx, o, p, &c.Prompt)
+	return c, m, advice, filepath.Join(dir, "proxy", "record"), err
+}
+
+// proxyRegistry is what knows the models: the registry of the repository that governs, or that the
+// configuration names, and where there is none the list in the configuration.
+func (a *App) proxyRegistry(ctx context.Context, o Options, p ProxyOptions, c *config.Prompt) (proxyModels, error) {
+	listed := proxyModels{Registry: listedModels{c.Models}, name: "prompt.models"}
+	if p.Config != "" && c.Registry == "" {
+		return listed, nil
+	}
+	if c.Registry != "" {
+		o.Repo = c.Registry
+	}
+	m, err := a.newRepositoryModels(ctx, o)
+	switch {
+	case err != nil:
+		return listed, fmt.Errorf("read the registry of models: %w", err)
+	case m != nil && len(c.Models) > 0:
+		return listed, withHint(fmt.Errorf("there is a registry of models, %s, and prompt.models beside it", model.Path), "leave prompt.models out: two lists would each be looked at in the wrong moment")
+	case m != nil:
+		return proxyModels{m, model.Path, m.follow}, nil
+	case c.Registry != "":
+		return listed, fmt.Errorf("prompt.registry: there is no %s in force in %s", model.Path, c.Registry)
+	}
+	return listed, nil
 }
 
 // proxyGate makes the gate's options of a configuration; the journal is still missing.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -105,8 +107,21 @@ func newProxyMasker(a *App, c *config.PromptMask, more []mask.Known) (*proxyMask
 		}
 		known = append(known, knownValues(path, string(b))...)
 	}
+	var documents *mask.Documents
+	if len(c.Documents) > 0 {
+		documents = mask.NewDocuments()
+	}
+	for _, path := range c.Documents {
+		b, err := readLimit(path, 64<<20)
+		if err == nil {
+			err = documents.Add(filepath.Base(path), b)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("prompt.mask.documents: %w", err)
+		}
+	}
 	var err error
-	m.engine, err = mask.New(mask.Options{Known: known, Personal: personal})
+	m.engine, err = mask.New(mask.Options{Known: known, Personal: personal, Documents: documents})
 	return m, err
 }
 
@@ -178,7 +193,9 @@ func (m *proxyMasker) MaskText(session string, text []byte) ([]byte, map[string]
 func (m *proxyMasker) replace(session string, text []byte, found []mask.Finding, skip []prompt.Span) ([]byte, map[string]int, error) {
 	if len(skip) > 0 {
 		found = slices.DeleteFunc(found, func(f mask.Finding) bool {
-			return slices.ContainsFunc(skip, func(s prompt.Span) bool { return s.Start <= f.Start && f.End <= s.End })
+			// The last one that begins no later; they do not overlap.
+			i := sort.Search(len(skip), func(i int) bool { return skip[i].Start > f.Start }) - 1
+			return i >= 0 && f.End <= skip[i].End
 		})
 	}
 	if len(found) == 0 {

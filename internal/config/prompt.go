@@ -23,7 +23,10 @@ type Prompt struct {
 	TLS PromptTLS `yaml:"tls"`
 	// Providers are the vendors, and other servers that speak their dialects. Required.
 	Providers []PromptProvider `yaml:"providers"`
-	// Models are those that may be used, where no registry of models (.sallyport/models.yaml) says so.
+	// Registry is a checkout or bare repository on the gate's machine whose registry of models
+	// (.sallyport/models.yaml) is asked. Default: that of the repository whose configuration this is.
+	Registry string `yaml:"registry"`
+	// Models are those that may be used, where there is no registry. Both at once are refused.
 	Models []PromptModel `yaml:"models"`
 	// Keys are the virtual keys. `sallyport proxy key` makes one and prints the entry.
 	Keys []PromptKey `yaml:"keys"`
@@ -180,6 +183,8 @@ type PromptMask struct {
 	Tools string `yaml:"tools"`
 	// Secrets are files with values that are known to be secret: .env files, or a value in each line.
 	Secrets []string `yaml:"secrets"`
+	// Documents are files that must never leave: a request with a passage of one is refused.
+	Documents []string `yaml:"documents"`
 	// Environment are variables of the gate whose values are known to be secret.
 	Environment []string `yaml:"environment"`
 }
