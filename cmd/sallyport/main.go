@@ -171,7 +171,7 @@ Exit status of every command that decides:
 		newAdvisoryCommand(a),
 		newSBOMCommand(a),
 		newPipelineCommand(a), newRebuildCommand(a), newCompareCommand(a),
-		newEvidenceCommand(a),
+		newEvidenceCommand(a), newRecordCommand(a),
 		newPolicyCommand(a),
 		newRootTrustCommand(a),
 		newDataCommand(a),
