@@ -19,6 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	scene.InMemory()
 	testscript.Main(m, map[string]func(){"sallyport": main})
 }
 

@@ -48,6 +48,7 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	}
 	g := &merge.Gate{
 		Differ:     differ{diff: w.diff},
+		Historian:  lineages{w.diff, w},
 		Identifier: identifier{w.newIdentifier(ctx, a.now()), w.roster},
 		Scanner:    scanner{w.newScanner(ctx)},
 		Repository: w.repository(),
@@ -59,12 +60,18 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	if err != nil {
 		return r, "", err
 	}
-	evidence, err := w.verifiedAbout(ctx, x.Subjects())
+	about, err := g.Subjects(ctx, x)
+	if err != nil {
+		return r, "", err
+	}
+	evidence, err := w.verifiedAbout(ctx, about)
 	if err != nil {
 		return r, "", err
 	}
 	r.Range = shortID(t.Base) + ".." + shortID(t.Head)
-	r.Commits, r.Files, r.Coverage = g.Detect(x, evidence)
+	if r.Commits, r.Files, r.Coverage, err = g.Detect(ctx, x, evidence); err != nil {
+		return r, "", err
+	}
 	for _, f := range x.Findings {
 		if f.Kind == "identity" {
 			r.Findings = append(r.Findings, f)

@@ -48,6 +48,7 @@ var Parts = []Part{
 	{"internal/base/*", Tool},
 
 	{"internal/change", Service},
+	{"internal/hook", Service},
 	{"internal/identity", Service},
 	{"internal/run", Service},
 	{"internal/evidence", Service},
@@ -158,6 +159,7 @@ var Libraries = []Library{
 	{"github.com/google/go-containerregistry", nobody}, // its registry, in tests
 	{"github.com/rogpeppe/go-internal", nobody},
 	{"filippo.io/age", []string{"internal/run/record"}},           // texts kept for an auditor
+	{"mvdan.cc/sh", []string{"internal/hook"}},                    // the grammar of bash; nothing that runs a line
 	{"github.com/yuin/goldmark", []string{"internal/base/forms"}}, // to read what internal/render writes
 }
 
@@ -166,7 +168,7 @@ var Libraries = []Library{
 // other programs, which an adversary's configuration would like to choose.
 var Reaches = []Library{
 	{"C", nobody},
-	{"unsafe", nobody},
+	{"unsafe", []string{"internal/run/confine"}}, // for system calls that golang.org/x/sys does not wrap
 	{"plugin", nobody},
 	{"os/exec", []string{"internal/base/git", "internal/base/openpgp", "internal/base/sshsig", "internal/key/kms", "internal/run", "internal/build", "internal/rebuild", "internal/scan/tool", "internal/scan/deep", "internal/app"}},
 	{"database/sql", []string{"internal/store/*"}},

@@ -12,11 +12,14 @@
 //
 // Who accounts for a unit: a person whose signature is at an accepted grade, a verified bot
 // within its scope, or accepted run evidence. What is left is judged as an agent's. Run
-// evidence covers a unit in one of three ways: it names a commit that made the unit; it names
-// the blob that a new file, or one without lines, now is, at its path and mode; or it names the
-// unit's hunk, once for each time that the hunk occurs. The last two survive squash and rebase; they
+// evidence covers a unit in one of four ways: it names a commit that made the unit; it names
+// the blob that a new file, or one without lines, now is, at its path and mode; it names the
+// unit's hunk, once for each time that the hunk occurs; or the change is, from the target's tree to
+// the tree of the merge result, what one run or several in turn did. The last three survive a squash,
+// and blobs and hunks a rebase; they
 // count only where the change holds all that the run made, and cover no file that the target has
-// held just so before. Evidence whose agent is not the one that the commits name
+// held just so before. Of a run, the seal counts: its checkpoints before it are not missed, and one
+// after it, or a second seal that differs, makes the record count for nothing. Evidence whose agent is not the one that the commits name
 // contradicts them and covers nothing.
 //
 // What goes by commit (signatures, and runs that name commits) counts only where every commit of
@@ -124,6 +127,8 @@ type Gate struct {
 	Progress   func(step string) // may be called from the calling goroutine only
 	Excepter   Excepter
 	Team       Team
+	Historian  Historian // nil: no run is joined by its ends, and no line is named that none wrote
+	Registry   Registry  // without one, nothing is said of models
 }
 
 // Params is one question.
@@ -220,6 +225,10 @@ func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request
 	if err != nil {
 		return nil, engine.Request{}, nil, err
 	}
+	about, err := g.Subjects(ctx, x)
+	if err != nil {
+		return nil, engine.Request{}, nil, err
+	}
 	in := new(sallyport.Input)
 	subject := sallyport.Subject{Digest: x.Change.Head, Name: p.TargetRef}
 	if p.Action == "delete" {
@@ -228,7 +237,7 @@ func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request
 	return x, engine.Request{
 		Gate: sallyport.GateMerge, Subject: subject, Resource: g.Repository + "@" + p.TargetRef,
 		Mode: p.Mode, Root: p.Root, Solo: p.Trust.Solo, Policies: p.Policies, Advice: p.Advice,
-		Subjects: subjects(&x.Change), Presented: p.Presented,
+		Subjects: about, Presented: p.Presented,
 		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
 			g.step("weighing evidence")
 			var err error
@@ -273,12 +282,26 @@ func subjects(c *sallyport.Change) []sallyport.Digest {
 }
 
 // Subjects lists every digest under which evidence about the change may be filed.
-func (x *Examined) Subjects() []sallyport.Digest { return subjects(&x.Change) }
+func (g *Gate) Subjects(ctx context.Context, x *Examined) ([]sallyport.Digest, error) {
+	about := subjects(&x.Change)
+	if g.Historian == nil || x.Change.Base.Zero() || x.Change.MergeTree.Zero() {
+		return about, nil
+	}
+	more, err := g.Historian.Related(ctx, x.Change.Base.Hex(), x.Change.MergeTree.Hex())
+	if err != nil {
+		return nil, fmt.Errorf("look for the runs before: %w", err)
+	}
+	return append(about, more...), nil
+}
 
 // Detect says who wrote what: the change's commits and files with their attribution, and how much
 // of it the evidence accounts for. It decides nothing.
-func (g *Gate) Detect(x *Examined, evidence []sallyport.Evidence) ([]sallyport.CommitInput, []sallyport.FileInput, sallyport.Coverage) {
+func (g *Gate) Detect(ctx context.Context, x *Examined, evidence []sallyport.Evidence) ([]sallyport.CommitInput, []sallyport.FileInput, sallyport.Coverage, error) {
 	runs, _, _ := g.runs(evidence)
+	if err := g.chain(ctx, x, runs); err != nil {
+		return nil, nil, sallyport.Coverage{}, err
+	}
 	cov := g.cover(x, runs, nil)
-	return commits(x), cov.files, cov.total
+	err := g.strays(ctx, x, cov, runs)
+	return commits(x), cov.files, cov.total, err
 }
