@@ -357,6 +357,9 @@ func closing(text []byte, i int, q byte, slashes, limit int) int {
 // isSecret judges a value that stands behind a name of level l.
 func isSecret(v []byte, at value, l level, precise bool) bool {
 	n := len(v)
+	if precise && l < strong {
+		return false // the merge gate has rules for these, with fewer false alarms
+	}
 	if n < 4 || at.cut || l == weak && n < 16 || l == medium && n < 8 || placeholder(v) {
 		return false
 	}
@@ -364,7 +367,7 @@ func isSecret(v []byte, at value, l level, precise bool) bool {
 	if at.code && !sh.random() {
 		return false
 	}
-	if !at.quoted && isReference(v, &sh) {
+	if !at.quoted && (isReference(v, &sh) || !at.line && isName(v, &sh)) {
 		return false
 	}
 	hasSpace := bytes.IndexByte(v, ' ') >= 0
@@ -386,6 +389,9 @@ func isSecret(v []byte, at value, l level, precise bool) bool {
 		return !precise && (at.quoted || at.line) && n >= 8 && sh.digits > 0 && sh.lower+sh.upper > 0 && sh.others*3 <= n && !identifier(v, &sh)
 	case at.loose:
 		return random || sh.digits > 0 && sh.lower+sh.upper > 1 && n >= 6 && !identifier(v, &sh)
+	}
+	if precise && (hasSpace || !at.quoted && !at.line || bytes.IndexByte(v, '/') >= 0) {
+		return false
 	}
 	if random {
 		return true
@@ -424,6 +430,17 @@ func isReference(v []byte, sh *shape) bool {
 		return true
 	}
 	return bytes.Contains(v, []byte("::")) || bytes.Contains(v, []byte("->")) || bytes.Contains(v, []byte("=="))
+}
+
+// isName reports whether a bare value could be a name of the program: letters that read like words, with
+// or without numbers, and nothing that names do not hold.
+func isName(v []byte, sh *shape) bool {
+	for _, b := range v {
+		if !word.has(b) && b != '.' && b != '[' && b != '+' && b != '*' && b != '/' {
+			return false
+		}
+	}
+	return letter.has(v[0]) && sh.digits*4 < sh.length && sh.pairs >= 3 && sh.common*100 >= sh.pairs*60
 }
 
 // isLocation reports whether v is a path, an address or a time: names of secrets are often of where

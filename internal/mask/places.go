@@ -289,7 +289,7 @@ func (s *search) netrc(end int) {
 	if !has(text, i, "password ") {
 		return
 	}
-	if v := valueAt(text, i+9, false, maxValue); v.end-v.start >= 3 && !placeholder(text[v.start:v.end]) {
+	if v := valueAt(text, i+9, false, maxValue); v.end-v.start >= 3 && alnum.has(text[v.end-1]) && !placeholder(text[v.start:v.end]) {
 		s.add("secret:password", "netrc-password", v.start, v.end, sallyport.High, byPlace)
 	}
 }
@@ -301,6 +301,9 @@ func (s *search) pem(start, end int) {
 	}
 	text := s.text
 	if lowerByte(text[start]) == 'p' { // a PuTTY file
+		if end+2 > len(text) || !digit.has(text[end]) || text[end+1] != ':' {
+			return
+		}
 		stop := min(len(text), end+1)
 		if i := bytes.Index(text[end:min(len(text), end+16<<10)], []byte("Private-MAC:")); i >= 0 {
 			stop = run(text, end+i+12, blank|hexAny, 80)
