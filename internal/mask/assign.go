@@ -71,6 +71,12 @@ func operator(text []byte, i int) (at int, how operation) {
 		case has(text, j, "&quot;"):
 			closed = true
 			j += 6
+		case b == 0x1b || b == '\\':
+			n := colour(text, j)
+			if n == j {
+				goto closedOff
+			}
+			i, j = i+n-j, n
 		default:
 			goto closedOff
 		}
@@ -237,6 +243,11 @@ func valueAt(text []byte, i int, loose bool, limit int) value {
 		case has(text, i, `\n`) || has(text, i, `\t`):
 			i += 2
 			continue
+		case b == 0x1b || b == '\\':
+			if n := colour(text, i); n > i {
+				i = n
+				continue
+			}
 		}
 		break
 	}
@@ -429,7 +440,7 @@ func isReference(v []byte, sh *shape) bool {
 	if v[0] == '*' || v[0] == '&' || v[0] == '@' && sh.digits == 0 || v[0] == '/' || v[0] == '~' || v[0] == ':' || v[0] == '-' {
 		return true
 	}
-	return bytes.Contains(v, []byte("::")) || bytes.Contains(v, []byte("->")) || bytes.Contains(v, []byte("=="))
+	return bytes.Contains(v, []byte("::")) || bytes.Contains(v, []byte("->")) || bytes.Contains(bytes.TrimRight(v, "="), []byte("=="))
 }
 
 // isName reports whether a bare value could be a name of the program: letters that read like words, with
