@@ -91,6 +91,11 @@ func TestFind(t *testing.T) {
 		{"a JSON web token", "t=" + jwtToken, "secret:jwt " + jwtToken},
 		{"a slack token", "S=" + slackBot, "secret:slack-token " + slackBot},
 
+		{"a sentence", "the default password is '" + dbPass + "'.", "secret:password " + dbPass},
+		{"Gradle", "credentials {\n  password '" + dbPass + "'\n}", "secret:password " + dbPass},
+
+		{"a selector", `this.addPassword = "#add-password";`, ""},
+		{"a variable in quotes", `PASSWORD="'$PRECOMPILE_PASSWORD'"`, ""},
 		{"a variable", "password: ${DB_PASSWORD}", ""},
 		{"a template", "password: {{ .Values.password }}", ""},
 		{"a placeholder", `password = "<your password>"`, ""},

@@ -89,6 +89,7 @@ var backMarks = []backMark{
 	{":AA", "secret:telegram-token", url64, [2]int{8, 10}, [2]int{32, 33}, true},
 	{".atlasv1.", "secret:terraform-token", url64, [2]int{14, 14}, [2]int{50, 80}, false},
 	{"-us", "secret:mailchimp-key", hexLower, [2]int{32, 32}, [2]int{1, 2}, false},
+	{"NRAL", "secret:newrelic-key", lower | digit, [2]int{36, 36}, [2]int{0, 0}, false},
 	{"T3BlbkFJ", "secret:openai-key", url64, [2]int{20, 100}, [2]int{20, 100}, false},
 }
 
