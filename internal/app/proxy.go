@@ -72,7 +72,7 @@ func (a *App) Proxy(ctx context.Context, o Options, p ProxyOptions) (err error) 
 		return withHint(fmt.Errorf("open the record: %w", err), "another folder can be named with --record")
 	}
 	defer done(&err, w.Close)
-	parts.Journal = proxyJournal{w}
+	parts.Journal, parts.LateEnds = proxyJournal{w}, true
 	gate, err := prompt.New(*parts)
 	if err != nil {
 		return err

@@ -147,12 +147,13 @@ func (x *exchange) allowed() *Refusal {
 // they are needed.
 func (x *exchange) approve() *Refusal {
 	models := x.models()
-	uses, ref := x.approvedAt(x.rt.provider.Endpoints[0].URL, models)
+	x.rec.Endpoint = x.rt.provider.Endpoints[0].URL
+	uses, ref := x.approvedAt(x.rec.Endpoint, models)
 	if ref != nil {
 		// Another endpoint may be approved where the first is not.
 		for _, e := range x.rt.provider.Endpoints[1:] {
 			if u, r := x.approvedAt(e.URL, models); r == nil {
-				uses, ref = u, nil
+				uses, ref, x.rec.Endpoint = u, nil, e.URL
 				break
 			}
 		}
