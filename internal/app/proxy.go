@@ -326,7 +326,7 @@ func serveProxy(ctx context.Context, gate *prompt.Gate, l net.Listener, drain ti
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if err := srv.Shutdown(end); err != nil {
-		log.Warn("requests that ran were cut off")
+		log.WarnContext(end, "requests that ran were cut off")
 		_ = srv.Close()
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
