@@ -178,7 +178,7 @@ Exit status of every command that decides:
 		newProxyCommand(a),
 		newMaskCommand(a),
 		newPipelineCommand(a), newRebuildCommand(a), newCompareCommand(a),
-		newEvidenceCommand(a),
+		newEvidenceCommand(a), newRecordCommand(a),
 		newPolicyCommand(a),
 		newRootTrustCommand(a),
 		newDataCommand(a),
