@@ -176,6 +176,7 @@ Exit status of every command that decides:
 		newAdvisoryCommand(a),
 		newSBOMCommand(a), newModelCommand(a),
 		newProxyCommand(a),
+		newMaskCommand(a),
 		newPipelineCommand(a), newRebuildCommand(a), newCompareCommand(a),
 		newEvidenceCommand(a), newRecordCommand(a),
 		newPolicyCommand(a),

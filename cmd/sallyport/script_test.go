@@ -15,10 +15,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sallyport-dev/sallyport/internal/run/confine"
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
 func TestMain(m *testing.M) {
+	if confine.IsInit(os.Args) { // testscript would call it sallyport
+		os.Exit(confine.Init())
+	}
 	scene.InMemory()
 	testscript.Main(m, map[string]func(){"sallyport": main})
 }
