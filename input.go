@@ -137,6 +137,8 @@ type FileInput struct {
 	Removed     int      `json:"removed"`
 	Attribution Weights  `json:"attribution"` // by who made it
 	Uncovered   Weights  `json:"uncovered"`   // the part of it that no accepted run evidence covers
+	// UncoveredLines are the added lines of Uncovered, in the new file. At most 100 places.
+	UncoveredLines []LineRange `json:"uncovered_lines"`
 
 	// Stray are lines of the new file, among those of Uncovered, that no accepted run wrote although one
 	// worked on the file: what was put beside its work. At most 20 places. It explains, and decides nothing.
@@ -235,4 +237,22 @@ type Claims struct {
 	Branch   string   `json:"branch,omitempty"`
 	Trailers []string `json:"trailers,omitempty"`
 	Runs     []string `json:"runs,omitempty"` // run evidence that policy does not accept, and why
+	// Records is what other tools' records, and the messages, say of the change's commits.
+	Records []ClaimInput `json:"records,omitempty"`
+}
+
+// A ClaimInput is what somebody's record says about lines, of grade declared.
+type ClaimInput struct {
+	Source  string `json:"source"` // git-ai, agent-trace, entire, chainloop or text
+	Commit  Digest `json:"commit"`
+	Path    Path   `json:"path,omitempty"` // empty: all that the commit did
+	Start   int    `json:"start,omitempty"`
+	End     int    `json:"end,omitempty"`
+	By      string `json:"by"`              // agent, human, mixed or unknown
+	Agent   string `json:"agent,omitempty"` // as the marker table calls it, if it does
+	Model   string `json:"model,omitempty"`
+	Session string `json:"session,omitempty"`
+	Human   string `json:"human,omitempty"`
+	// Contradicts: accepted evidence, or a person's signature at an accepted grade, says otherwise.
+	Contradicts bool `json:"contradicts"`
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/identity"
 	"github.com/sallyport-dev/sallyport/internal/render"
 	"github.com/sallyport-dev/sallyport/internal/trace/blame"
+	"github.com/sallyport-dev/sallyport/internal/trace/claims"
 )
 
 // BlameOptions say which lines of which file are asked about.
@@ -52,7 +53,8 @@ type blaming struct {
 	commits []sallyport.Commit
 	commit  map[string]int // index in commits, by id
 	who     []identity.Result
-	sources []blame.Source // of found.Sources
+	sources []blame.Source   // of found.Sources
+	claims  [][]claims.Claim // by commit
 }
 
 // newBlame settles what is asked, and by whose word it is answered.
@@ -189,7 +191,30 @@ func (b *blaming) attribute(ctx context.Context) error {
 	}
 	b.who = make([]identity.Result, len(b.commits))
 	inParallel(len(b.commits), func(i int) { b.who[i] = b.id.Commit(&b.commits[i]) })
+	x, err := b.claimIndex()
+	if err != nil {
+		return err
+	}
+	b.claims = make([][]claims.Claim, len(b.commits))
+	for i := range b.commits {
+		b.claims[i] = x.About(b.commits[i].ID.Hex(), b.commits[i].Message)
+	}
 	return nil
+}
+
+// said returns the indexes of the claims about a line of a source.
+func (b *blaming) said(s *git.BlameSource, line int) []int {
+	at, ok := b.commit[s.Commit]
+	if !ok {
+		return nil
+	}
+	var out []int
+	for i := range b.claims[at] {
+		if b.claims[at][i].Holds(s.Path, line) {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // says is what the commit of a source says of itself, about a file.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport"
@@ -11,6 +12,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/change"
 	"github.com/sallyport-dev/sallyport/internal/render"
 	"github.com/sallyport-dev/sallyport/internal/trace/blame"
+	"github.com/sallyport-dev/sallyport/internal/trace/claims"
 )
 
 // maxCompared bounds how many pairs of versions of the file are compared in one blame.
@@ -210,7 +212,7 @@ func (r *blameReporter) line(ctx context.Context, l git.BlameLine, ms []blame.Ma
 	} else {
 		r.rep.Commits[at].Lines++
 	}
-	o := r.origin(ctx, l.Source, ms)
+	o := r.origin(ctx, l.Source, ms, r.b.said(src, l.Original))
 	r.rep.Lines = append(r.rep.Lines, render.BlameLine{
 		Line: l.Number, Text: string(l.Text), Origin: o, Commit: at, OriginalLine: l.Original, OriginalPath: sallyport.Path(src.Path),
 	})
@@ -239,23 +241,26 @@ func (r *blameReporter) count(o *render.BlameOrigin) {
 }
 
 // origin returns the index of the origin of what a source and its matches make.
-func (r *blameReporter) origin(ctx context.Context, source int, ms []blame.Match) int {
+func (r *blameReporter) origin(ctx context.Context, source int, ms []blame.Match, said []int) int {
 	var key strings.Builder
 	src := &r.b.found.Sources[source]
 	key.WriteString(src.Commit + "\x00" + src.Path)
 	for _, m := range ms {
 		key.WriteString("\x00" + string(m.By) + string(r.b.records[m.Run].att.Digest()))
 	}
+	for _, i := range said {
+		key.WriteString("\x00c" + strconv.Itoa(i))
+	}
 	if at, known := r.origins[key.String()]; known {
 		return at
 	}
 	at := len(r.rep.Origins)
-	r.rep.Origins = append(r.rep.Origins, r.newOrigin(ctx, src, ms))
+	r.rep.Origins = append(r.rep.Origins, r.newOrigin(ctx, src, ms, said))
 	r.origins[key.String()] = at
 	return at
 }
 
-func (r *blameReporter) newOrigin(ctx context.Context, src *git.BlameSource, ms []blame.Match) render.BlameOrigin {
+func (r *blameReporter) newOrigin(ctx context.Context, src *git.BlameSource, ms []blame.Match, said []int) render.BlameOrigin {
 	if src.Commit == "" {
 		return render.BlameOrigin{Kind: render.Uncommitted, Run: -1}
 	}
@@ -282,7 +287,31 @@ func (r *blameReporter) newOrigin(ctx context.Context, src *git.BlameSource, ms 
 		}
 		o.Claims = append(o.Claims, c)
 	}
+	for _, i := range said {
+		if c, ok := r.claim(&r.b.claims[r.b.commit[src.Commit]][i], &o, says); ok {
+			o.Claims = append(o.Claims, c)
+		}
+	}
 	return o
+}
+
+// claim turns what a record says into a claim beside an origin, unless it is what the commit says.
+func (r *blameReporter) claim(c *claims.Claim, o *render.BlameOrigin, says sallyport.Attribution) (render.BlameClaim, bool) {
+	if c.Kind == claims.Text && c.Session == "" && says.Principal.Kind == sallyport.Agent {
+		return render.BlameClaim{}, false
+	}
+	out := render.BlameClaim{Source: string(c.Kind), Agent: claimedName(c.Agent), Model: c.Model, Session: c.Session, Why: c.Note}
+	if c.By == claims.ByHuman {
+		out.Agent = ""
+		out.Why = strings.TrimSpace("says that a person wrote it " + c.Human)
+	}
+	switch {
+	case o.Run >= 0:
+		out.Contradicts = c.By == claims.ByHuman || out.Agent != "" && !strings.HasPrefix(out.Agent, o.Name) && !strings.HasPrefix(o.Name, out.Agent)
+	case o.Kind == string(sallyport.Person):
+		out.Contradicts = c.By == claims.ByAgent && slices.Contains(r.b.data.PersonGrades, o.Grade)
+	}
+	return out, true
 }
 
 // run returns the index of a record's run in the report.

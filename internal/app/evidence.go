@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +57,11 @@ func (c collector) Collect(ctx context.Context, subjects []sallyport.Digest) ([]
 	if err != nil {
 		return nil, nil, err
 	}
+	before, err := c.w.follow(ctx, append(slices.Clone(found), travelled...))
+	if err != nil {
+		return nil, nil, err
+	}
+	found = append(found, before...)
 	remembered, err := c.w.remembered(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/git"
@@ -54,41 +55,69 @@ func (h lineages) Brought(ctx context.Context, pairs [][2]string) ([][]sallyport
 	return out, nil
 }
 
-// maxChain bounds how many runs are followed back from what a change comes to.
-const maxChain = 64
+// Bounds of following runs back: how many steps, and how many statements are read for it.
+const (
+	maxChain    = 64
+	maxFollowed = 512
+)
 
-// Related follows runs back: what is kept about a tree says which commits the run made, and so on
-// which commit it began; who made that is filed under it. None of it is believed here.
-func (h lineages) Related(ctx context.Context, base, tree string) ([]sallyport.Digest, error) {
-	begin, err := h.Tree(ctx, base)
-	if err != nil {
-		return nil, err
+// following is where a chain of runs would begin and end: the trees of the target and of the merge
+// result.
+type following struct{ begin, end string }
+
+// followFrom has the collector look for the runs before those that left what the change comes to.
+func (w *workspace) followFrom(ctx context.Context, c *sallyport.Change) error {
+	if c.Base.Zero() || c.MergeTree.Zero() {
+		return nil
 	}
-	var related []sallyport.Digest
-	seen := map[sallyport.Digest]bool{}
-	ask := []sallyport.Digest{sallyport.GitTree(tree)}
-	for len(ask) > 0 && len(related) < maxChain {
-		found, err := h.w.filed(ctx, ask)
-		if err != nil {
-			return nil, err
-		}
-		ask = nil
+	begin, err := w.diff.Tree(ctx, c.Base.Hex())
+	if err != nil {
+		return fmt.Errorf("read the target's tree: %w", err)
+	}
+	w.following = &following{begin, c.MergeTree.Hex()}
+	return nil
+}
+
+// follow goes back from runs that left the merge result: which commits a run made says on which
+// commit it began, and who made that is filed under it. None of it is believed here: what is found
+// is verified as everything is.
+func (w *workspace) follow(ctx context.Context, found []sallyport.Attestation) ([]sallyport.Attestation, error) {
+	if w.following == nil {
+		return nil, nil
+	}
+	var before []sallyport.Attestation
+	asked := map[sallyport.Digest]bool{}
+	end, read := w.following.end, 0
+	for range maxChain {
+		var ask []sallyport.Digest
 		for _, att := range found {
-			start, err := h.start(ctx, att, begin)
+			if read++; read > maxFollowed {
+				return before, nil
+			}
+			start, err := w.startOf(ctx, att, end)
 			if err != nil {
 				return nil, err
 			}
-			if start != "" && !seen[start] && len(related) < maxChain {
-				seen[start] = true
-				related, ask = append(related, start), append(ask, start)
+			if start != "" && !asked[start] {
+				asked[start] = true
+				ask = append(ask, start)
 			}
 		}
+		if len(ask) == 0 {
+			return before, nil
+		}
+		var err error
+		if found, err = w.filed(ctx, ask); err != nil {
+			return nil, err
+		}
+		before, end = append(before, found...), ""
 	}
-	return related, nil
+	return before, nil
 }
 
-// start returns the commit on which a run began, if it is known and is not where the target stands.
-func (h lineages) start(ctx context.Context, att sallyport.Attestation, begin string) (sallyport.Digest, error) {
+// startOf returns the commit on which a run began, if it ended with the tree end, where one is asked
+// for, and did not begin where the target stands.
+func (w *workspace) startOf(ctx context.Context, att sallyport.Attestation, end string) (sallyport.Digest, error) {
 	st, err := evidence.Statement(att.Raw)
 	if err != nil || st.PredicateType != predicate.AgentRunType {
 		return "", nil //nolint:nilerr // it says nothing
@@ -97,14 +126,14 @@ func (h lineages) start(ctx context.Context, att sallyport.Attestation, begin st
 	if err != nil {
 		return "", nil //nolint:nilerr // it says nothing
 	}
-	l, ok, err := h.Lineage(ctx, run.Changes.Commits)
-	if err != nil || !ok || l.Start == "" || l.StartTree == begin {
+	l, ok, err := lineages{w.diff, w}.Lineage(ctx, run.Changes.Commits)
+	if err != nil || !ok || l.Start == "" || l.StartTree == w.following.begin || end != "" && l.EndTree != end {
 		return "", err
 	}
 	return sallyport.GitCommit(l.Start), nil
 }
 
-// filed returns what is kept here, or was brought along, about subjects.
+// filed returns what is kept here about subjects.
 func (w *workspace) filed(ctx context.Context, subjects []sallyport.Digest) ([]sallyport.Attestation, error) {
 	found, _, err := w.evidenceDir().Collect(ctx, subjects)
 	if err != nil {

@@ -60,18 +60,23 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	if err != nil {
 		return r, "", err
 	}
-	about, err := g.Subjects(ctx, x)
-	if err != nil {
+	if err := w.followFrom(ctx, &x.Change); err != nil {
 		return r, "", err
 	}
-	evidence, err := w.verifiedAbout(ctx, about)
+	evidence, err := w.verifiedAbout(ctx, x.Subjects())
 	if err != nil {
 		return r, "", err
 	}
 	r.Range = shortID(t.Base) + ".." + shortID(t.Head)
-	if r.Commits, r.Files, r.Coverage, err = g.Detect(ctx, x, evidence); err != nil {
+	said, err := w.claimsAbout(x.Change.Commits)
+	if err != nil {
 		return r, "", err
 	}
+	d, err := g.Detect(ctx, x, evidence, said)
+	if err != nil {
+		return r, "", err
+	}
+	r.Commits, r.Files, r.Coverage, r.Claims = d.Commits, d.Files, d.Coverage, d.Claims
 	for _, f := range x.Findings {
 		if f.Kind == "identity" {
 			r.Findings = append(r.Findings, f)

@@ -67,6 +67,7 @@ type workspace struct {
 	advice     []string
 	heard      []negative // what was verified and has to be remembered
 
+	following  *following        // runs before those that left the merge result; nil: nobody asks for them
 	ineligible map[string]string // who may not approve the change, and why; nil until it was asked
 	// negatives are the words of an external log that have to be among the evidence.
 	negatives []remote.Entry

@@ -180,7 +180,12 @@ func (r *BlameReport) head(o *BlameOrigin) string {
 	case o.Kind == "agent":
 		return o.Name + "? " + string(o.Grade) + mark
 	case o.Kind == "nobody" && len(o.Claims) > 0:
-		return "nobody (" + o.Claims[0].Agent + "?)" + mark
+		for _, c := range o.Claims {
+			if c.Agent != "" {
+				return "nobody (" + c.Agent + "?)" + mark
+			}
+		}
+		return "nobody (?)" + mark
 	case o.Kind == "nobody":
 		return "nobody"
 	}

@@ -330,8 +330,26 @@ func (c *coverage) file(f *sallyport.File) sallyport.FileInput {
 		}
 		add(&in.Uncovered, bucket, w)
 		c.open[len(c.files)] = append(c.open[len(c.files)], u)
+		if u.Kind == sallyport.UnitLines && u.Side == sallyport.AddedSide {
+			in.UncoveredLines = join(in.UncoveredLines, sallyport.LineRange{Start: u.Start, Lines: u.Lines})
+		}
 	}
 	return in
+}
+
+// maxUncovered bounds how many places of a file are listed.
+const maxUncovered = 100
+
+// join adds lines to ranges that are in order, and nothing beyond the bound.
+func join(ranges []sallyport.LineRange, r sallyport.LineRange) []sallyport.LineRange {
+	if n := len(ranges); n > 0 && ranges[n-1].Start+ranges[n-1].Lines == r.Start {
+		ranges[n-1].Lines += r.Lines
+		return ranges
+	}
+	if len(ranges) >= maxUncovered {
+		return ranges
+	}
+	return append(ranges, r)
 }
 
 // governedDir is where the files stand whose digests a root lists.
@@ -432,7 +450,7 @@ func fileInput(f *sallyport.File) sallyport.FileInput {
 	return sallyport.FileInput{
 		Path: f.Path, OldPath: f.OldPath, Status: f.Status, OldMode: f.OldMode, NewMode: f.NewMode,
 		Classes: append([]string{}, f.Classes...), Binary: f.Binary, Added: f.Added, Removed: f.Removed,
-		Line: firstLine(f), Stray: []sallyport.LineRange{}, Owners: []string{}, OwnersUnknown: []string{},
+		Line: firstLine(f), UncoveredLines: []sallyport.LineRange{}, Stray: []sallyport.LineRange{}, Owners: []string{}, OwnersUnknown: []string{},
 	}
 }
 

@@ -20,10 +20,6 @@ type Historian interface {
 	File(ctx context.Context, tree string, path sallyport.Path) (string, error)
 	// HeldTree reports whether the first-parent history of base held the tree, base included.
 	HeldTree(ctx context.Context, base, tree string) (bool, error)
-	// Related returns more digests under which evidence may be filed that completes what is filed
-	// under a tree: the commits on which runs began that left it, and so on. It is asked before
-	// anything was verified, and only says where to look.
-	Related(ctx context.Context, base, tree string) ([]sallyport.Digest, error)
 	// Brought returns, for each pair of blobs, the lines that the second has and the first has not;
 	// no Lines at all, not even empty ones, if one of them is not here.
 	Brought(ctx context.Context, pairs [][2]string) ([][]sallyport.LineRange, error)
@@ -129,11 +125,12 @@ func (g *Gate) takenBack(ctx context.Context, x *Examined, tree string) (bool, e
 	return slices.ContainsFunc(x.Change.Files, func(f sallyport.File) bool { return before[f.Path][f.NewBlob] }), nil
 }
 
-// maxStray bounds how many places of a file are named, and maxComparisons how many files are
-// compared with what a run left in them.
+// maxStray bounds how many places of a file are named; maxComparisons how many files are compared with
+// what runs left in them, and maxPairs how often.
 const (
 	maxStray       = 20
 	maxComparisons = 200
+	maxPairs       = 2_000
 )
 
 // strays names, in files that are partly a run's, the lines that no accepted run wrote: what somebody
@@ -151,14 +148,14 @@ func (g *Gate) strays(ctx context.Context, x *Examined, cov *coverage, runs []*r
 	var jobs []job
 	for i := range cov.files {
 		open := cov.open[i]
-		if len(open) == 0 || len(jobs) >= maxComparisons {
+		if len(open) == 0 || len(jobs) >= maxComparisons || len(pairs) >= maxPairs {
 			continue
 		}
 		f := &x.Change.Files[i]
 		j := job{file: i, from: len(pairs)}
 		for _, r := range runs {
 			for b := range r.blobs {
-				if b.path == string(f.Path) && b.mode == f.NewMode && regular(b.mode) {
+				if b.path == string(f.Path) && b.mode == f.NewMode && regular(b.mode) && len(pairs) < maxPairs {
 					pairs = append(pairs, [2]string{b.blob, f.NewBlob})
 				}
 			}
@@ -193,7 +190,7 @@ func (g *Gate) strays(ctx context.Context, x *Examined, cov *coverage, runs []*r
 			}
 			for n := u.Start; n < u.Start+u.Lines; n++ {
 				if stray(n, compared, u, x, runs) {
-					cov.files[j.file].Stray = extend(cov.files[j.file].Stray, n)
+					cov.files[j.file].Stray = join(cov.files[j.file].Stray, sallyport.LineRange{Start: n, Lines: 1})
 				}
 			}
 		}
@@ -247,13 +244,4 @@ func stray(line int, compared [][]sallyport.LineRange, u sallyport.Unit, x *Exam
 		some = some || listed(i)
 	}
 	return some && len(u.Commits) > 0 && !slices.ContainsFunc(u.Commits, listed)
-}
-
-// extend adds a line to ranges that are in order.
-func extend(ranges []sallyport.LineRange, line int) []sallyport.LineRange {
-	if n := len(ranges); n > 0 && ranges[n-1].Start+ranges[n-1].Lines == line {
-		ranges[n-1].Lines++
-		return ranges
-	}
-	return append(ranges, sallyport.LineRange{Start: line, Lines: 1})
 }

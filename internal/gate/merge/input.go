@@ -50,7 +50,7 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 		Approvals: append([]sallyport.Approval{}, judged.Approvals...),
 		Agents:    g.agents(cov, runs),
 		Models:    []sallyport.ModelInput{},
-		Claims:    sallyport.Claims{Branch: p.Branch, Runs: notAccepted},
+		Claims:    sallyport.Claims{Branch: p.Branch, Runs: notAccepted, Records: g.against(x, runs, p.Claims)},
 		Lists:     p.Lists,
 	}
 	if g.Reporter != nil {

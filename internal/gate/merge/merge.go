@@ -149,7 +149,8 @@ type Params struct {
 	Policies  []sallyport.PolicySet
 	Advice    []string
 	Presented []sallyport.Attestation
-	Lists     []sallyport.ListInput // the lists of data by which the interfaces judge
+	Lists     []sallyport.ListInput  // the lists of data by which the interfaces judge
+	Claims    []sallyport.ClaimInput // what records of other tools say; shown, and never relied on
 }
 
 // Examined is what the gate recomputed.
@@ -225,10 +226,6 @@ func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request
 	if err != nil {
 		return nil, engine.Request{}, nil, err
 	}
-	about, err := g.Subjects(ctx, x)
-	if err != nil {
-		return nil, engine.Request{}, nil, err
-	}
 	in := new(sallyport.Input)
 	subject := sallyport.Subject{Digest: x.Change.Head, Name: p.TargetRef}
 	if p.Action == "delete" {
@@ -237,7 +234,7 @@ func (g *Gate) request(ctx context.Context, p Params) (*Examined, engine.Request
 	return x, engine.Request{
 		Gate: sallyport.GateMerge, Subject: subject, Resource: g.Repository + "@" + p.TargetRef,
 		Mode: p.Mode, Root: p.Root, Solo: p.Trust.Solo, Policies: p.Policies, Advice: p.Advice,
-		Subjects: about, Presented: p.Presented,
+		Subjects: subjects(&x.Change), Presented: p.Presented,
 		Input: func(ctx context.Context, at time.Time, evidence []sallyport.Evidence) (any, error) {
 			g.step("weighing evidence")
 			var err error
@@ -282,26 +279,4 @@ func subjects(c *sallyport.Change) []sallyport.Digest {
 }
 
 // Subjects lists every digest under which evidence about the change may be filed.
-func (g *Gate) Subjects(ctx context.Context, x *Examined) ([]sallyport.Digest, error) {
-	about := subjects(&x.Change)
-	if g.Historian == nil || x.Change.Base.Zero() || x.Change.MergeTree.Zero() {
-		return about, nil
-	}
-	more, err := g.Historian.Related(ctx, x.Change.Base.Hex(), x.Change.MergeTree.Hex())
-	if err != nil {
-		return nil, fmt.Errorf("look for the runs before: %w", err)
-	}
-	return append(about, more...), nil
-}
-
-// Detect says who wrote what: the change's commits and files with their attribution, and how much
-// of it the evidence accounts for. It decides nothing.
-func (g *Gate) Detect(ctx context.Context, x *Examined, evidence []sallyport.Evidence) ([]sallyport.CommitInput, []sallyport.FileInput, sallyport.Coverage, error) {
-	runs, _, _ := g.runs(evidence)
-	if err := g.chain(ctx, x, runs); err != nil {
-		return nil, nil, sallyport.Coverage{}, err
-	}
-	cov := g.cover(x, runs, nil)
-	err := g.strays(ctx, x, cov, runs)
-	return commits(x), cov.files, cov.total, err
-}
+func (x *Examined) Subjects() []sallyport.Digest { return subjects(&x.Change) }
