@@ -88,6 +88,17 @@ deny contains {
 	matches(read.path, data.credentials)
 }
 
+# Programs that take a folder with all that is in it.
+deny contains {
+	"code": "tool-credential", "outcome": "shut", "place": read.path,
+	"text": sprintf("%s would take %s, in which credentials lie", [read.by, read.path]),
+} if {
+	some read in input.reads
+	read.by in ["tar", "bsdtar", "zip", "7z", "cpio", "rsync", "scp", "cp"]
+	some pattern in data.credentials
+	startswith(pattern, concat("", [lower(read.path), "/"]))
+}
+
 deny contains {
 	"code": "tool-secret-file", "outcome": "waiting", "place": read.path,
 	"text": sprintf("%s would read %s, which usually holds secrets", [read.by, read.path]),
