@@ -4,11 +4,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-dev/sallyport/internal/app"
+	"github.com/sallyport-dev/sallyport/internal/hook"
 )
 
 func newHookCommand(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "hook", Short: "Answer a hook in the contract of whoever calls it"}
-	cmd.AddCommand(newHookPreReceiveCommand(a), newHookPrePushCommand(a))
+	cmd.AddCommand(newHookPreReceiveCommand(a), newHookPrePushCommand(a), newHookInstallCommand(a))
+	for _, kind := range hook.Kinds() {
+		cmd.AddCommand(newHookEventCommand(a, kind))
+	}
 	return cmd
 }
 

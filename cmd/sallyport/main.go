@@ -184,7 +184,7 @@ Exit status of every command that decides:
 		newDataCommand(a),
 		newLogCommand(a),
 		newKeyCommand(a), newRunCommand(a),
-		newHookCommand(a),
+		newHookCommand(a), newMCPCommand(a),
 		newDoctorCommand(a),
 		newDemoCommand(a),
 		newVersionCommand(a),

@@ -183,12 +183,19 @@ func (f *facts) git(args []shell.Word) {
 // find reads what find deletes.
 func (f *facts) find(args []shell.Word) {
 	deletes := slices.ContainsFunc(args, func(w shell.Word) bool { return w.Text == "-delete" })
+	// What is chosen by name is not all that is there.
+	named := false
+	for i, a := range args {
+		if (a.Text == "-name" || a.Text == "-iname") && i+1 < len(args) {
+			named = named || !args[i+1].Dynamic && strings.Trim(args[i+1].Text, "*.?") != ""
+		}
+	}
 	for _, a := range args {
 		if strings.HasPrefix(a.Text, "-") || a.Text == "(" || a.Text == "!" {
 			return
 		}
 		if deletes {
-			f.write("find", a, true, true)
+			f.write("find", a, true, !named)
 		} else {
 			f.read("find", a)
 		}

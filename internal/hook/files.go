@@ -38,7 +38,7 @@ func (o Options) codexRequirements(before []byte) ([]byte, error) {
 	if regexp.MustCompile(`(?m)^\s*(allow_managed_hooks_only\s*=|\[+\s*"?hooks"?\s*[\].]|"?hooks"?\s*[.=])`).MatchString(rest) {
 		return nil, errors.New("the file has hooks of its own, and is left alone: add the lines that --dry-run --print shows by hand")
 	}
-	dir := filepath.Join("/", o.Root, "etc/codex/hooks")
+	const dir = "/etc/codex/hooks" // as the agent will see it, wherever the files are written now
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\nallow_managed_hooks_only = true\n%s\n%s", tomlKeys, tomlEnd, rest)
 	if rest != "" && !strings.HasSuffix(rest, "\n") {
@@ -107,7 +107,7 @@ func (o Options) openCode(path string, before []byte) (map[string][]byte, error)
 		}
 	}
 	at := filepath.Join(filepath.Dir(path), "sallyport.js")
-	address := (&url.URL{Scheme: "file", Path: at}).String()
+	address := (&url.URL{Scheme: "file", Path: "/etc/opencode/sallyport.js"}).String() // as the agent will see it
 	list, ok := doc["plugin"].([]any)
 	if doc["plugin"] != nil && !ok {
 		return nil, fmt.Errorf("%s: plugin is no list, and the file is left alone", path)

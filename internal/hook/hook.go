@@ -29,7 +29,7 @@
 //
 // A hook is advice. The agent, or what the agent runs, can write a script and start that; hooks can be
 // switched off; and every agent has cases in which a hook that does not answer is taken for one that
-// agrees ([Contract].Opens lists them). What keeps an agent from doing something is the sandbox of a run,
+// agrees ([Opens] lists them). What keeps an agent from doing something is the sandbox of a run,
 // and what keeps it from landing is the merge gate. Hooks tell an agent early, in words that it can act on,
 // and they leave a trace whose absence can be seen.
 //
@@ -162,6 +162,19 @@ func (v Verdict) String() string {
 
 // MarshalText writes the verdict's name.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads it. Whatever is no other verdict denies.
+func (v *Verdict) UnmarshalText(b []byte) error {
+	switch string(b) {
+	case "ask":
+		*v = Ask
+	case "allow":
+		*v = Allow
+	default:
+		*v = Deny
+	}
+	return nil
+}
 
 // A Decision is a verdict with its reasons.
 type Decision struct {

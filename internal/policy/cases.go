@@ -194,8 +194,11 @@ func (c *compiled) run(ctx context.Context, tc testCase) CaseResult {
 // caseInput lays a partial input over one that passes, and encodes it.
 func caseInput(gate sallyport.Gate, partial map[string]any) ([]byte, error) {
 	var open any = openInput()
-	if gate == sallyport.GateRelease {
+	switch gate {
+	case sallyport.GateRelease:
 		open = openRelease()
+	case sallyport.GateTool:
+		open = openTool()
 	}
 	b, err := sallyport.EncodeJSON(open)
 	if err != nil {
@@ -346,5 +349,14 @@ func openRelease() sallyport.ReleaseInput {
 				PredicateType: "https://cyclonedx.org/bom", About: "artifact",
 			}},
 		}},
+	}
+}
+
+// openTool is what cases of tool calls start from: a command that lists a folder.
+func openTool() sallyport.ToolInput {
+	return sallyport.ToolInput{
+		Version: "v1", Gate: sallyport.GateTool, Time: "2026-11-22T12:00:00Z", Mode: sallyport.Enforce,
+		Agent: "claude", Tool: "Bash", Class: "shell",
+		Commands: []sallyport.ToolCommand{{Name: "ls", Args: []string{"-la"}}},
 	}
 }

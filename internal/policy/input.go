@@ -73,6 +73,7 @@ var inputEnums = map[string][]string{
 var gates = map[sallyport.Gate]func() *shape{
 	sallyport.GateMerge:   inputShape,
 	sallyport.GateRelease: releaseShape,
+	sallyport.GateTool:    toolShape,
 }
 
 var (
@@ -83,6 +84,10 @@ var (
 		return documentShape(reflect.TypeFor[sallyport.ReleaseInput](), sallyport.GateRelease)
 	})
 )
+
+var toolShape = sync.OnceValue(func() *shape {
+	return documentShape(reflect.TypeFor[sallyport.ToolInput](), sallyport.GateTool)
+})
 
 func documentShape(t reflect.Type, gate sallyport.Gate) *shape {
 	s := shapeOf(t, "")

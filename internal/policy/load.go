@@ -27,7 +27,7 @@ const (
 type Manifest struct {
 	// RegoVersion is 1, the default, or 0 for modules written before Rego v1.
 	RegoVersion *int `yaml:"rego_version"`
-	// Gate is the gate that the set judges: merge, the default, or release.
+	// Gate is the gate that the set judges: merge, the default, or release; or tool, for tool calls of agents.
 	Gate string `yaml:"gate"`
 	// Title says in one line what the set is for.
 	Title string `yaml:"title"`
@@ -55,7 +55,7 @@ func parseManifest(b []byte) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("rego_version is %d, want 0 or 1", *m.RegoVersion)
 	}
 	if _, known := gates[m.gate()]; !known {
-		return Manifest{}, fmt.Errorf("gate is %q, want merge or release", clean(m.Gate))
+		return Manifest{}, fmt.Errorf("gate is %q, want merge, release or tool", clean(m.Gate))
 	}
 	if e := m.Entrypoints; e != nil {
 		if e.Deny == "" && e.Allow == "" {

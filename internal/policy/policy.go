@@ -124,6 +124,12 @@ const ReleaseName = "release"
 // BuiltinRelease returns the set for the release gate that is built into the binary.
 func BuiltinRelease() Set { return shippedSet(ReleaseName, shipped.Release()) }
 
+// ToolName is the name of the built-in set that judges tool calls of agents.
+const ToolName = "tool"
+
+// BuiltinTool returns the set for tool calls that is built into the binary.
+func BuiltinTool() Set { return shippedSet(ToolName, shipped.Tool()) }
+
 func shippedSet(name string, from fs.FS) Set {
 	files := map[string][]byte{}
 	err := fs.WalkDir(from, ".", func(path string, d fs.DirEntry, err error) error {

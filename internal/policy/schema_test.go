@@ -51,6 +51,7 @@ func TestSchema(t *testing.T) {
 	}{
 		{reflect.TypeFor[sallyport.Input](), sallyport.GateMerge, "policy-input", "Policy input", "input.schema.json", shipped.InputSchema},
 		{reflect.TypeFor[sallyport.ReleaseInput](), sallyport.GateRelease, "release-input", "Policy input of the release gate", "release.schema.json", shipped.ReleaseSchema},
+		{reflect.TypeFor[sallyport.ToolInput](), sallyport.GateTool, "tool-input", "Policy input of a tool call", "tool.schema.json", shipped.ToolSchema},
 	} {
 		g := generator{defs: map[string]*schema{}, docs: comments(t, "../..")}
 		root := g.object(doc.of, "")

@@ -228,9 +228,14 @@ func (r *reader) walk(node syntax.Node, depth int, from, into string) error {
 			err = r.statement(n, depth+1, from, into)
 			return false
 		case *syntax.DeclClause:
+			c := Command{Words: []Word{{Text: ":"}}, Elevated: r.elevated}
 			for _, a := range n.Args {
 				r.assign(a)
+				if a.Name != nil {
+					c.Env = append(c.Env, a.Name.Value)
+				}
 			}
+			r.script.Commands = append(r.script.Commands, c)
 		case *syntax.ForClause:
 			if it, ok := n.Loop.(*syntax.WordIter); ok {
 				r.iterate(it)

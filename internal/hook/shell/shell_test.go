@@ -102,7 +102,7 @@ func TestParse(t *testing.T) {
 		{`! rm -rf /`, `rm -rf /`},
 		{`rm -rf / &`, `rm -rf /`},
 		{`alias x='rm -rf /'; x`, `alias x=rm -rf /; rm -rf /; x`},
-		{`export PATH=/tmp:$PATH`, ``},
+		{`export PATH=/tmp:$PATH`, `:`},
 		{`X=$(cat f) cmd`, `cat f; cmd`},
 	} {
 		s, err := Parse(tt.line)
