@@ -19,6 +19,7 @@ type Input struct {
 	Approvals   []Approval      `json:"approvals"`
 	Exceptions  []Exception     `json:"exceptions"`
 	Agents      []AgentInput    `json:"agents"` // one for each agent that the change is attributed to
+	Models      []ModelInput    `json:"models"` // that the accepted runs of the change used, where there is a registry
 	Claims      Claims          `json:"claims"`
 	Lists       []ListInput     `json:"lists,omitempty"` // the lists of data that judged, such as the marks of agents
 }
@@ -214,6 +215,21 @@ type AgentInput struct {
 	Approved bool   `json:"approved"` // the roster names it
 	Operator string `json:"operator"`
 	Weight   int    `json:"weight"`
+}
+
+// ModelInput is a model that an accepted run used, held against the model registry in force.
+type ModelInput struct {
+	Run      string `json:"run"`
+	Agent    string `json:"agent"`
+	Provider string `json:"provider"`
+	Name     string `json:"name"`     // as the run states it
+	Endpoint string `json:"endpoint"` // where the run reached it
+	Entry    Digest `json:"entry"`    // of the registry, that decided
+	// Allowed is true if the run might use it: all through the run by dates and approvals, and not
+	// revoked since.
+	Allowed bool   `json:"allowed"`
+	Code    string `json:"code"` // why not: a code of the registry; empty if it is allowed
+	Text    string `json:"text"` // why not, in words
 }
 
 // Claims is what was said without proof. No rule that opens a gate may read it.

@@ -25,7 +25,8 @@ signed it (add) and another has approved it (approve): for an external endpoint 
 security. Whoever revokes one ends it for good, and is told at once what it has touched.`,
 	}
 	cmd.AddCommand(newModelAddCommand(a), newModelApproveCommand(a), newModelListCommand(a), newModelShowCommand(a),
-		newModelCheckCommand(a), newModelRevokeCommand(a))
+		newModelCheckCommand(a), newModelRevokeCommand(a), newModelTouchedCommand(a),
+		newModelSignCommand(a), newModelVerifyCommand(a))
 	return cmd
 }
 
@@ -410,6 +411,7 @@ sallyport model touched does.`,
 			for _, s := range r.Revoked {
 				fmt.Fprintf(a.Stdout, "revoked %s as %s\nentry %s\nattestation %s\n", render.Clean(s.Model), render.Clean(s.Reviewer), s.Entry, s.Attestation)
 			}
+			printTouched(a.Stdout, r.Touched)
 			return nil
 		},
 	}

@@ -133,7 +133,7 @@ func (w *workspace) gateFor(ctx context.Context, c sallyport.Change) (*mergeGate
 	if err != nil {
 		return nil, merge.Params{}, err
 	}
-	g.Team = team
+	g.Team, g.Registry = team, w.modelJudge()
 	mode := w.cfg.Mode
 	if w.gov.Trust.RootChanged {
 		mode = sallyport.Enforce // whoever changed the governed files does not choose the mode

@@ -11,7 +11,8 @@ import (
 
 // ModelRevocation is what was ended.
 type ModelRevocation struct {
-	Revoked []Spoken `json:"revoked"`
+	Revoked []Spoken     `json:"revoked"`
+	Touched ModelTouched `json:"touched"`
 }
 
 // RevokeModel ends all entries that name means, each for good.
@@ -38,7 +39,8 @@ func (a *App) RevokeModel(ctx context.Context, o Options, name, why, keyRef stri
 			}
 			r.Revoked = append(r.Revoked, s)
 		}
-		return nil
+		r.Touched, err = w.touched(ctx, name, entriesOf(found))
+		return err
 	})
 	return r, err
 }

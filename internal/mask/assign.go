@@ -188,7 +188,12 @@ func valueKey(text []byte, i int) int {
 
 // assigned judges the value that begins at i, or behind the white space there.
 func (s *search) assigned(i int, l level, loose bool) {
-	v := valueAt(s.text, i, loose)
+	limit := maxValue
+	if s.spent > 4*len(s.text)+64<<10 {
+		limit = 80
+	}
+	v := valueAt(s.text, i, loose, limit)
+	s.spent += max(v.end-v.start, 64)
 	if v.start >= v.end {
 		return
 	}
@@ -218,7 +223,8 @@ type value struct {
 	line       bool // it goes to the end of its line, and follows its name at once
 }
 
-func valueAt(text []byte, i int, loose bool) value {
+// valueAt finds the value at i, of no more than limit bytes.
+func valueAt(text []byte, i int, loose bool, limit int) value {
 	v := value{loose: loose}
 	start := i
 	tight := i < len(text) && !space.has(text[i])
@@ -254,7 +260,7 @@ func valueAt(text []byte, i int, loose bool) value {
 	}
 	if has(text, j, "&quot;") && slashes == 0 {
 		v.start, v.quoted = j+6, true
-		n := bytes.Index(text[v.start:min(len(text), v.start+maxValue)], []byte("&quot;"))
+		n := bytes.Index(text[v.start:min(len(text), v.start+limit)], []byte("&quot;"))
 		if n < 0 {
 			return value{}
 		}
@@ -266,7 +272,7 @@ func valueAt(text []byte, i int, loose bool) value {
 		if has(text, j, `"""`) || has(text, j, `'''`) {
 			v.start = j + 3
 		}
-		v.end = closing(text, v.start, q, slashes)
+		v.end = closing(text, v.start, q, slashes, limit)
 		if v.end < 0 {
 			return value{}
 		}
@@ -279,11 +285,11 @@ func valueAt(text []byte, i int, loose bool) value {
 		i += 9
 	}
 	v.start = i
-	for i < len(text) && i-v.start < maxValue && !endsValue(text, i, v.start) {
+	for i < len(text) && i-v.start < limit && !endsValue(text, i, v.start) {
 		i++
 	}
 	v.end = i
-	v.cut = i-v.start == maxValue
+	v.cut = i-v.start == limit
 	// What follows tells prose and code from a bare value.
 	k := run(text, i, blank, 8)
 	switch {
@@ -324,8 +330,8 @@ func endsValue(text []byte, i, start int) bool {
 }
 
 // closing returns where the string ends that began at i behind slashes and q, or -1.
-func closing(text []byte, i int, q byte, slashes int) int {
-	end := min(len(text), i+maxValue)
+func closing(text []byte, i int, q byte, slashes, limit int) int {
+	end := min(len(text), i+limit)
 	for j := i; j < end; j++ {
 		switch text[j] {
 		case q:
@@ -351,7 +357,7 @@ func closing(text []byte, i int, q byte, slashes int) int {
 // isSecret judges a value that stands behind a name of level l.
 func isSecret(v []byte, at value, l level, precise bool) bool {
 	n := len(v)
-	if n < 4 || at.cut || placeholder(v) {
+	if n < 4 || at.cut || l == weak && n < 16 || l == medium && n < 8 || placeholder(v) {
 		return false
 	}
 	sh := shapeOf(v)

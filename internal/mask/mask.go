@@ -131,15 +131,19 @@ func New(o Options) (*Engine, error) {
 
 // A search is one pass over one text.
 type search struct {
-	e       *Engine
-	text    []byte
-	found   []Finding
-	named   int // names up to here have been looked at
-	until   int // a block up to here has been found
-	depth   int // of encodings
-	scratch []byte
-	inner   *search // for what is encoded in the text
-	walk    walker
+	e        *Engine
+	text     []byte
+	found    []Finding
+	named    int    // names up to here have been looked at
+	until    int    // a block up to here has been found
+	depth    int    // of encodings
+	jwtEnd   [2]int // ends of the parts that the last one had
+	commands int    // commands up to here have been looked at
+	spent    int    // bytes of values that have been judged: a text that is all names gets shorter looks
+	scratch  []byte
+	inner    *search // for what is encoded in the text
+	hashing  hashing
+	walk     walker
 }
 
 func (e *Engine) search() *search {
@@ -171,6 +175,7 @@ func (s *search) release() {
 // look fills found with what it finds in text.
 func (s *search) look(text []byte) {
 	s.text, s.found, s.named, s.until = text, s.found[:0], 0, 0
+	s.jwtEnd, s.commands, s.spent = [2]int{}, 0, 0
 	set, triggers := s.e.set, s.e.triggers
 	var state uint32
 	for i := 0; i < len(text); {

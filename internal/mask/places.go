@@ -247,7 +247,8 @@ func (s *search) scheme(start, end int) {
 func (s *search) curl(end int) {
 	text := s.text
 	limit := min(len(text), end+1024)
-	for i := end; i+3 < limit; i++ {
+	for i := max(end, s.commands); i+3 < limit; i++ {
+		s.commands = i
 		if text[i] == '\n' && (i == 0 || text[i-1] != '\\' && text[i-1] != '\r') {
 			return
 		}
@@ -263,7 +264,7 @@ func (s *search) curl(end int) {
 		default:
 			continue
 		}
-		v := valueAt(text, j, true)
+		v := valueAt(text, j, true, maxValue)
 		colon := bytes.IndexByte(text[v.start:v.end], ':')
 		if colon < 1 || v.start+colon+1 >= v.end {
 			continue
@@ -288,7 +289,7 @@ func (s *search) netrc(end int) {
 	if !has(text, i, "password ") {
 		return
 	}
-	if v := valueAt(text, i+9, false); v.end-v.start >= 3 && !placeholder(text[v.start:v.end]) {
+	if v := valueAt(text, i+9, false, maxValue); v.end-v.start >= 3 && !placeholder(text[v.start:v.end]) {
 		s.add("secret:password", "netrc-password", v.start, v.end, sallyport.High, byPlace)
 	}
 }
@@ -346,11 +347,15 @@ func (s *search) jwt(start int) {
 	if start < s.until || !has(text, start, "eyJ") || !startsHere(text, start) {
 		return
 	}
-	a := run(text, start, url64, 4096)
+	// Begins that share an end are many in a hostile text: the parts are measured once.
+	if start >= s.jwtEnd[0] {
+		s.jwtEnd[0] = run(text, start, url64, 4096)
+		s.jwtEnd[1] = run(text, min(s.jwtEnd[0]+1, len(text)), url64, 16<<10)
+	}
+	a, b := s.jwtEnd[0], s.jwtEnd[1]
 	if a-start < 16 || a+3 >= len(text) || text[a] != '.' {
 		return
 	}
-	b := run(text, a+1, url64, 16<<10)
 	if b-a < 8 {
 		return
 	}

@@ -19,10 +19,10 @@ var bigrams = func() (t [26]uint32) {
 	return t
 }()
 
-// logs holds n*log2(n).
-var logs = func() (t [257]float64) {
+// logs holds log2(n).
+var logs = func() (t [256]float64) {
 	for n := 2; n < len(t); n++ {
-		t[n] = float64(n) * math.Log2(float64(n))
+		t[n] = math.Log2(float64(n))
 	}
 	return t
 }()
@@ -31,7 +31,6 @@ var logs = func() (t [257]float64) {
 type shape struct {
 	length                       int
 	lower, upper, digits, others int
-	distinct                     int
 	pairs, common                int // neighbouring letters, and those that are usual
 	turns                        int // changes between letters, digits and the rest
 	longest                      int // the longest run of one byte
@@ -39,13 +38,13 @@ type shape struct {
 	entropy                      float64 // bits for each byte
 }
 
-// shapeOf describes the first 256 bytes of v.
+// shapeOf describes the first 255 bytes of v.
 func shapeOf(v []byte) shape {
-	if len(v) > 256 {
-		v = v[:256]
+	if len(v) > 255 {
+		v = v[:255]
 	}
 	s := shape{length: len(v), hexOnly: true}
-	var count [256]uint16
+	var count [256]uint8
 	last, same := class(0), 0
 	for i, b := range v {
 		count[b]++
@@ -88,15 +87,13 @@ func shapeOf(v []byte) shape {
 		s.longest = max(s.longest, same+1)
 		last = kind
 	}
+	// The sum over all bytes of log2(count) is that over all kinds of bytes of count*log2(count).
 	sum := 0.0
-	for _, n := range count {
-		if n > 0 {
-			s.distinct++
-			sum += logs[n]
-		}
+	for _, b := range v {
+		sum += logs[count[b]]
 	}
 	if s.length > 0 {
-		s.entropy = (logs[s.length] - sum) / float64(s.length)
+		s.entropy = logs[s.length] - sum/float64(s.length)
 	}
 	return s
 }

@@ -3,6 +3,8 @@ package model
 import (
 	"slices"
 	"strings"
+
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // A spelling is a model's name taken apart by the rules of the package comment.
@@ -251,4 +253,31 @@ func fits(pattern, name string) bool {
 
 func wild(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_'
+}
+
+// Means reports whether a model that a run says it used could be that of an entry: for looking back, where
+// missing one is worse than naming one too many. Case, region and, where the entry admits several, the version
+// do not matter, and neither does a provider that the run leaves out.
+func Means(e predicate.ModelEntry, provider, model string) bool {
+	s := spell(provider, strings.ToLower(model))
+	if s.provider != "" && s.provider != e.Provider {
+		return false
+	}
+	if s.provider == "" { // its name alone: it may have versions of the entry's kind
+		s = spell(e.Provider, strings.ToLower(model))
+	}
+	for _, alias := range e.Aliases {
+		if strings.EqualFold(alias, s.full) || strings.EqualFold(alias, s.name) {
+			return true
+		}
+	}
+	for _, p := range e.Patterns {
+		if fits(strings.ToLower(p), s.full) || fits(strings.ToLower(p), s.name) {
+			return true
+		}
+	}
+	if strings.EqualFold(e.Name, s.full) || strings.EqualFold(e.Name, s.name) {
+		return true
+	}
+	return strings.EqualFold(e.Name, s.base) && (e.Version == "" || s.version == "" || strings.EqualFold(e.Version, s.version))
 }

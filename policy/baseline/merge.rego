@@ -166,6 +166,44 @@ deny contains {
 	file.attribution.agent > 0
 }
 
+# --- with which models ---
+
+# The codes of the registry. What it says in another way is as good as unknown.
+model_codes := {
+	"model-unknown": "model-unknown",
+	"model-revoked": "model-revoked",
+	"model-not-yet": "model-not-yet",
+	"model-expired": "model-expired",
+	"model-unapproved": "model-unapproved",
+	"endpoint-unknown": "endpoint-unknown",
+	"endpoint-unapproved": "endpoint-unapproved",
+	"model-not-for-principal": "model-not-for-principal",
+	"model-not-for-repository": "model-not-for-repository",
+	"model-not-for-use": "model-not-for-use",
+}
+
+model_code(model) := model_codes[model.code] if {
+	model_codes[model.code]
+} else := "model-unknown"
+
+# Without a registry there are no models here.
+refused_models[model_code(model)] contains model if {
+	some model in input.models
+	not model.allowed
+}
+
+deny contains {
+	"code": code, "outcome": "shut", "place": used[0].run,
+	"text": sprintf("%s%s", [used[0].text, more_models(used)]),
+} if {
+	some code, models in refused_models
+	used := [model | some model in models]
+}
+
+more_models(used) := sprintf(" (and %d more uses)", [count(used) - 1]) if {
+	count(used) > 1
+} else := ""
+
 # --- what it touches ---
 
 protected := {class | some class in data.protected_classes}

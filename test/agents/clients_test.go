@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sallyport-dev/sallyport/test/agents/vendor"
+	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
 // turn is how long a client may take for its turn: some start slowly on a loaded machine.
@@ -29,6 +30,7 @@ type client struct {
 	pkg     string // of npm
 	dialect vendor.Dialect
 	args    []string
+	agent   string                                        // as the roster and the run have it
 	direct  func(t *testing.T, home, url string) []string // environment that reaches url without Sallyport
 }
 
@@ -37,14 +39,14 @@ const task = "Read notes.txt, write summary.txt and commit it."
 
 var clients = []client{
 	{
-		name: "claude", pkg: "@anthropic-ai/claude-code", dialect: vendor.Messages,
+		name: "claude", agent: "claude-code", pkg: "@anthropic-ai/claude-code", dialect: vendor.Messages,
 		args: []string{"-p", task, "--allowedTools", "Read,Write,Bash", "--output-format", "json"},
 		direct: func(_ *testing.T, _, url string) []string {
 			return []string{"ANTHROPIC_BASE_URL=" + url, "ANTHROPIC_API_KEY=sk-ant-fake", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"}
 		},
 	},
 	{
-		name: "codex", pkg: "@openai/codex", dialect: vendor.Responses,
+		name: "codex", agent: "codex-cli", pkg: "@openai/codex", dialect: vendor.Responses,
 		args: []string{"exec", "--sandbox", "danger-full-access", "--skip-git-repo-check", "--json", task},
 		direct: func(t *testing.T, home, url string) []string {
 			write(t, filepath.Join(home, ".codex", "config.toml"), `model = "gpt-5-codex"
@@ -61,7 +63,7 @@ stream_max_retries = 0
 		},
 	},
 	{
-		name: "gemini", pkg: "@google/gemini-cli", dialect: vendor.Gemini,
+		name: "gemini", agent: "gemini-cli", pkg: "@google/gemini-cli", dialect: vendor.Gemini,
 		args: []string{"-p", task, "--yolo", "--skip-trust"},
 		direct: func(t *testing.T, home, url string) []string {
 			write(t, filepath.Join(home, ".gemini", "settings.json"), `{"security":{"auth":{"selectedType":"gemini-api-key"}},"privacy":{"usageStatisticsEnabled":false},"general":{"disableAutoUpdate":true,"enableAutoUpdate":false},"telemetry":{"enabled":false}}`)
@@ -69,7 +71,7 @@ stream_max_retries = 0
 		},
 	},
 	{
-		name: "opencode", pkg: "opencode-ai", dialect: vendor.Completions,
+		name: "opencode", agent: "opencode", pkg: "opencode-ai", dialect: vendor.Completions,
 		args: []string{"run", task},
 		direct: func(t *testing.T, home, url string) []string {
 			write(t, filepath.Join(home, ".config", "opencode", "opencode.json"), `{"$schema":"https://opencode.ai/config.json","autoupdate":false,"share":"disabled","model":"lab/fake-model","small_model":"lab/fake-model",
@@ -78,7 +80,7 @@ stream_max_retries = 0
 		},
 	},
 	{
-		name: "copilot", pkg: "@github/copilot", dialect: vendor.Completions,
+		name: "copilot", agent: "copilot-cli", pkg: "@github/copilot", dialect: vendor.Completions,
 		args: []string{"-p", task, "--allow-all-tools"},
 		direct: func(_ *testing.T, _, url string) []string {
 			return []string{
@@ -97,7 +99,11 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "bring up the loopback device:", err)
 			os.Exit(1)
 		}
-		os.Exit(m.Run())
+		// Codex does not keep its programs below the system's temporary folder.
+		if base, err := os.UserCacheDir(); err == nil && os.MkdirAll(base, 0o755) == nil {
+			_ = os.Setenv("TMPDIR", base)
+		}
+		os.Exit(scene.Main(m))
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -60,6 +60,12 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if role := os.Getenv(proxyRole); role != "" {
+		if err := playRole(ctx, role); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+		return
+	}
 	var o options
 	var sizes string
 	flag.StringVar(&o.repo, "repo", "", "the `repository` to read; it is not changed (default: one that is made)")
@@ -69,6 +75,8 @@ func main() {
 	flag.StringVar(&o.pipeline, "pipeline", "", "measure the pipeline over these `repositories`, with commas between them; they are cloned")
 	flag.BoolVar(&o.blame, "blame", false, "measure agent blame beside git blame, and nothing else")
 	flag.BoolVar(&o.only, "only-pipeline", false, "measure nothing else")
+	flag.BoolVar(&o.proxy, "proxy", false, "measure the prompt gate under load, and nothing else")
+	flag.Float64Var(&o.seconds, "seconds", 3, "how long each row of -proxy takes")
 	flag.StringVar(&o.binary, "binary", "", "measure this `executable` instead of building one")
 	flag.Parse()
 	for s := range strings.SplitSeq(sizes, ",") {
@@ -88,6 +96,8 @@ func main() {
 type options struct {
 	repo, binary string
 	pipeline     string
+	proxy        bool
+	seconds      float64
 	only, blame  bool
 	sizes        []int
 	rounds       int
@@ -130,6 +140,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	if b.options.blame {
 		return b.blame(ctx)
+	}
+	if b.proxy {
+		return b.proxies(ctx)
 	}
 	if !b.only {
 		if err := b.all(ctx); err != nil {

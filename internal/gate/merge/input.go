@@ -49,6 +49,7 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 		Evidence:  []sallyport.EvidenceInput{},
 		Approvals: append([]sallyport.Approval{}, judged.Approvals...),
 		Agents:    g.agents(cov, runs),
+		Models:    []sallyport.ModelInput{},
 		Claims:    sallyport.Claims{Branch: p.Branch, Runs: notAccepted, Records: g.against(x, runs, p.Claims)},
 		Lists:     p.Lists,
 	}
@@ -57,6 +58,9 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 		in.Reports, in.Findings = reports, append(in.Findings, found...)
 	}
 	nameAgents(in.Change.Commits, runs)
+	if err := g.models(&in, x, evidence, at); err != nil {
+		return sallyport.Input{}, err
+	}
 	g.except(&in, x, at)
 	g.ask(&in, x)
 	for _, f := range judged.Residue {

@@ -128,6 +128,7 @@ type Gate struct {
 	Excepter   Excepter
 	Team       Team
 	Historian  Historian // nil: no run is joined by its ends, and no line is named that none wrote
+	Registry   Registry  // without one, nothing is said of models
 }
 
 // Params is one question.

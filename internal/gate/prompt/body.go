@@ -196,6 +196,7 @@ func (f *facts) skips() []Span {
 			out = append(out, m.Span)
 		}
 	}
+	slices.SortFunc(out, func(a, b Span) int { return a.Start - b.Start })
 	return out
 }
 

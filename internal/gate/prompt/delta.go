@@ -21,6 +21,7 @@ type reading struct {
 	last   bool     // nothing has to follow
 	final  bool     // nothing may follow
 	failed bool     // the vendor says that it failed
+	flood  bool     // it says more than it may
 	whole  bool     // strings outside the deltas are texts of their own
 	usage  Usage
 }
@@ -32,7 +33,14 @@ func (rd *reading) reset() {
 	*rd = reading{deltas: rd.deltas[:0], closes: rd.closes[:0]}
 }
 
+// maxDeltas bounds the texts of one event, and the ends of texts. Vendors send a handful.
+const maxDeltas = 256
+
 func (rd *reading) add(value []byte, where Where, inJSON bool, block ...string) {
+	if len(rd.deltas) >= maxDeltas || len(rd.closes) >= maxDeltas {
+		rd.flood = true
+		return
+	}
 	if len(value) > 1 && value[0] == '"' {
 		rd.deltas = append(rd.deltas, delta{value, strings.Join(block, "."), where, inJSON})
 	}
@@ -108,13 +116,13 @@ func readChat(data []byte, rd *reading) {
 		each(get(d, "tool_calls"), func(t []byte) bool {
 			rd.add(get(t, "function", "arguments"), InTool, true, index, "t"+string(get(t, "index")))
 			rd.add(get(t, "custom", "input"), InTool, false, index, "u"+string(get(t, "index")))
-			return true
+			return !rd.flood
 		})
 		rd.add(get(c, "text"), InText, false, index, "x")
 		if f := get(c, "finish_reason"); len(f) > 0 && f[0] == '"' {
 			rd.closes, rd.last = append(rd.closes, index), true
 		}
-		return true
+		return !rd.flood
 	})
 	if e := get(data, "error"); len(e) > 0 && e[0] == '{' {
 		rd.last, rd.failed = true, true
@@ -168,12 +176,12 @@ func readGemini(data []byte, rd *reading) {
 			if string(get(p, "thought")) != "true" {
 				rd.add(get(p, "text"), InText, false, index)
 			}
-			return true
+			return !rd.flood
 		})
 		if f := str(get(c, "finishReason")); f != "" {
 			rd.closes, rd.last = append(rd.closes, index), true
 		}
-		return true
+		return !rd.flood
 	})
 	if get(data, "promptFeedback", "blockReason") != nil {
 		rd.last = true

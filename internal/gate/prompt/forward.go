@@ -85,10 +85,24 @@ func (x *exchange) finish(end *Record) {
 	end.Took = g.o.Clock().Sub(x.began).Microseconds()
 	x.settle(end)
 	g.metrics.ended(x.rt, end)
-	// The client may be gone. The record of the request is durable already; this one says how it ended.
-	if err := g.o.Journal.Append(context.WithoutCancel(x.r.Context()), end, nil); err != nil {
-		g.metrics.journalFailed.Add(1)
-		g.o.Log("the record of an end could not be written", "request", x.id, "error", err)
+	// The record of the request is durable already. This one says how it ended, and nobody has to wait for
+	// it: a client that asks again on the same connection would.
+	select {
+	case g.ends <- struct{}{}:
+		g.ending.Go(func() {
+			defer func() { <-g.ends }()
+			x.end(end)
+		})
+	default:
+		x.end(end)
+	}
+}
+
+func (x *exchange) end(end *Record) {
+	// The client may be gone.
+	if err := x.g.o.Journal.Append(context.WithoutCancel(x.r.Context()), end, nil); err != nil {
+		x.g.metrics.journalFailed.Add(1)
+		x.g.o.Log("the record of an end could not be written", "request", x.id, "error", err)
 	}
 }
 

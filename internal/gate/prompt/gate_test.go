@@ -243,3 +243,13 @@ func TestLimits(t *testing.T) {
 		t.Errorf("tokens per day: %q", codes)
 	}
 }
+
+func BenchmarkScan(b *testing.B) {
+	body := []byte(`{"model":"good","messages":[{"role":"user","content":"` + strings.Repeat(`func (s *Store) Get(ctx, \"objects/\"+key) }\n`, 2300) + `"}]}`)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		if _, ref := scan(body); ref != nil {
+			b.Fatal(ref)
+		}
+	}
+}

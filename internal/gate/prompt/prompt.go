@@ -126,6 +126,7 @@ type Caller struct {
 	Operator   string
 	Run        string
 	Repository string
+	Use        string // what for, in the registry's words
 	Key        string // which key or certificate, by a name that opens nothing
 	Session    string // whose sentinels; callers with the same one see each other's
 	Limits     Limits
@@ -154,7 +155,9 @@ type ModelRequest struct {
 	Provider   string
 	Model      string
 	Endpoint   string
-	Use        string // the operation: messages, chat, responses, generate, count, embed, batch, model
+	Operator   string
+	Use        string // the caller's
+	Operation  string // messages, chat, responses, generate, count, embed, batch, model, rule, upload
 	Time       time.Time
 }
 
@@ -220,7 +223,8 @@ type Gate struct {
 	buffered  atomic.Int64
 	draining  atomic.Bool
 	strangers strangers
-	buffers   sync.Pool
+	ends      chan struct{}  // a place for each record of an end that is being written
+	ending    sync.WaitGroup // those
 }
 
 // New checks options and makes a gate.
@@ -239,7 +243,7 @@ func New(o Options) (*Gate, error) {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
-	g := &Gate{o: o, providers: map[string]*Provider{}, first: map[Dialect]*Provider{}, limits: newLimiter(), metrics: newMetrics()}
+	g := &Gate{o: o, providers: map[string]*Provider{}, first: map[Dialect]*Provider{}, limits: newLimiter(), metrics: newMetrics(), ends: make(chan struct{}, maxEnds)}
 	for i := range o.Providers {
 		p := &o.Providers[i]
 		if err := g.add(p); err != nil {
@@ -249,7 +253,6 @@ func New(o Options) (*Gate, error) {
 	if g.transport = o.Transport; g.transport == nil {
 		g.transport = newTransport(o.HeaderTimeout)
 	}
-	g.buffers.New = func() any { return new([]byte) }
 	return g, nil
 }
 
@@ -301,6 +304,13 @@ func validName(s string) bool {
 	}
 	return true
 }
+
+// maxEnds is how many records of ends are written beside their requests.
+const maxEnds = 1024
+
+// Wait returns once the records of all requests that ended are durable. It is called when no more are
+// served, before the journal is closed.
+func (g *Gate) Wait() { g.ending.Wait() }
 
 // Drain makes the gate say that it is not ready, and refuse what is new. What runs goes on.
 func (g *Gate) Drain() { g.draining.Store(true) }

@@ -47,9 +47,9 @@ type Record struct {
 	Servers []string       `json:"servers,omitempty"`
 	Opaque  bool           `json:"opaque,omitempty"` // passed by rule without being looked into
 
-	Received   int64      `json:"received,omitempty"` // bytes of the body: from the client, or from the vendor
-	Sent       int64      `json:"sent,omitempty"`     // bytes of the body: to the vendor, or to the client
-	Commitment Commitment `json:"commitment,omitzero"`
+	Received   int64      `json:"received,omitempty"`  // bytes of the body: from the client, or from the vendor
+	Sent       int64      `json:"sent,omitempty"`      // bytes of the body: to the vendor, or to the client
+	Commitment Commitment `json:"commitment,omitzero"` // to the vendor's answer; to what was sent the journal commits
 
 	Code string `json:"code,omitempty"` // why it was refused, or how it failed
 	Text string `json:"text,omitempty"`
@@ -110,12 +110,6 @@ func (c *committer) Write(b []byte) { c.h.Write(b) }
 
 func (c *committer) Commitment() Commitment {
 	return Commitment{hex.EncodeToString(c.salt[:]), sallyport.Digest("sha256:" + hex.EncodeToString(c.h.Sum(nil)))}
-}
-
-func commit(b []byte) Commitment {
-	c := newCommitter()
-	c.Write(b)
-	return c.Commitment()
 }
 
 // A Refusal is why a request does not leave. Status is the HTTP status that says so.

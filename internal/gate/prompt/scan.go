@@ -12,6 +12,9 @@ import (
 // maxDepth bounds nesting. Tool schemas of real clients reach twenty.
 const maxDepth = 128
 
+// maxMedia bounds the parts of a body that are no text.
+const maxMedia = 2000
+
 // manyKeys is from how many keys on an object's keys are held in a map.
 const manyKeys = 24
 
@@ -57,6 +60,9 @@ func scan(body []byte) (*facts, *Refusal) {
 	}
 	if !s.value(0, "") {
 		return nil, bodyRefused("%s at byte %d", s.why, s.i)
+	}
+	if len(s.f.media) > maxMedia || len(s.f.servers) > maxMedia {
+		return nil, bodyRefused("has more than %d images, documents or references", maxMedia)
 	}
 	if s.space() != 0 || s.i < len(body) {
 		return nil, bodyRefused("goes on after its end, at byte %d", s.i)
@@ -348,6 +354,9 @@ func short(b []byte) string {
 
 // conclude looks at an object whose end was met. name is that of the member it is the value of.
 func (s *scanner) conclude(sh *shape, name string) {
+	if len(s.f.media) > maxMedia || len(s.f.servers) > maxMedia {
+		return // and refuse all of it
+	}
 	url := s.b[sh.url.Start:sh.url.End]
 	remote := len(url) > 0 && !bytes.HasPrefix(url, []byte("data:"))
 	switch {
@@ -367,6 +376,9 @@ func (s *scanner) conclude(sh *shape, name string) {
 // medium notes inline data of a media type, if the data are what the type says. What is not stays text,
 // and is looked through like all text.
 func (s *scanner) medium(mediaType string, data Span) {
+	if len(s.f.media) > maxMedia {
+		return // and refuse all of it
+	}
 	kind := mediaKind(mediaType)
 	if kind == "text" {
 		// Base64 of text cannot be looked through here: it is a document.

@@ -177,7 +177,7 @@ func (x *exchange) approvedAt(endpoint string, models []string) ([]ModelUse, *Re
 	for _, m := range models {
 		v := x.g.o.Registry.Check(x.r.Context(), ModelRequest{
 			Principal: x.caller.Principal, Repository: x.caller.Repository,
-			Provider: x.rt.provider.Name, Model: m, Endpoint: endpoint, Use: x.rt.op.name, Time: x.g.o.Clock(),
+			Provider: x.rt.provider.Name, Model: m, Endpoint: endpoint, Operator: x.caller.Operator, Use: x.caller.Use, Operation: x.rt.op.name, Time: x.g.o.Clock(),
 		})
 		uses = append(uses, ModelUse{Name: m, Entry: v.Entry})
 		if !v.Allowed {
@@ -232,7 +232,6 @@ func maskRefusal(err error) *Refusal {
 func (x *exchange) record() *Refusal {
 	x.rec.Kind, x.rec.Sent = KindRequest, int64(len(x.out))
 	x.rec.Stream = x.rt.stream || x.body != nil && x.body.stream
-	x.rec.Commitment = commit(x.out)
 	x.fill(&x.rec)
 	start := x.g.o.Clock()
 	err := x.g.o.Journal.Append(x.r.Context(), &x.rec, x.out)

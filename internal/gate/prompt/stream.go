@@ -29,6 +29,7 @@ type weaver struct {
 	edits  []edit
 	dec    []byte
 	last   bool // a last event was seen
+	flood  bool // an event has more texts than it may, and was not passed
 	usage  Usage
 }
 
@@ -56,7 +57,7 @@ func (a *answer) stream() {
 		if cap(out) > 256<<10 {
 			out = nil
 		}
-		if !ok || len(w.blocks) > maxBlocks {
+		if !ok || w.flood {
 			break
 		}
 	}
@@ -65,7 +66,7 @@ func (a *answer) stream() {
 		return
 	}
 	switch rest := in.rest(); {
-	case len(w.blocks) > maxBlocks:
+	case w.flood:
 		a.endBadly("upstream-invalid", "the vendor's stream has more texts than it may have")
 	case in.err != nil && !errors.Is(in.err, io.EOF):
 		code, why := a.why(in.err)
@@ -95,6 +96,9 @@ func (w *weaver) event(out []byte, ev *event) []byte {
 	rt := w.a.x.rt
 	rt.readEvent(ev.data, &w.rd)
 	rd := &w.rd
+	if w.flood = w.flood || rd.flood || len(w.blocks) > maxBlocks; w.flood {
+		return out
+	}
 	w.usage.Input, w.usage.Output = max(w.usage.Input, rd.usage.Input), max(w.usage.Output, rd.usage.Output)
 	if rd.last {
 		w.last = true
@@ -187,7 +191,7 @@ func (a *answer) array() {
 	ended := false
 	var failed error
 	chunk := make([]byte, idleBuffer)
-	for !ended && failed == nil {
+	for !ended && failed == nil && !w.flood {
 		n, err := a.Read(chunk)
 		buf = append(buf, chunk[:n]...)
 		out = out[:0]
