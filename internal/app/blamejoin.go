@@ -300,7 +300,7 @@ func (r *blameReporter) claim(c *claims.Claim, o *render.BlameOrigin, says sally
 	if c.Kind == claims.Text && c.Session == "" && says.Principal.Kind == sallyport.Agent {
 		return render.BlameClaim{}, false
 	}
-	out := render.BlameClaim{Source: string(c.Kind), Agent: claimedAgent(c.Agent), Model: c.Model, Session: c.Session, Why: c.Note}
+	out := render.BlameClaim{Source: string(c.Kind), Agent: claimedName(c.Agent), Model: c.Model, Session: c.Session, Why: c.Note}
 	if c.By == claims.ByHuman {
 		out.Agent = ""
 		out.Why = strings.TrimSpace("says that a person wrote it " + c.Human)

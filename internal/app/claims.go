@@ -376,15 +376,15 @@ func (w *workspace) claimsAbout(commits []sallyport.Commit) ([]sallyport.ClaimIn
 			}
 			out = append(out, sallyport.ClaimInput{
 				Source: string(c.Kind), Commit: commits[i].ID, Path: sallyport.Path(c.Path), Start: c.Start, End: c.End, By: c.By,
-				Agent: claimedAgent(c.Agent), Model: c.Model, Session: c.Session, Human: c.Human,
+				Agent: claimedName(c.Agent), Model: c.Model, Session: c.Session, Human: c.Human,
 			})
 		}
 	}
 	return out, nil
 }
 
-// claimedAgent is the marker table's name of an agent as a tool calls it, or the tool's own.
-func claimedAgent(s string) string {
+// claimedName is the marker table's name of an agent as a tool calls it, or the tool's own.
+func claimedName(s string) string {
 	known, _ := identity.AgentNamed(s)
 	return cmp.Or(known, s)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/config"
 	"github.com/sallyport-dev/sallyport/internal/run"
+	"github.com/sallyport-dev/sallyport/internal/run/confine"
 	"github.com/sallyport-dev/sallyport/internal/run/profile"
+	"github.com/sallyport-dev/sallyport/internal/run/record"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
 
@@ -163,13 +166,24 @@ func (w *workspace) whoRuns(ctx context.Context, ro *RunOptions, rep *RunReport)
 	return p, nil
 }
 
-// cage chooses what confines the run, by what the configuration in force asks.
-func (w *workspace) cage(_ context.Context, rep *RunReport) (run.Cage, error) {
-	if w.cfg.Runs.Confined() {
-		return nil, withHint(errors.New("the configuration in force asks for confinement, and this system offers none that Sallyport knows"),
-			"install bubblewrap; or, if runs may go on without, set runs: {confinement: "+config.ConfinementOptional+"} in "+configPath+" on the target branch")
+// cage chooses what confines the run, by what the configuration in force asks: the best mechanism that
+// can be had, of those that it allows.
+func (w *workspace) cage(ctx context.Context, rep *RunReport) (run.Cage, error) {
+	install, why := "", ""
+	for _, o := range confine.Available(ctx) {
+		switch allowed := w.cfg.Runs.Mechanisms; {
+		case len(allowed) > 0 && !slices.Contains(allowed, string(o.Mechanism)):
+		case o.Usable:
+			return run.Confined{Mechanism: o.Mechanism, Hidden: []string{w.dir}}, nil
+		case install == "":
+			install, why = o.Install, ": "+string(o.Mechanism)+": "+o.Why
+		}
 	}
-	rep.note("nothing confines this run: the agent reaches what you reach")
+	if w.cfg.Runs.Confined() {
+		return nil, withHint(errors.New("the configuration in force asks for confinement, and this system offers none that it allows"+why),
+			orDefault(install, "install bubblewrap")+"; or, if runs may go on without, set runs: {confinement: "+config.ConfinementOptional+"} in "+configPath+" on the target branch")
+	}
+	rep.note("nothing confines this run, so that the agent reaches what you reach%s", why)
 	return run.Open{}, nil
 }
 
@@ -218,18 +232,25 @@ func (w *workspace) supervised(ctx context.Context, rep *RunReport, s *sealer, p
 	if err != nil {
 		return fmt.Errorf("begin the run's record: %w", err)
 	}
-	defer j.Close()
+	defer j.w.Close() //nolint:errcheck // of a record that was not sealed, which says so itself
 	if n := len(s.start.dirty); n > 0 {
 		rep.note("%d file(s) were changed here before the run and not committed: nobody vouches for what becomes of them", n)
+	}
+	s.traffic = newRunTraffic()
+	gate, err := w.runGate(rep, j, token, s.traffic)
+	if err != nil {
+		return err
 	}
 	name, email := w.app.gitUser(ctx, w.repo.WorkTree())
 	var prepared error
 	outcome, runErr := run.Supervise(ctx, run.Options{
-		ID: rep.RunID, Folder: home.socket, Token: token, Cage: cage, Journal: j, Start: s.run, Commit: j.Commit, Signals: s.ro.Signals, Now: w.app.now,
-		Every: w.cfg.Runs.Every(),
+		ID: rep.RunID, Folder: home.socket, Token: token, Cage: cage, Journal: j, Start: s.run, Signals: s.ro.Signals, Now: w.app.now,
+		Started: func(c string) { s.run.Command.Arguments = c },
+		Gateway: gate,
+		Every:   w.cfg.Runs.Every(),
 		Process: run.Process{
 			Args: s.ro.Args, Env: env, Dir: w.repo.WorkTree(), Home: home.dir, Workspace: w.repo.WorkTree(), UID: -1, GID: -1,
-			ReadOnly: w.cfg.Runs.Read, ReadWrite: append([]string{w.repo.CommonDir(), w.repo.GitDir()}, w.cfg.Runs.Write...), Protected: protected(w.repo),
+			ReadOnly: w.cfg.Runs.Read, ReadWrite: w.cfg.Runs.Write, Protected: instructed,
 			Stdin: s.ro.Stdin, Stdout: s.ro.Stdout, Stderr: s.ro.Stderr,
 		},
 		Environ: func(port int) []string {
@@ -320,20 +341,6 @@ func versionIn(s string) string {
 	return ""
 }
 
-// newRunJournal begins the run's record.
-func (w *workspace) newRunJournal(rep *RunReport, s *sealer) (runJournal, error) {
-	j, err := newChainJournal(w.path("runs"), rep.RunID, map[string]string{"run": rep.RunID, "repository": rep.Repository, "operator": rep.Operator, "agent": rep.Agent})
-	if err != nil {
-		return nil, err
-	}
-	var args []byte
-	for _, arg := range s.ro.Args {
-		args = append(append(args, arg...), 0)
-	}
-	s.run.Command.Arguments = j.Commit("arguments", args)
-	return j, nil
-}
-
 // checkpoint signs and keeps what a run has done so far.
 func (w *workspace) checkpoint(ctx context.Context, s *sealer, j runJournal, t run.Tally, c run.Confinement) error {
 	fresh, err := w.freshly(ctx)
@@ -395,9 +402,12 @@ func (w *workspace) seal(ctx context.Context, rep *RunReport, s *sealer, j runJo
 	if runErr != nil {
 		reason = runErr.Error()
 	}
-	if s.run.Records, s.run.RecordHead, err = j.Seal(string(rep.Conclusion), reason, outcome.ExitStatus); err != nil {
+	sealed, err := j.w.Seal(record.End{Conclusion: string(rep.Conclusion), Reason: oneLineOf(reason), ExitStatus: outcome.ExitStatus})
+	if err != nil {
 		return unsealed(err)
 	}
+	s.run.Records, s.run.RecordHead = sealed.Records, sealed.Head.String()
+	s.traffic.commitment = string(sealed.Prompts)
 	s.run.Sealed, s.run.Conclusion, s.run.EndedAt = true, rep.Conclusion, predicate.FormatTime(w.app.now())
 	s.run.Command.ExitStatus = int64(min(max(outcome.ExitStatus, 0), 255))
 	st, err := s.statement(end, outcome.Tally, outcome.Confinement)

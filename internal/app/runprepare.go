@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
-	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 	"github.com/sallyport-dev/sallyport/internal/build"
 	"github.com/sallyport-dev/sallyport/internal/run"
@@ -235,22 +234,11 @@ func gatewayEnviron(p profile.Profile, f profile.Fill, id string) []string {
 	return append(env, p.Environ(f)...)
 }
 
-// protected are the paths of a workspace that no run writes: what governs the gate, and what git or an
-// agent would run.
-func protected(repo *git.Repo) []string {
-	out := []string{
-		filepath.Join(repo.WorkTree(), ".sallyport"),
-		filepath.Join(repo.CommonDir(), "hooks"), filepath.Join(repo.CommonDir(), "config"), filepath.Join(repo.CommonDir(), "info"),
-		filepath.Join(repo.CommonDir(), "sallyport"),
-	}
-	if repo.GitDir() != repo.CommonDir() {
-		out = append(out, filepath.Join(repo.GitDir(), "config.worktree"))
-	}
-	for _, p := range []string{".claude/settings.json", ".claude/settings.local.json", ".codex/config.toml", ".codex/hooks.json", ".gemini/settings.json",
-		".cursor/hooks.json", ".cursor/mcp.json", ".github/hooks", ".mcp.json", ".vscode/tasks.json"} {
-		out = append(out, filepath.Join(repo.WorkTree(), filepath.FromSlash(p)))
-	}
-	return out
+// instructed are the paths of a workspace by which a file steers an agent's tools or the programs that open
+// it, beside what governs the gate and what git runs, which every cage protects. No run writes them.
+var instructed = []string{
+	".claude/settings.json", ".claude/settings.local.json", ".codex/config.toml", ".codex/hooks.json", ".gemini/settings.json",
+	".cursor/hooks.json", ".cursor/mcp.json", ".github/hooks/", ".mcp.json", ".vscode/tasks.json",
 }
 
 // agentName is what a run's agent is called where nobody says: by its profile, or as its program is.

@@ -29,6 +29,7 @@ type sealer struct {
 	start    *runStart
 	run      predicate.AgentRun // what was known when it began
 	ca, key  *key.Key           // one of them
+	traffic  *runTraffic
 	parts    int64
 	previous string // digest of the last checkpoint's payload
 }
@@ -67,6 +68,7 @@ func (s *sealer) statement(end *runEnd, tally run.Tally, confinement run.Confine
 	p := s.run
 	p.Changes = end.changes
 	p.Part, p.Previous = s.parts, s.previous
+	s.traffic.fill(&p)
 	p.Hooks = &predicate.HookBeats{Events: tally.Hooks, Denied: tally.Denied, Installed: p.Hooks != nil && p.Hooks.Installed}
 	p.Sandbox = &predicate.Sandbox{Mechanism: orDefault(confinement.Mechanism, run.Unconfined), Version: confinement.Version, Profile: confinement.Digest}
 	for _, kind := range slices.Sorted(maps.Keys(tally.Refused)) {
@@ -147,7 +149,8 @@ func (s *sealer) checkpoint(ctx context.Context, w *workspace, j runJournal, tal
 	}
 	s.run.EndedAt = predicate.FormatTime(w.app.now())
 	s.run.Sealed, s.run.Conclusion = false, predicate.ConclusionAborted // as it would be if nothing followed
-	s.run.Records, s.run.RecordHead = j.Head()
+	records, head := j.w.Head()
+	s.run.Records, s.run.RecordHead = records, head.String()
 	st, err := s.statement(end, tally, confinement)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ type Runs struct {
 	// on without where none can be had, which its record says. Default: required.
 	Confinement string `yaml:"confinement"`
 
-	// Mechanisms are those that may confine a run: bubblewrap, landlock, seatbelt, srt, nono. Default: any
+	// Mechanisms are those that may confine a run: bubblewrap, namespaces, seatbelt, srt, nono. Default: any
 	// that is there, the best first.
 	Mechanisms []string `yaml:"mechanisms"`
 
@@ -52,7 +52,7 @@ const (
 const DefaultCheckpoint = 15 * time.Minute
 
 // Mechanisms that confine runs.
-var runMechanisms = []string{"bubblewrap", "landlock", "seatbelt", "srt", "nono"}
+var runMechanisms = []string{"bubblewrap", "namespaces", "seatbelt", "srt", "nono"}
 
 // Confined reports whether a run has to be confined.
 func (r Runs) Confined() bool { return r.Confinement != ConfinementOptional }

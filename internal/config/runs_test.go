@@ -8,7 +8,7 @@ import (
 
 func TestRuns(t *testing.T) {
 	for in, want := range map[string]string{
-		"runs: {confinement: optional, mechanisms: [bubblewrap, landlock], environment: [GOFLAGS, CARGO_*], read: [/opt/tools], write: [/var/cache/go], checkpoint: 5m, timestamps: \"https://tsa.example.com/\"}": "",
+		"runs: {confinement: optional, mechanisms: [bubblewrap, namespaces], environment: [GOFLAGS, CARGO_*], read: [/opt/tools], write: [/var/cache/go], checkpoint: 5m, timestamps: \"https://tsa.example.com/\"}": "",
 		"runs: {confinement: required}":                   "",
 		"runs: {timestamps: \"http://127.0.0.1:1/\"}":     "",
 		"runs: {confinement: none}":                       "neither required nor optional",

@@ -51,7 +51,7 @@ type refusal struct {
 func (s *supervisor) refuseProxying(w http.ResponseWriter, r *http.Request) {
 	s.refused("network")
 	entry := refusal{Kind: "network", Method: clip(r.Method), Host: clip(r.Host), Why: "no host is reached from a run but through the prompt gate", Time: s.o.Now().UTC()}
-	if s.record(KindNetwork, entry) != nil {
+	if s.record(KindRefused, entry) != nil {
 		http.Error(w, "sallyport: the record could not be written", http.StatusServiceUnavailable)
 		return
 	}

@@ -33,6 +33,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/run/confine"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
 
@@ -48,6 +49,8 @@ var (
 type Journal interface {
 	// Append makes an entry durable before it returns. It must be safe for concurrent use.
 	Append(kind string, body any) error
+	// AppendText is Append with a salted commitment to a text that must not be published.
+	AppendText(kind string, body any, name string, text []byte) (commitment string, err error)
 }
 
 // The kinds of entries that this package writes.
@@ -127,14 +130,13 @@ type Options struct {
 	Cage    Cage
 	Process Process
 	Journal Journal
-	// Start is the body of the first entry.
-	Start any
+	// Start is the body of the first entry. Started is told the commitment to the command's arguments.
+	Start   any
+	Started func(commitment string)
 	// Gateway answers what the run asks; nil answers nothing but hooks.
 	Gateway http.Handler
 	// Environ completes the environment once the gateway's address is known.
 	Environ func(port int) []string
-	// Commit returns a salted commitment to something that must not be published.
-	Commit  func(kind string, text []byte) string
 	Signals <-chan os.Signal
 	Now     func() time.Time
 	// Every is how often Checkpoint is called while the run goes on; zero for never.
@@ -169,9 +171,11 @@ func Supervise(ctx context.Context, o Options) (Outcome, error) {
 		return out, err
 	}
 	defer stop()
-	if err := o.Journal.Append(KindStart, o.Start); err != nil {
+	commitment, err := o.Journal.AppendText(KindStart, o.Start, "arguments", joinArgs(o.Process.Args))
+	if err != nil {
 		return out, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
+	o.Started(commitment)
 	p := o.Process
 	p.Gateway, p.Port, p.Event = socket, port, s.event
 	p.Env = append(append([]string{}, p.Env...), o.Environ(port)...)
@@ -207,13 +211,17 @@ type supervisor struct {
 // record writes an entry, and has the run ended if it cannot.
 func (s *supervisor) record(kind string, body any) error {
 	err := s.o.Journal.Append(kind, body)
+	s.fails(err)
+	return err
+}
+
+func (s *supervisor) fails(err error) {
 	if err != nil {
 		select {
 		case s.failed <- err:
 		default:
 		}
 	}
-	return err
 }
 
 func (s *supervisor) counted() Tally {
@@ -241,35 +249,31 @@ func (s *supervisor) refused(kind string) {
 	}
 }
 
-// An eventEntry is how an event stands in the record.
+// An eventEntry is how an event stands in the record; its arguments are committed to.
 type eventEntry struct {
 	Event
-	Program   string `json:"program,omitempty"`
-	Arguments string `json:"arguments,omitempty"` // commitment
+	Program string `json:"program,omitempty"`
 }
 
 func (s *supervisor) event(e Event) {
 	entry := eventEntry{Event: e}
-	if len(e.Args) > 0 {
-		entry.Program = filepath.Base(e.Args[0])
-		if s.o.Commit != nil {
-			entry.Arguments = s.o.Commit("arguments", joinArgs(e.Args))
-		}
-	}
 	kind := KindProcess
 	switch {
 	case e.Refused:
 		s.refused(e.Kind)
 		kind = KindRefused
-		if e.Kind == "network" {
-			kind = KindNetwork
-		}
 	case e.Kind == "write":
 		kind = KindWrite
 	case e.Kind == "network":
 		kind = KindNetwork
 	}
-	_ = s.record(kind, entry) // a failure ends the run
+	if len(e.Args) == 0 {
+		_ = s.record(kind, entry) // a failure ends the run
+		return
+	}
+	entry.Program = clip(filepath.Base(e.Args[0]))
+	_, err := s.o.Journal.AppendText(kind, entry, "arguments", joinArgs(e.Args))
+	s.fails(err)
 }
 
 // joinArgs is what a commitment to arguments is made of: each, and a NUL.
@@ -364,4 +368,4 @@ func (s *supervisor) listen(ctx context.Context) (socket string, port int, stop 
 }
 
 // BridgedPort is where the gateway is inside a cage that has a loopback interface of its own.
-const BridgedPort = 18080
+const BridgedPort = confine.DefaultPort

@@ -78,6 +78,10 @@ var etcNames = []string{
 	"vim", "xattr.conf", "zsh",
 }
 
+// procCovered is what of /proc is the machine's and not a process's. A command that runs as root
+// may write there by the file's owner alone.
+var procCovered = []string{"sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"}
+
 const memoryHome = "/home/agent"
 
 func newPlan(s *Spec) (*plan, error) {
@@ -125,7 +129,12 @@ func newPlan(s *Spec) (*plan, error) {
 			return nil, err
 		}
 	}
+	var late []rule // of hidden paths in the workspace: a pinned folder would lie over them
 	for _, h := range p.hidden {
+		if within(h, p.workspace) && h != p.workspace {
+			late = append(late, p.mask(h))
+			continue
+		}
 		if slices.ContainsFunc(append(shown, p.rules...), func(r rule) bool {
 			return (r.Kind == bindRead || r.Kind == bindWrite) && within(h, r.Target) && h != r.Target
 		}) {
@@ -157,6 +166,7 @@ func newPlan(s *Spec) (*plan, error) {
 		p.cleanUp()
 		return nil, err
 	}
+	p.rules = append(p.rules, late...)
 
 	p.dir = p.workspace
 	if s.Dir != "" {
