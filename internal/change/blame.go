@@ -61,14 +61,21 @@ func (s Span) Holds(line int) bool { return s.Start <= line && line < s.End }
 
 // Made returns what each step did, from one git process for those that the cache does not hold.
 func (d *Differ) Made(ctx context.Context, steps []Step) ([]Made, error) {
+	// Of a file that was asked about before, all is in one entry: each costs its decoding.
+	together := d.bundleKey(steps)
+	if all := []Made(nil); d.loadGob(ctx, together, &all) && len(all) == len(steps) {
+		return all, nil
+	}
 	out := make([]Made, len(steps))
 	var todo []int
 	for i, s := range steps {
-		if !d.loadMade(ctx, s, &out[i]) {
+		if !d.loadGob(ctx, d.madeKey(s), &out[i]) {
+			out[i] = Made{}
 			todo = append(todo, i)
 		}
 	}
 	if len(todo) == 0 {
+		d.saveGob(ctx, together, out)
 		return out, nil
 	}
 	// Git is told all the paths for all the pairs, and what a pair has beside its own is passed over.
@@ -92,8 +99,9 @@ func (d *Differ) Made(ctx context.Context, steps []Step) ([]Made, error) {
 		return nil, fmt.Errorf("read what commits made of a file: %w", err)
 	}
 	for _, i := range todo {
-		d.saveMade(ctx, steps[i], out[i])
+		d.saveGob(ctx, d.madeKey(steps[i]), out[i])
 	}
+	d.saveGob(ctx, together, out)
 	return out, nil
 }
 
@@ -191,32 +199,36 @@ func (d *Differ) madeKey(s Step) string {
 	return strings.Join([]string{madeVersion, Algorithm, s.Old, s.New, hex.EncodeToString(name[:])}, "\n")
 }
 
-func (d *Differ) loadMade(ctx context.Context, s Step, m *Made) bool {
+// bundleKey is the key of what several steps did.
+func (d *Differ) bundleKey(steps []Step) string {
+	h := sha256.New()
+	for _, s := range steps {
+		io.WriteString(h, d.madeKey(s)+"\x00") //nolint:errcheck,gosec // a hash takes everything
+	}
+	return madeVersion + "\nall\n" + hex.EncodeToString(h.Sum(nil))
+}
+
+// loadGob decodes what the cache holds for key into v. What is damaged, or filed under another key,
+// counts as absent.
+func (d *Differ) loadGob(ctx context.Context, key string, v any) bool {
 	if d.cache == nil {
 		return false
 	}
-	key := d.madeKey(s)
 	b, ok := d.cache.Get(ctx, key)
 	if !ok || len(b) < sha256.Size || len(b) > maxCached || !bytes.Equal(b[:sha256.Size], entrySum(key, b[sha256.Size:])) {
 		return false
 	}
-	var got Made
-	if gob.NewDecoder(bytes.NewReader(b[sha256.Size:])).Decode(&got) != nil { //nolint:gosec // bounded, into our own type, and a bad entry is a miss
-		return false
-	}
-	*m = got
-	return true
+	return gob.NewDecoder(bytes.NewReader(b[sha256.Size:])).Decode(v) == nil //nolint:gosec // bounded, into our own types, and a bad entry is a miss
 }
 
-func (d *Differ) saveMade(ctx context.Context, s Step, m Made) {
+func (d *Differ) saveGob(ctx context.Context, key string, v any) {
 	if d.cache == nil {
 		return
 	}
 	var payload bytes.Buffer
-	if gob.NewEncoder(&payload).Encode(m) != nil || payload.Len() > maxCached-sha256.Size {
+	if gob.NewEncoder(&payload).Encode(v) != nil || payload.Len() > maxCached-sha256.Size {
 		return
 	}
-	key := d.madeKey(s)
 	d.cache.Put(ctx, key, append(entrySum(key, payload.Bytes()), payload.Bytes()...))
 }
 

@@ -54,10 +54,11 @@ func FromAgentTrace(b []byte) ([]Claim, error) {
 			return nil, fmt.Errorf("agent-trace record: %w: %w", ErrFormat, err)
 		}
 	case json.Valid(whole):
-		records = make([]traceRecord, 1)
-		if err := strict.LaxJSON(whole, MaxText, &records[0]); err != nil {
+		var r traceRecord
+		if err := strict.LaxJSON(whole, MaxText, &r); err != nil {
 			return nil, fmt.Errorf("agent-trace record: %w: %w", ErrFormat, err)
 		}
+		records = []traceRecord{r}
 	default:
 		for line := range bytes.SplitSeq(whole, []byte{'\n'}) {
 			if line = bytes.TrimSpace(line); len(line) == 0 {
