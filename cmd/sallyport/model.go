@@ -26,7 +26,7 @@ security. Whoever revokes one ends it for good, and is told at once what it has 
 	}
 	cmd.AddCommand(newModelAddCommand(a), newModelApproveCommand(a), newModelListCommand(a), newModelShowCommand(a),
 		newModelCheckCommand(a), newModelRevokeCommand(a), newModelTouchedCommand(a),
-		newModelSignCommand(a), newModelVerifyCommand(a))
+		newModelImportCommand(a), newModelExportCommand(a), newModelSignCommand(a), newModelVerifyCommand(a))
 	return cmd
 }
 
@@ -56,6 +56,11 @@ KEY is as for approval give.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return runModelAdd(cmd.Context(), a, opts, args[0]) },
 	}
+	opts.addFlags(cmd)
+	return cmd
+}
+
+func (opts *modelAddOptions) addFlags(cmd *cobra.Command) {
 	f, e := cmd.Flags(), &opts.entry
 	opts.addRepoFlags(f)
 	opts.addTargetFlags(f)
@@ -82,7 +87,6 @@ KEY is as for approval give.`,
 	f.StringVar(&opts.key, "key", "", "your `KEY`, as for approval give")
 	f.BoolVar(&opts.json, "json", false, "print JSON")
 	_ = cmd.MarkFlagRequired("key")
-	return cmd
 }
 
 // splitModel reads PROVIDER/NAME.
@@ -95,10 +99,16 @@ func splitModel(s string) (provider, name string, err error) {
 }
 
 func runModelAdd(ctx context.Context, a *app.App, opts modelAddOptions, name string) (err error) {
-	e := opts.entry
+	e := &opts.entry
 	if e.Provider, e.Name, err = splitModel(name); err != nil {
 		return err
 	}
+	return addModel(ctx, a, opts)
+}
+
+// addModel signs the entry that the flags describe.
+func addModel(ctx context.Context, a *app.App, opts modelAddOptions) error {
+	e := opts.entry
 	for _, u := range opts.external {
 		e.Endpoints = append(e.Endpoints, predicate.ModelEndpoint{URL: u, Kind: predicate.EndpointExternal})
 	}

@@ -30,8 +30,12 @@ func (a *App) ModelRegistry(ctx context.Context, o Options) (r *model.Registry, 
 	return r, there, err
 }
 
-// registry judges the entries in force.
+// registry judges the entries in force. Where somebody else keeps the log, a revocation that it holds has to
+// be at hand.
 func (w *workspace) registry(ctx context.Context) (*model.Registry, error) {
+	if err := w.external(ctx); err != nil {
+		return nil, err
+	}
 	evidence, err := w.verifiedAbout(ctx, nil)
 	if err != nil {
 		return nil, err

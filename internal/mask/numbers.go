@@ -260,6 +260,8 @@ func date(n *number) bool {
 		return false
 	}
 	switch {
+	case n.sep == '/' && n.ng == 3 && n.groups[2] == 4 && n.groups[0] <= 2 && n.groups[1] <= 2:
+		return true
 	case n.groups[0] == 4 && n.groups[1] <= 2 && n.groups[2] <= 2:
 		return d[0] == 1 && d[1] >= 8 || d[0] == 2 && d[1] <= 1
 	case n.groups[0] == 2 && n.groups[1] == 2 && n.groups[2] == 4:

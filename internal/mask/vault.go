@@ -2,11 +2,17 @@ package mask
 
 import (
 	"bytes"
-	"encoding/json"
+	"cmp"
+	"fmt"
 	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
 
 // A Vault keeps what one run has masked: each value has one sentinel, which names its kind and a number.
@@ -79,7 +85,7 @@ func (v *Vault) sign(f Finding, text []byte) string {
 			written = raw
 		}
 	}
-	key := string(f.Kind) + "\x00" + strconv.Itoa(len(value)) + "\x00" + string(value) + string(written)
+	key := keyOf(f.Kind, value, written)
 	v.mu.RLock()
 	e := v.byValue[key]
 	v.mu.RUnlock()
@@ -104,13 +110,23 @@ func (v *Vault) sign(f Finding, text []byte) string {
 			break
 		}
 	}
+	v.keep(key, e)
+	return e.sign
+}
+
+// keyOf tells values apart, also those that are written in two ways.
+func keyOf(kind Kind, value, written []byte) string {
+	return string(kind) + "\x00" + strconv.Itoa(len(value)) + "\x00" + string(value) + string(written)
+}
+
+// keep notes an entry. The caller holds the lock.
+func (v *Vault) keep(key string, e *entry) {
 	v.byValue[key], v.bySign[e.sign] = e, e
 	v.longest = max(v.longest, len(e.sign))
-	if v.distinct[f.Kind] == nil {
-		v.distinct[f.Kind] = map[string]struct{}{}
+	if v.distinct[e.kind] == nil {
+		v.distinct[e.kind] = map[string]struct{}{}
 	}
-	v.distinct[f.Kind][string(value)] = struct{}{}
-	return e.sign
+	v.distinct[e.kind][string(e.value)] = struct{}{}
 }
 
 // Counts returns how many different values of each kind the vault holds.
@@ -128,9 +144,8 @@ func (v *Vault) Counts() map[Kind]int {
 func (v *Vault) Kinds() []Kind {
 	counts := v.Counts()
 	out := make([]Kind, 0, len(counts))
-	for k := range maps.Keys(counts) {
-		out = append(out, k)
-	}
+	out = slices.AppendSeq(out, maps.Keys(counts))
+	slices.Sort(out)
 	return out
 }
 
@@ -273,5 +288,37 @@ func (v *Vault) Save() ([]byte, error) {
 	for _, e := range v.bySign {
 		out.Entries = append(out.Entries, savedEntry{e.sign, e.kind, e.value, e.raw})
 	}
-	return json.Marshal(out)
+	slices.SortFunc(out.Entries, func(a, b savedEntry) int { return cmp.Compare(a.Sentinel, b.Sentinel) })
+	return sallyport.EncodeJSON(out)
+}
+
+// maxVault bounds a saved vault.
+const maxVault = 64 << 20
+
+// LoadVault reads what Save wrote.
+func LoadVault(b []byte) (*Vault, error) {
+	var in savedVault
+	if err := strict.JSON(b, maxVault, &in); err != nil {
+		return nil, fmt.Errorf("read the vault: %w", err)
+	}
+	if in.Version != 1 {
+		return nil, fmt.Errorf("read the vault: version %d is not known here", in.Version)
+	}
+	v := NewVault()
+	if in.ASCII {
+		v = NewASCIIVault()
+	}
+	for _, s := range in.Entries {
+		inner, ok1 := strings.CutPrefix(s.Sentinel, v.form.open)
+		inner, ok2 := strings.CutSuffix(inner, v.form.close)
+		i := strings.LastIndexByte(inner, ':')
+		n, err := strconv.Atoi(inner[i+1:])
+		if !ok1 || !ok2 || i < 1 || err != nil || n < 1 || len(s.Value) == 0 || v.bySign[s.Sentinel] != nil || len(s.Sentinel) > maxSentinel {
+			return nil, fmt.Errorf("read the vault: %q is no sentinel, or stands there twice", s.Sentinel)
+		}
+		e := &entry{kind: s.Kind, sign: s.Sentinel, value: s.Value, raw: s.Raw}
+		v.keep(keyOf(s.Kind, s.Value, s.Raw), e)
+		v.count[s.Kind] = max(v.count[s.Kind], n)
+	}
+	return v, nil
 }

@@ -231,7 +231,7 @@ func fits(pattern, name string) bool {
 		if next >= 0 {
 			literal = pattern[:next]
 		}
-		at := 0
+		var at int
 		if next < 0 { // the last star: what follows it is the end
 			if at = len(name) - len(literal); at < 0 || name[at:] != literal {
 				return false

@@ -123,7 +123,7 @@ func (g *Gate) Metrics() []Metric {
 		{Name: "sallyport_prompt_record_failures_total", Help: "Records that could not be written.", Points: one(m.journalFailed.Load())},
 		{Name: "sallyport_prompt_record_seconds", Help: "Until a record is durable.", Histogram: true, Points: hist(&m.journal)},
 		{Name: "sallyport_prompt_first_byte_seconds", Help: "Until the vendor's answer begins.", Histogram: true, Points: hist(&m.firstByte)},
-		{Name: "sallyport_prompt_seconds", Help: "Until an answer ends.", Histogram: true, Points: hist(&m.took)},
+		{Name: "sallyport_prompt_answer_seconds", Help: "Until an answer ends.", Histogram: true, Points: hist(&m.took)},
 	}
 }
 

@@ -259,7 +259,7 @@ func TestOwnPaths(t *testing.T) {
 			t.Errorf("%s: %s", path, got.body)
 		}
 	}
-	if got := r.do("GET", "/sallyport/v0/metrics", ""); !strings.Contains(got.body, `sallyport_prompt_refusals_total{code="model-unapproved"} 1`) || !strings.Contains(got.body, "sallyport_prompt_seconds_count 1\n") {
+	if got := r.do("GET", "/sallyport/v0/metrics", ""); !strings.Contains(got.body, `sallyport_prompt_refusals_total{code="model-unapproved"} 1`) || !strings.Contains(got.body, "sallyport_prompt_answer_seconds_count 1\n") {
 		t.Error(got.body)
 	}
 	if got := r.do("HEAD", "/", "", "X-Api-Key", ""); got.status != http.StatusOK {

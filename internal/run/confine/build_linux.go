@@ -218,10 +218,6 @@ func (b *builder) file(name, data string) error {
 	return err
 }
 
-// procCovered is what of /proc is the machine's and not a process's. A command that runs as root
-// may write there by the file's owner alone.
-var procCovered = []string{"sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"}
-
 func (b *builder) proc(target string) error {
 	if err := b.mount("proc", target, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return err

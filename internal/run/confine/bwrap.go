@@ -1,6 +1,7 @@
 package confine
 
 import (
+	"os"
 	"strconv"
 )
 
@@ -41,6 +42,12 @@ func bwrapArgs(rules []rule, nested bool, data int) (args, contents []string) {
 			contents = append(contents, r.Data)
 		case procs:
 			args = append(args, "--proc", r.Target)
+			// bwrap leaves out what it takes for unwritable, and a command of root's may write.
+			for _, name := range procCovered {
+				if _, err := os.Stat("/proc/" + name); err == nil {
+					args = append(args, "--ro-bind", "/proc/"+name, r.Target+"/"+name)
+				}
+			}
 		case devices:
 			args = append(args, "--dev", r.Target)
 		}

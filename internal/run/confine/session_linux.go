@@ -406,6 +406,9 @@ func (s *Session) describe(spec *Spec, m message) error {
 			p.Partial = "it was not asked for"
 		}
 		p.Observed = []Kind{}
+		if !spec.Unobserved {
+			return fmt.Errorf("%w: no witness: %s", ErrUnavailable, p.Partial)
+		}
 	}
 	b, err := sallyport.EncodeJSON(p)
 	if err != nil {

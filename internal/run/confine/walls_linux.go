@@ -37,6 +37,11 @@ func (i *initProcess) raise() wallsUp {
 		up.err = fmt.Errorf("laying Landlock's rules: %w", err)
 		return up
 	}
+	// The filter is last: what came before it is nobody's business.
+	if up.witness, up.filter, err = install(calls(i.config.Nested, i.config.Debug), i.config.Observe); err != nil {
+		up.err = err
+		return up
+	}
 	return up
 }
 
@@ -155,7 +160,7 @@ func (p *plan) checks() []check {
 		}
 		last[r.Target] = c
 	}
-	var out []check
+	out := []check{{Path: "/proc/sys", Point: true}}
 	for _, path := range order {
 		out = append(out, last[path])
 	}

@@ -43,6 +43,8 @@ const (
 
 const (
 	erasureDir = "erasures"
+	// ErasuresPlace is the place of a problem with an erasure that was interrupted.
+	ErasuresPlace = erasureDir
 	// perNote bounds the commitments in one note.
 	perNote = 10_000
 )

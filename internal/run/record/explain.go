@@ -1,8 +1,12 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 )
+
+// errEmpty says that nothing is left of a segment, not even what it began with.
+var errEmpty = errors.New("the segment is empty")
 
 // explain finds out what is wrong with segments that are not one chain. The first cause is told:
 // what follows from it is not.
@@ -25,7 +29,7 @@ func (v *verifier) explainSegments(numbers []int) (found bool) {
 			return true
 		}
 		var h segmentHeader
-		err := fmt.Errorf("it is empty")
+		err := errEmpty
 		for l, lerr := range v.r.lines(n) {
 			if err = lerr; err == nil {
 				h, err = parseSegmentHeader(l.text)
@@ -33,6 +37,8 @@ func (v *verifier) explainSegments(numbers []int) (found bool) {
 			break
 		}
 		switch {
+		case errors.Is(err, errEmpty):
+			v.rep.bad(Truncated, segmentName(n), nextBackup, "%v", err)
 		case err != nil:
 			v.rep.bad(Forged, segmentName(n)+":1", nextBackup, "%v", err)
 		case h.Record != v.r.id:

@@ -24,6 +24,23 @@ func (v *verifier) others() {
 	}
 }
 
+// noted looks for the notes of erasures that the log holds: one that was taken back would make what it
+// is about look lost, or kept.
+func (v *verifier) noted() {
+	for _, e := range v.x.Noted {
+		if e.Record == v.r.id && (e.Number > len(v.notes.list) || !same(e, v.notes.list[e.Number-1])) {
+			v.rep.bad(RolledBack, noteName(e.Number), "restore the newest backup of the folder erasures",
+				"the log has a note of an erasure by %s that is not here, or says something else", e.By)
+		}
+	}
+}
+
+func same(a, b Erasure) bool {
+	x, err := sallyport.EncodeJSON(a)
+	y, err2 := sallyport.EncodeJSON(b)
+	return err == nil && err2 == nil && string(x) == string(y)
+}
+
 // head returns the head after entry n. Of a record whose entries were erased, only the ends of
 // segments are known.
 func (v *verifier) head(n int64) (Head, bool) {

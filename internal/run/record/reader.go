@@ -234,3 +234,24 @@ func ParseIdentities(src io.Reader) ([]age.Identity, error) {
 	}
 	return ids, nil
 }
+
+// Identities are an auditor's private keys.
+type Identities = []age.Identity
+
+// Bodies returns the bytes of the files of a record that match a pattern, in the order of their names:
+// what is anchored in the log.
+func Bodies(dir, pattern string) ([][]byte, error) {
+	names, err := filepath.Glob(filepath.Join(globQuote(dir), pattern))
+	if err != nil {
+		return nil, err
+	}
+	var out [][]byte
+	for _, name := range names {
+		b, err := readSmall(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}

@@ -99,6 +99,9 @@ func (w *Writer) takeUp(r *Reader) (rec Recovery, ended bool, err error) {
 			}
 			break
 		}
+		if w.size == 0 {
+			return rec, false, fmt.Errorf("%s is empty; sallyport record verify says more", segmentName(n))
+		}
 	}
 	if w.segment == 0 {
 		return rec, false, errors.New("segment 1 is missing")

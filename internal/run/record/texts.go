@@ -43,7 +43,7 @@ func (v *verifier) erased() {
 		v.pass()
 	}
 	if left, _ := segmentNumbers(v.r.dir); len(left) > 0 {
-		v.rep.bad(Gap, erasureDir, "sallyport record prune finishes it", "a note says that the entries were erased, and some are still here")
+		v.rep.bad(Gap, ErasuresPlace, "sallyport record prune finishes it", "a note says that the entries were erased, and some are still here")
 	}
 }
 

@@ -56,6 +56,7 @@ type Expect struct {
 	Repository string
 	Attested   []Attested // attestations that verified
 	Anchored   []Closed   // ends of segments in the log, of this record or of this run
+	Noted      []Erasure  // notes of erasures in the log, of this record
 	Now        time.Time  // zero: times are not compared with the clock
 }
 
@@ -177,6 +178,7 @@ func (v *verifier) verify(dir string) {
 	v.rep.Records, v.rep.Head = v.at.seq, v.at.head.String()
 	v.end()
 	v.others()
+	v.noted()
 }
 
 // identity compares what the record says it is of with what it was found as.
@@ -295,8 +297,9 @@ func (v *verifier) straight(numbers []int) bool {
 		if n != i+1 {
 			return false
 		}
-		first, before := v.at.seq+1, v.at.head
+		first, before, empty := v.at.seq+1, v.at.head, true
 		for l, err := range v.r.lines(n) {
+			empty = false
 			switch {
 			case err != nil:
 				return false
@@ -316,6 +319,9 @@ func (v *verifier) straight(numbers []int) bool {
 			}
 			place := fmt.Sprintf("%s:%d", segmentName(n), l.number)
 			v.entry(e, n, place, then)
+		}
+		if empty {
+			return false
 		}
 		v.segmentEnd(n, first, before, i == len(numbers)-1)
 	}

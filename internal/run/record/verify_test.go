@@ -139,6 +139,7 @@ func TestFound(t *testing.T) {
 			l := lines(t, dir, segmentName(3))
 			put(t, dir, segmentName(3), append(l[:len(l)-2], l[len(l)-2][:90])...)
 		}},
+		"last segment emptied": {Truncated, true, func(t *testing.T, dir string, _ *Expect) { put(t, dir, segmentName(3)) }},
 		"last segment missing": {Truncated, true, func(t *testing.T, dir string, _ *Expect) { remove(t, dir, segmentName(3)) }},
 		"last segment missing with its end": {Truncated, true, func(t *testing.T, dir string, _ *Expect) {
 			remove(t, dir, segmentName(3), closeName(3))
