@@ -237,7 +237,9 @@ func (w *workspace) supervised(ctx context.Context, rep *RunReport, s *sealer, p
 		rep.note("%d file(s) were changed here before the run and not committed: nobody vouches for what becomes of them", n)
 	}
 	s.traffic = newRunTraffic()
-	gate, err := w.runGate(rep, j, token, s.traffic)
+	gateCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	gate, err := w.runGate(gateCtx, rep, j, token, s.traffic)
 	if err != nil {
 		return err
 	}

@@ -18,14 +18,22 @@ import (
 
 // runGate returns the prompt gate of a run, under the section prompt of the configuration in force, or nil
 // where there is none: then no model is reached. Its record is the run's.
-func (w *workspace) runGate(rep *RunReport, j runJournal, token string, t *runTraffic) (http.Handler, error) {
+func (w *workspace) runGate(ctx context.Context, rep *RunReport, j runJournal, token string, t *runTraffic) (http.Handler, error) {
 	if !w.cfg.Prompt.Used() {
 		rep.note("the configuration in force has no section prompt, so that the run reaches no model")
 		return nil, nil
 	}
-	parts, err := w.app.proxyGate(&w.cfg.Prompt, proxyModels{Registry: listedModels{w.cfg.Prompt.Models}}, slog.New(slog.DiscardHandler))
+	quiet := slog.New(slog.DiscardHandler)
+	models, err := w.app.proxyRegistry(ctx, w.opts, ProxyOptions{}, &w.cfg.Prompt)
 	if err != nil {
 		return nil, err
+	}
+	parts, err := w.app.proxyGate(&w.cfg.Prompt, models, quiet)
+	if err != nil {
+		return nil, err
+	}
+	if models.follow != nil {
+		go models.follow(ctx, quiet) // a model that is revoked is refused from then on
 	}
 	l := w.cfg.Prompt.Limits
 	limits := prompt.Limits{RequestsPerMinute: l.RequestsPerMinute, TokensPerDay: l.TokensPerDay, Concurrent: l.Concurrent}
