@@ -2,11 +2,22 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +25,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,7 +56,11 @@ func startProxy(t *testing.T, dir, upstream, key, more string) *proxyProcess {
 		t.Fatal(err)
 	}
 	p := &proxyProcess{key: key, stderr: &strings.Builder{}, record: filepath.Join(dir, "record")}
-	p.cmd = exec.CommandContext(t.Context(), sallyportPath(t), "proxy", "--config", conf, "--record", p.record, "--listen", "127.0.0.1:0", "--json")
+	args := []string{"proxy", "--config", conf, "--record", p.record, "--json"}
+	if !strings.Contains(more, "listen:") {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
+	p.cmd = exec.CommandContext(t.Context(), sallyportPath(t), args...)
 	p.cmd.Env = append(os.Environ(), "VENDOR_KEY="+"the-vendors-key")
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
@@ -81,7 +97,7 @@ func newKey() string {
 	return k.Key
 }
 
-func (p *proxyProcess) ask(t *testing.T, path, body string) (int, string) {
+func (p *proxyProcess) request(t *testing.T, path, body string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+path, strings.NewReader(body))
 	if err != nil {
@@ -89,7 +105,12 @@ func (p *proxyProcess) ask(t *testing.T, path, body string) (int, string) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+p.key)
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	return req
+}
+
+func (p *proxyProcess) ask(t *testing.T, path, body string) (int, string) {
+	t.Helper()
+	resp, err := http.DefaultTransport.RoundTrip(p.request(t, path, body))
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -180,5 +201,159 @@ func TestProxy(t *testing.T) {
 	}
 	if n := len(entries(t, p.record)); n < 6 {
 		t.Errorf("%d entries after it went on", n)
+	}
+}
+
+// certificates writes an authority, and certificates of this machine and of an agent, into dir.
+func certificates(t *testing.T, dir string) {
+	t.Helper()
+	write := func(name, kind string, b []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	agent, err := url.Parse("spiffe://acme/agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	var caKey *ecdsa.PrivateKey
+	for i, c := range []*x509.Certificate{
+		ca,
+		{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}},
+		{SerialNumber: big.NewInt(3), URIs: []*url.URL{agent}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
+	} {
+		c.NotBefore, c.NotAfter = ca.NotBefore, ca.NotAfter
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			caKey = key
+		}
+		der, err := x509.CreateCertificate(rand.Reader, c, ca, &key.PublicKey, caKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := []string{"ca", "server", "agent"}[i]
+		write(name+".pem", "CERTIFICATE", der)
+		write(name+".key", "PRIVATE KEY", k)
+	}
+}
+
+// Over TLS, a client's certificate says who it is, over HTTP/2 as well; one without a certificate has nothing
+// to say.
+func TestProxyTLS(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{}`)
+	}))
+	defer upstream.Close()
+	dir := t.TempDir()
+	certificates(t, dir)
+	p := startProxy(t, dir, upstream.URL, newKey(), fmt.Sprintf("  tls: {certificate: %q, key: %q, client_ca: %q}\n  certificates: [{subject: \"spiffe://acme/agent\", principal: \"workload:builder\"}]\n",
+		filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"), filepath.Join(dir, "ca.pem")))
+	pool := x509.NewCertPool()
+	b, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	if err != nil || !pool.AppendCertsFromPEM(b) {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "agent.pem"), filepath.Join(dir, "agent.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, with := range []bool{true, false} {
+		conf := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		want := http.StatusUnauthorized
+		if with {
+			conf.Certificates, want = []tls.Certificate{pair}, http.StatusOK
+		}
+		client := &http.Transport{TLSClientConfig: conf, ForceAttemptHTTP2: true}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/v1/messages", strings.NewReader(`{"model":"good"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := client.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err, p.stderr)
+		}
+		_ = resp.Body.Close()
+		client.CloseIdleConnections()
+		if resp.StatusCode != want || resp.ProtoMajor != 2 {
+			t.Errorf("with a certificate %v: %s %s", with, resp.Proto, resp.Status)
+		}
+	}
+	if e := entries(t, p.record); !strings.Contains(string(e[0].Body), `"name":"builder"`) {
+		t.Errorf("the record says %s", e[0].Body)
+	}
+}
+
+// At a socket, told to stop: what runs ends as it would have, what is new is refused, and the socket is gone.
+func TestProxyDrains(t *testing.T) {
+	in, release := make(chan struct{}), make(chan struct{})
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "event: ping\ndata: {\"type\":\"ping\"}\n\n")
+		_ = http.NewResponseController(w).Flush()
+		close(in)
+		<-release
+		fmt.Fprint(w, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
+	}))
+	defer upstream.Close()
+	dir, err := os.MkdirTemp("", "sp") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	socket := filepath.Join(dir, "s")
+	// What a killed process leaves behind is no obstacle.
+	old, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.SetUnlinkOnClose(false)
+	_ = old.Close()
+	p := startProxy(t, dir, upstream.URL, newKey(), "  listen: unix:"+socket+"\n")
+	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket: %v, %v", info, err)
+	}
+	client := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}
+	p.url = "http://gate"
+	req := p.request(t, "/v1/messages", `{"model":"good","stream":true}`)
+	resp, err := client.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err, p.stderr)
+	}
+	defer resp.Body.Close()
+	<-in
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for range 500 { // until it listens no more
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "unix", socket)
+		if err != nil {
+			break
+		}
+		_ = c.Close()
+		time.Sleep(5 * time.Millisecond)
+	}
+	close(release)
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(b), "message_stop") {
+		t.Errorf("what ran got %q, %v", b, err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v\n%s", err, p.stderr)
+	}
+	if e := entries(t, p.record); len(e) < 2 || !strings.Contains(string(e[1].Body), `"outcome":"complete"`) {
+		t.Errorf("%d entries", len(e))
 	}
 }

@@ -38,6 +38,7 @@ type recordFlags struct {
 
 func (r *recordFlags) add(f *pflag.FlagSet) {
 	r.addRepoFlags(f)
+	r.addTargetFlags(f)
 	f.StringVar(&r.ro.Dir, "records", "", "the `FOLDER` that holds the records (default: records in the state folder)")
 	f.BoolVar(&r.json, "json", false, "print JSON")
 }

@@ -327,6 +327,10 @@ func (a *App) ApproveModel(ctx context.Context, o Options, name, why string, unt
 		if err != nil {
 			return err
 		}
+		if v.Proposed && !strings.Contains(string(v.ID), name) {
+			return withHint(fmt.Errorf("%s/%s is an entry of the work tree alone, which nobody has reviewed yet", v.Provider, v.Name),
+				"look at it (sallyport model show "+v.Provider+"/"+v.Name+") and approve it by its digest, or once it is on the target branch")
+		}
 		m := predicate.ModelStatement{Action: predicate.ModelApprove, Entry: v.ModelEntry, Justification: why}
 		if !until.IsZero() {
 			m.ExpiresAt = predicate.FormatTime(until)

@@ -45,8 +45,14 @@ func (a *App) RevokeModel(ctx context.Context, o Options, name, why, keyRef stri
 	return r, err
 }
 
+// mayRevoke reports whether who's word would end the entry, as the registry judges it.
 func (w *workspace) mayRevoke(v ModelView, who string) bool {
-	return w.modelContext(w.app.now()).Security(who) || v.Owner == who || slices.ContainsFunc(v.Words, func(x model.Word) bool {
-		return x.Counts && x.By == who && x.Action != predicate.ModelRevoke
-	})
+	said := func(action predicate.ModelAction, by string) bool {
+		return slices.ContainsFunc(v.Words, func(x model.Word) bool {
+			return x.Counts && x.Action == action && (by == "" || x.By == by)
+		})
+	}
+	known := v.Listed && !v.Proposed || said(predicate.ModelApprove, "")
+	own := v.Owner == who || said(predicate.ModelAdd, who)
+	return w.modelContext(w.app.now()).Security(who) || said(predicate.ModelApprove, who) || known && own
 }

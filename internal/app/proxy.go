@@ -72,7 +72,7 @@ func (a *App) Proxy(ctx context.Context, o Options, p ProxyOptions) (err error) 
 		return withHint(fmt.Errorf("open the record: %w", err), "another folder can be named with --record")
 	}
 	defer done(&err, w.Close)
-	parts.Journal = proxyJournal{w}
+	parts.Journal, parts.LateEnds = proxyJournal{w}, true
 	gate, err := prompt.New(*parts)
 	if err != nil {
 		return err
@@ -326,7 +326,7 @@ func serveProxy(ctx context.Context, gate *prompt.Gate, l net.Listener, drain ti
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if err := srv.Shutdown(end); err != nil {
-		log.Warn("requests that ran were cut off")
+		log.WarnContext(end, "requests that ran were cut off")
 		_ = srv.Close()
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {

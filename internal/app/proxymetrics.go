@@ -32,7 +32,7 @@ func (a *App) exportMetrics(ctx context.Context, gate *prompt.Gate, to string, l
 			err = sendMetrics(context.WithoutCancel(ctx), to, b)
 		}
 		if err != nil {
-			log.Warn("metrics could not be exported", "error", err)
+			log.WarnContext(ctx, "metrics could not be exported", "error", err)
 		}
 	}
 	end, ended := make(chan struct{}), make(chan struct{})

@@ -67,7 +67,7 @@ func (m *repositoryModels) refresh(ctx context.Context, log *slog.Logger) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		log.Warn("the registry of models could not be read again", "error", err)
+		log.WarnContext(ctx, "the registry of models could not be read again", "error", err)
 	default:
 		// One that is gone knows no model.
 		m.last.Store(&lookedModels{r, m.now()})

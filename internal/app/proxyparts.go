@@ -69,18 +69,28 @@ func listedDigest(m config.PromptModel) sallyport.Digest {
 // maxVaults bounds the sessions whose sentinels are remembered.
 const maxVaults = 4096
 
+// maxSentinels bounds the values that a session's sentinels stand for. Beyond it the session begins anew: a
+// client must not be able to fill the memory.
+const maxSentinels = 100_000
+
+// vaultOf is a session's.
+type vaultOf struct {
+	*mask.Vault
+	found int // how often something was, since its size was looked at
+}
+
 // A proxyMasker joins the mask engine to the gate, with the sentinels of each session.
 type proxyMasker struct {
 	engine *mask.Engine
 	back   [2]func(mask.Kind) bool // by prompt.Where; nil: nothing is put back
 	mu     sync.Mutex
-	vaults map[string]*mask.Vault
+	vaults map[string]*vaultOf
 	order  []string // the longest unused first
 	found  sync.Pool
 }
 
 func newProxyMasker(a *App, c *config.PromptMask, more []mask.Known) (*proxyMasker, error) {
-	m := &proxyMasker{vaults: map[string]*mask.Vault{}}
+	m := &proxyMasker{vaults: map[string]*vaultOf{}}
 	m.found.New = func() any { return new([]mask.Finding) }
 	for i, word := range []string{c.Text, c.Tools} {
 		switch word {
@@ -157,16 +167,37 @@ func (m *proxyMasker) vault(session string) *mask.Vault {
 			i := slices.Index(m.order, session)
 			m.order = append(slices.Delete(m.order, i, i+1), session)
 		}
-		return v
+		return v.Vault
 	}
 	if len(m.order) >= maxVaults {
 		delete(m.vaults, m.order[0])
 		m.order = slices.Delete(m.order, 0, 1)
 	}
-	v := mask.NewVault()
+	v := &vaultOf{Vault: mask.NewVault()}
 	m.vaults[session] = v
 	m.order = append(m.order, session)
-	return v
+	return v.Vault
+}
+
+// grow counts what a session's vault was given, and begins it anew where that is too much.
+func (m *proxyMasker) grow(session string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v := m.vaults[session]
+	if v == nil {
+		return
+	}
+	if v.found += n; v.found < maxSentinels/4 {
+		return
+	}
+	v.found = 0
+	total := 0
+	for _, n := range v.Counts() {
+		total += n
+	}
+	if total > maxSentinels {
+		v.Vault = mask.NewVault()
+	}
 }
 
 // MaskJSON implements [prompt.Masker].
@@ -208,7 +239,9 @@ func (m *proxyMasker) replace(session string, text []byte, found []mask.Finding,
 		}
 		counts[string(f.Kind)]++
 	}
-	return m.vault(session).Mask(make([]byte, 0, len(text)+64), text, found), counts, nil
+	out := m.vault(session).Mask(make([]byte, 0, len(text)+64), text, found)
+	m.grow(session, len(found))
+	return out, counts, nil
 }
 
 // Unmask implements [prompt.Masker].

@@ -87,7 +87,7 @@ func BenchmarkProxy(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer w.Close()
-	o.Journal = proxyJournal{w}
+	o.Journal, o.LateEnds = proxyJournal{w}, true
 	gate, err := prompt.New(*o)
 	if err != nil {
 		b.Fatal(err)

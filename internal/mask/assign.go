@@ -35,14 +35,15 @@ func (s *search) name(start, end int) {
 		begin++ // the n of \n is no part of the name
 	}
 	flag := begin < len(text) && text[begin] == '-'
-	if how == gap && !flag {
+	quoted := how == gap && (text[at] == '"' || text[at] == '\'')
+	if how == gap && !flag && !quoted {
 		return
 	}
 	l := levelOf(bytes.Trim(text[begin:stop], "-."))
-	if l == noSecret {
+	if l == noSecret || quoted && !flag && l < strong {
 		return
 	}
-	s.assigned(at, l, how == gap)
+	s.assigned(at, l, how == gap && !quoted)
 }
 
 // How a name is joined to what follows.
@@ -71,6 +72,12 @@ func operator(text []byte, i int) (at int, how operation) {
 		case has(text, j, "&quot;"):
 			closed = true
 			j += 6
+		case b == 0x1b || b == '\\':
+			n := colour(text, j)
+			if n == j {
+				goto closedOff
+			}
+			i, j = i+n-j, n
 		default:
 			goto closedOff
 		}
@@ -137,6 +144,16 @@ closedOff:
 	if closed || text[k] == '\n' || text[k] == '\r' || text[k] == ';' {
 		if v := valueKey(text, j); v > 0 {
 			return v, sets
+		}
+	}
+	if k > j && digit.has(text[k]) { // "Key 1: …"
+		if m := run(text, k, digit, 2); m < len(text) && (text[m] == ':' || text[m] == '=') {
+			return m + 1, sets
+		}
+	}
+	if k > j && has(text, k, "is ") {
+		if m := run(text, k+3, blank, 4); m < len(text) && (text[m] == '"' || text[m] == '\'' || text[m] == '`') {
+			return m, sets // the password is "…"
 		}
 	}
 	if k > j && j == i {
@@ -237,6 +254,11 @@ func valueAt(text []byte, i int, loose bool, limit int) value {
 		case has(text, i, `\n`) || has(text, i, `\t`):
 			i += 2
 			continue
+		case b == 0x1b || b == '\\':
+			if n := colour(text, i); n > i {
+				i = n
+				continue
+			}
 		}
 		break
 	}
@@ -357,6 +379,9 @@ func closing(text []byte, i int, q byte, slashes, limit int) int {
 // isSecret judges a value that stands behind a name of level l.
 func isSecret(v []byte, at value, l level, precise bool) bool {
 	n := len(v)
+	if precise && l < strong {
+		return false // the merge gate has rules for these, with fewer false alarms
+	}
 	if n < 4 || at.cut || l == weak && n < 16 || l == medium && n < 8 || placeholder(v) {
 		return false
 	}
@@ -364,7 +389,7 @@ func isSecret(v []byte, at value, l level, precise bool) bool {
 	if at.code && !sh.random() {
 		return false
 	}
-	if !at.quoted && isReference(v, &sh) {
+	if !at.quoted && (isReference(v, &sh) || !at.line && isName(v, &sh)) {
 		return false
 	}
 	hasSpace := bytes.IndexByte(v, ' ') >= 0
@@ -379,13 +404,19 @@ func isSecret(v []byte, at value, l level, precise bool) bool {
 	case l == weak:
 		return random && n >= 16 && !hasSpace && sh.others*4 <= n && !isDigest(v, &sh)
 	case l == medium:
-		if random {
-			return n >= 12 && sh.others*3 <= n
+		if random && n >= 12 && sh.others*3 <= n {
+			return true
+		}
+		if at.quoted && n >= 16 && !hasSpace && sh.digits > 1 && sh.lower > 2 && sh.upper > 2 && sh.others > 2 && sh.entropy >= 4 && !sh.wordy() {
+			return true // all four kinds of characters
 		}
 		// A secret of letters and digits that somebody made up: not one word.
 		return !precise && (at.quoted || at.line) && n >= 8 && sh.digits > 0 && sh.lower+sh.upper > 0 && sh.others*3 <= n && !identifier(v, &sh)
 	case at.loose:
 		return random || sh.digits > 0 && sh.lower+sh.upper > 1 && n >= 6 && !identifier(v, &sh)
+	}
+	if precise && (hasSpace || !at.quoted && !at.line || bytes.IndexByte(v, '/') >= 0) {
+		return false
 	}
 	if random {
 		return true
@@ -420,10 +451,21 @@ func isReference(v []byte, sh *shape) bool {
 	if i := bytes.IndexByte(v, '.'); i > 0 && i+1 < len(v) && letter.has(v[0]) && letter.has(v[i+1]) && (sh.digits == 0 || sh.wordy()) && !sh.random() {
 		return true
 	}
-	if v[0] == '*' || v[0] == '&' || v[0] == '@' && sh.digits == 0 || v[0] == '/' || v[0] == '~' || v[0] == ':' || v[0] == '-' {
+	if v[0] == '*' || v[0] == '&' || v[0] == '.' && len(v) > 1 && !digit.has(v[1]) || v[0] == '@' && sh.digits == 0 || v[0] == '/' || v[0] == '~' || v[0] == ':' || v[0] == '-' {
 		return true
 	}
-	return bytes.Contains(v, []byte("::")) || bytes.Contains(v, []byte("->")) || bytes.Contains(v, []byte("=="))
+	return bytes.Contains(v, []byte("::")) || bytes.Contains(v, []byte("->")) || bytes.Contains(bytes.TrimRight(v, "="), []byte("=="))
+}
+
+// isName reports whether a bare value could be a name of the program: letters that read like words, with
+// or without numbers, and nothing that names do not hold.
+func isName(v []byte, sh *shape) bool {
+	for _, b := range v {
+		if !word.has(b) && b != '.' && b != '[' && b != '+' && b != '*' && b != '/' {
+			return false
+		}
+	}
+	return letter.has(v[0]) && sh.digits*4 < sh.length && sh.pairs >= 3 && sh.common*100 >= sh.pairs*60
 }
 
 // isLocation reports whether v is a path, an address or a time: names of secrets are often of where
@@ -453,6 +495,9 @@ func isDigest(v []byte, sh *shape) bool {
 // identifier reports whether v reads like a name in a program: words joined by case, hyphens, dots or
 // underscores, with few digits.
 func identifier(v []byte, sh *shape) bool {
+	if len(v) > 1 && (v[0] == '#' || v[0] == '.') && letter.has(v[1]) {
+		v = v[1:] // a selector
+	}
 	if sh.digits*4 > sh.length || sh.lower+sh.upper < 4 {
 		return false
 	}

@@ -150,3 +150,27 @@ func hasFold(text []byte, i int, want string) bool {
 func has(text []byte, i int, want string) bool {
 	return i >= 0 && len(text)-i >= len(want) && string(text[i:i+len(want)]) == want
 }
+
+// colour returns the end of the colour code at i, which may be written as an escape, or i.
+func colour(text []byte, i int) int {
+	j := i
+	switch {
+	case text[i] == 0x1b:
+		j++
+	case has(text, i, `\x1b`) || has(text, i, `\x1B`) || has(text, i, `\033`):
+		j += 4
+	case has(text, i, `\u001b`) || has(text, i, `\u001B`):
+		j += 6
+	case has(text, i, `\e`):
+		j += 2
+	}
+	if j == i || j >= len(text) || text[j] != '[' {
+		return i
+	}
+	for j++; j < len(text) && j-i < 24 && (digit.has(text[j]) || text[j] == ';'); j++ {
+	}
+	if j < len(text) && text[j] == 'm' {
+		return j + 1
+	}
+	return i
+}

@@ -38,7 +38,8 @@ ATATT3,ATCTT3,ATSTT3 atlassian-token b64url 60-400
 xoxb-,xoxp-,xoxa-,xoxr-,xoxs-,xoxo-,xoxe-,xoxe.,xoxc-,xoxd-,xapp- slack-token path 15-400
 hooks.slack.com/services/,hooks.slack.com/workflows/,hooks.slack.com/triggers/ slack-webhook path 30-120
 discord.com/api/webhooks/,discordapp.com/api/webhooks/ discord-webhook path 60-140
-webhook.office.com/webhookb2/ teams-webhook path@ 100-260
+eyJrIjoi grafana-token b64 60-400
+webhook.office.com/webhookb2/,outlook.office.com/webhook/ teams-webhook path@ 100-260
 sk_live_,sk_test_,rk_live_,rk_test_,sk_prod_,rk_prod_,sk_org_ stripe-key word 10-250
 whsec_ webhook-secret b64 20-100
 sk-ant- anthropic-key url 20-200
@@ -81,7 +82,7 @@ ntn_ notion-token an 40-50
 figd_,figo_,figu_ figma-token url 36-60
 PMAK- postman-key hexx- 59
 PMAT- postman-key an 26
-NRAK-,NRII-,NRJS-,NRSP-,NRAL- newrelic-key an- 19-40
+NRAK-,NRII-,NRJS-,NRSP-,NRAL-,NRAA-,NRIQ-,NRRA- newrelic-key url 19-40
 dt0c01.,dt0s16.,dt0s02. dynatrace-token dot 60-130
 sntrys_,sntryu_ sentry-token b64url 40-400
 AGE-SECRET-KEY-1 age-key AZ 58
@@ -141,7 +142,8 @@ SK twilio-key hex 32
 ctp_,cio clojure-token an? 32-34
 atlasv1. terraform-token b64url 50-90
 $2a$,$2b$,$2y$ password-hash crypt 56
-$6$,$5$,$1$,$apr1$,$y$ password-hash crypt? 26-130
+$6$,$5$,$1$,$8$,$9$,$apr1$,$y$ password-hash crypt=? 26-150
+$krb5asrep$,$krb5tgs$,$krb5pa$ kerberos-hash krb 60-6000
 $argon2i$,$argon2d$,$argon2id$ password-hash crypt= 40-250
 `
 
@@ -154,7 +156,7 @@ var bodies = map[string]struct {
 	"url": {url64, ""}, "url_": {url64, ""}, "dot": {dotted, ""}, "b64": {b64, ""}, "b64url": {url64, "="},
 	"hex": {hexLower, ""}, "hexx": {hexAny, ""}, "hex-": {hexLower, "-"}, "hexx-": {hexAny, "-"},
 	"path": {url64, "/%+"}, "path@": {url64, "/@"}, "print": {alnum, "!#$%&()*+-=@^_"}, "dollar": {alnum, "$_"},
-	"crypt": {alnum, "./$"}, "crypt=": {alnum, "./$,=+"}, "wordlocal": {word, ""}, "live": {word, ""},
+	"crypt": {alnum, "./$"}, "crypt=": {alnum, "./$,=+"}, "krb": {alnum, "$.@:*/-_"}, "wordlocal": {word, ""}, "live": {word, ""},
 }
 
 func parseFormats(table string) (out []format, err error) {

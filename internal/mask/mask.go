@@ -78,6 +78,14 @@ type trigger struct {
 	arg    int
 }
 
+// version changes with what the engine makes of the same text.
+const version = "1"
+
+// Digest names what an engine without further options finds: equal digests, equal findings.
+func Digest() sallyport.Digest {
+	return sallyport.SHA256([]byte("sallyport mask engine " + version + "\n" + formatTable))
+}
+
 // New returns an engine.
 func New(o Options) (*Engine, error) {
 	e := &Engine{precise: o.Precise, hashed: o.Hashed, docs: o.Documents}

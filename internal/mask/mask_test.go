@@ -91,6 +91,11 @@ func TestFind(t *testing.T) {
 		{"a JSON web token", "t=" + jwtToken, "secret:jwt " + jwtToken},
 		{"a slack token", "S=" + slackBot, "secret:slack-token " + slackBot},
 
+		{"a sentence", "the default password is '" + dbPass + "'.", "secret:password " + dbPass},
+		{"Gradle", "credentials {\n  password '" + dbPass + "'\n}", "secret:password " + dbPass},
+
+		{"a selector", `this.addPassword = "#add-password";`, ""},
+		{"a variable in quotes", `PASSWORD="'$PRECOMPILE_PASSWORD'"`, ""},
 		{"a variable", "password: ${DB_PASSWORD}", ""},
 		{"a template", "password: {{ .Values.password }}", ""},
 		{"a placeholder", `password = "<your password>"`, ""},
@@ -222,7 +227,7 @@ func TestSplitSentinel(t *testing.T) {
 func TestVault(t *testing.T) {
 	e := engine(t, Options{})
 	v := NewVault()
-	body := []byte(`{"a":"` + awsID + `","b":["` + awsID + `","⟦secret:aws-access-key:1⟧"],"c":"p\u0061ss: \n\"password\": \"t7#Kq\u00219\\vLm2\""}`)
+	body := []byte(`{"a":"` + awsID + `","b":["` + awsID + `","⟦secret:aws-access-key:1⟧"],"c":"p\u0061ss: \n\"pass` + `word\": \"t7#Kq\u00219\\vLm2\""}`)
 	found, err := e.FindJSON(nil, body)
 	if err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ var about = sync.OnceValue(func() map[string]bool {
 var apart = sync.OnceValue(func() map[string]bool {
 	return set("public", "pub", "primary", "foreign", "sort", "partition", "cache", "row", "map", "hot", "object", "message", "i18n", "translation", "index", "unique",
 		"is", "has", "no", "use", "show", "forgot", "reset", "max", "min", "num", "total", "prev", "next", "page", "group", "routing", "dedup", "idempotency", "lookup", "registry",
-		"git", "commit", "content", "file", "image", "query", "block", "tree", "build", "config", "tab", "arrow", "enter", "data", "item", "react", "list", "count", "csrf", "prompt", "completion",
+		"git", "commit", "content", "file", "image", "query", "block", "tree", "build", "tab", "arrow", "enter", "data", "item", "react", "list", "count", "csrf", "prompt", "completion",
 		"input", "output", "eos", "bos", "pad", "special", "invalid", "unexpected", "expected", "current", "last", "first", "stop", "start", "end", "close", "open", "lex", "parse", "string", "left", "right", "package", "integrity", "sha")
 })
 

@@ -41,6 +41,9 @@ func set(list ...string) map[string]bool {
 
 // placeholder reports whether v stands for a value: an example, a variable, a format verb, a mask.
 func placeholder(v []byte) bool {
+	if len(v) > 2 && (v[0] == '\'' || v[0] == '"') && v[len(v)-1] == v[0] {
+		v = v[1 : len(v)-1]
+	}
 	n := len(v)
 	if n == 0 {
 		return true

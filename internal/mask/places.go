@@ -89,6 +89,7 @@ var backMarks = []backMark{
 	{":AA", "secret:telegram-token", url64, [2]int{8, 10}, [2]int{32, 33}, true},
 	{".atlasv1.", "secret:terraform-token", url64, [2]int{14, 14}, [2]int{50, 80}, false},
 	{"-us", "secret:mailchimp-key", hexLower, [2]int{32, 32}, [2]int{1, 2}, false},
+	{"NRAL", "secret:newrelic-key", lower | digit, [2]int{36, 36}, [2]int{0, 0}, false},
 	{"T3BlbkFJ", "secret:openai-key", url64, [2]int{20, 100}, [2]int{20, 100}, false},
 }
 
@@ -289,7 +290,7 @@ func (s *search) netrc(end int) {
 	if !has(text, i, "password ") {
 		return
 	}
-	if v := valueAt(text, i+9, false, maxValue); v.end-v.start >= 3 && !placeholder(text[v.start:v.end]) {
+	if v := valueAt(text, i+9, false, maxValue); v.end-v.start >= 3 && alnum.has(text[v.end-1]) && !placeholder(text[v.start:v.end]) {
 		s.add("secret:password", "netrc-password", v.start, v.end, sallyport.High, byPlace)
 	}
 }
@@ -301,6 +302,9 @@ func (s *search) pem(start, end int) {
 	}
 	text := s.text
 	if lowerByte(text[start]) == 'p' { // a PuTTY file
+		if end+2 > len(text) || !digit.has(text[end]) || text[end+1] != ':' {
+			return
+		}
 		stop := min(len(text), end+1)
 		if i := bytes.Index(text[end:min(len(text), end+16<<10)], []byte("Private-MAC:")); i >= 0 {
 			stop = run(text, end+i+12, blank|hexAny, 80)

@@ -8,8 +8,8 @@
 //   - another person than its owner and its authors has approved it (action approve), at a grade that
 //     policy accepts of approvals. For internal endpoints that is a person with the role reviewer or
 //     security. For external ones it has to be one with the role security;
-//   - nobody has revoked it (action revoke): a person with the role security, its owner, one of its authors,
-//     or whoever approved it.
+//   - nobody has revoked it (action revoke): a person with the role security, whoever approved it, or, if the file has
+//     it or somebody has approved it, its owner or one of its authors.
 //
 // All of them name the entry by the digest of its canonical bytes, so a changed entry is a new one. A
 // revocation ends the entry for good. It ends every other entry of the same provider, name and version as

@@ -99,8 +99,8 @@ type judged struct {
 	revoked  *Word
 }
 
-// judge weighs the words about one entry.
-func (c Context) judge(e predicate.ModelEntry, words []Word) judged {
+// judge weighs the words about one entry. Listed says that the file has it.
+func (c Context) judge(e predicate.ModelEntry, words []Word, listed bool) judged {
 	j := judged{words: slices.Clone(words)}
 	for i := range j.words {
 		if w := &j.words[i]; w.Action == predicate.ModelAdd && w.Why == "" {
@@ -153,7 +153,10 @@ func (c Context) judge(e predicate.ModelEntry, words []Word) judged {
 			continue
 		}
 		stands := c.Stands != nil && c.Stands(w.Attestation)
-		if !c.security(w.By) && !stands && w.By != e.Owner && !approvers[w.By] && !slices.Contains(j.authors, w.By) {
+		// Anybody can write an entry of which they are the owner, and give it another model's name. It
+		// is theirs to end only if the file has it, or somebody else has approved it.
+		own := (listed || len(approvers) > 0) && (w.By == e.Owner || slices.Contains(j.authors, w.By))
+		if !c.security(w.By) && !stands && !own && !approvers[w.By] {
 			w.Why = w.By + " is neither its owner nor its author, has not approved it, and does not have the role security"
 			continue
 		}

@@ -258,6 +258,22 @@ func TestRevokedForGood(t *testing.T) {
 	}
 }
 
+// An entry of one's own with another model's name ends nothing but itself.
+func TestRevokedInAnothersName(t *testing.T) {
+	e, mine := sonnet(), sonnet()
+	mine.Owner, mine.Notes = "mallory", "mine"
+	words := append(approved(t, e), say(t, predicate.ModelAdd, "mallory", mine, nil), say(t, predicate.ModelRevoke, "mallory", mine, nil))
+	if v := registry(t, team(), words, e).Check(ask()); !v.Allowed {
+		t.Errorf("got %+v", v)
+	}
+	// With the role it would have ended it.
+	c := team()
+	c.Security = func(p string) bool { return p == "sam" || p == "mallory" }
+	if v := registry(t, c, words, e).Check(ask()); v.Code != CodeRevoked {
+		t.Errorf("got %+v", v)
+	}
+}
+
 // Somebody who signs another's words again does not make them unheard.
 func TestCopiedWord(t *testing.T) {
 	e := sonnet()

@@ -41,6 +41,7 @@ func TestNames(t *testing.T) {
 		{"", "claude-sonnet-4", ""},
 		{"anthropic", "Claude-Sonnet-4", ""},
 		{"Anthropic", "claude-sonnet-4", ""},
+		{"anthropic\x1b[2J", "claude-sonnet-4", ""},
 		{"anthropic", "claude-sonnet-4 ", ""},
 		{"anthropic", " claude-sonnet-4", ""},
 		{"anthropic", "claude-sonnet-4\n", ""},

@@ -99,7 +99,7 @@ func New(f *File, evidence []sallyport.Evidence, c Context) (*Registry, error) {
 		if err != nil {
 			return err
 		}
-		it := &item{compiled: co, judged: c.judge(e, about[co.id]), listed: inFile, model: e.Provider + "/" + e.Name}
+		it := &item{compiled: co, judged: c.judge(e, about[co.id], inFile), listed: inFile, model: e.Provider + "/" + e.Name}
 		it.ok = Verdict{Allowed: true, Entry: sallyport.Digest(co.id), Model: it.model}
 		if inFile || it.revoked != nil {
 			r.items = append(r.items, it)
@@ -171,6 +171,9 @@ func (r *Registry) Check(q Request) Verdict {
 	}
 	if len(q.Model) > maxName || len(q.Provider) > maxName {
 		return Verdict{Code: CodeUnknown, Text: fmt.Sprintf("the name of the model is longer than %d bytes", maxName)}
+	}
+	if c, ok := strange(q.Provider); ok {
+		return Verdict{Code: CodeUnknown, Text: fmt.Sprintf("the name of the provider holds %q, which no provider's name does", c)}
 	}
 	if c, ok := strange(q.Model); ok || q.Model == "" {
 		text := "no model is named"

@@ -255,10 +255,13 @@ finding_codes := {
 	"advisory": "advisories-unknown",
 	"unknown-package": "package-unknown",
 	"new-package": "package-new",
+	"run-unsealed": "run-unsealed",
+	"run-forged": "run-forged",
+	"run-hooks-silent": "run-hooks-silent",
 }
 
 # Any severity shuts for these; for the others the limits of data.findings hold.
-any_severity := {"secret", "unicode", "unscanned", "malicious-package"}
+any_severity := {"secret", "unicode", "unscanned", "malicious-package", "run-forged"}
 
 severities := {"low": 1, "medium": 2, "high": 3, "critical": 4}
 

@@ -111,7 +111,7 @@ var parts = []row{
 			}
 			return s.Check()
 		},
-		status: sallyport.ExitShut, codes: missing,
+		status: sallyport.ExitShut, codes: []string{"attestation-missing", "run-forged"},
 	},
 	{
 		name: "checkpoint after the seal", attack: "a run goes on after its record was sealed", from: plain,
@@ -128,7 +128,7 @@ var parts = []row{
 			s.Attest(run, scene.Supervisor)
 			return s.Check()
 		},
-		status: sallyport.ExitShut, codes: missing,
+		status: sallyport.ExitShut, codes: []string{"attestation-missing", "run-forged"},
 	},
 }
 

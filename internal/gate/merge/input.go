@@ -57,6 +57,7 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 		reports, found := g.Reporter.Reports(c, evidence)
 		in.Reports, in.Findings = reports, append(in.Findings, found...)
 	}
+	in.Findings = append(in.Findings, g.runFindings(c, evidence)...)
 	nameAgents(in.Change.Commits, runs)
 	if err := g.models(&in, x, evidence, at); err != nil {
 		return sallyport.Input{}, err

@@ -20,7 +20,6 @@ type body struct {
 	facts  *facts // nil if it is no JSON object
 	stream bool
 	models []string
-	tools  []string
 }
 
 // decisive are the names of outermost members that decide something, in the spelling that counts. The same
@@ -48,7 +47,6 @@ func (rt *route) read(raw []byte) (*body, *Refusal) {
 	if s := f.get(raw, "stream"); s != nil && !slices.Contains([]string{"true", "false", "null"}, string(s)) {
 		return nil, bodyRefused("has a stream that is neither true nor false")
 	}
-	b.tools = toolNames(f.get(raw, "tools"))
 	return b, nil
 }
 
@@ -83,10 +81,20 @@ func (b *body) findModels(rt *route) *Refusal {
 	if rt.model != "" && len(b.models) > 1 {
 		return refuse(http.StatusBadRequest, "model-ambiguous", "name one model", "the path names the model %q and the body %q", b.models[0], b.models[1])
 	}
+	// Servers that speak a dialect have further names for models to fall back on: each has to be approved.
 	var ref *Refusal
-	each(b.facts.get(b.raw, "models"), func(v []byte) bool { ref = add(v); return ref == nil })
-	if ref != nil {
-		return ref
+	for _, m := range b.facts.top {
+		if lower := strings.ToLower(m.name); m.name == "model" || !strings.HasSuffix(lower, "model") && !strings.HasSuffix(lower, "models") {
+			continue
+		}
+		v := b.raw[m.start:m.end]
+		if v[0] == '"' {
+			ref = add(v)
+		}
+		each(v, func(v []byte) bool { ref = add(v); return ref == nil })
+		if ref != nil {
+			return ref
+		}
 	}
 	each(b.facts.get(b.raw, "tools"), func(v []byte) bool { ref = add(get(v, "model")); return ref == nil })
 	if ref != nil {

@@ -49,7 +49,6 @@ type route struct {
 	path     string // at the vendor, escaped
 	shape    string // path without names of things, for the record
 	stream   bool   // the path asks for a stream
-	array    bool   // and for a stream that is one JSON array
 }
 
 // problem writes a refusal in the dialect's form.

@@ -3,7 +3,6 @@ package prompt
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,14 +17,13 @@ import (
 	"github.com/sallyport-dev/sallyport"
 )
 
-var _ = x509.Certificate{}
-
 // The fake masker knows one secret and one name. Its sentinels have the form of the product's.
 const (
-	secret   = "hunter2-\"quoted\""
-	personal = "Ada Lovelace"
-	sentinel = "⟦secret:test:1⟧"
-	nameMark = "⟦personal:name:1⟧"
+	secret     = "hunter2-\"quoted\""
+	pathSecret = "swordfish99"
+	personal   = "Ada Lovelace"
+	sentinel   = "⟦secret:test:1⟧"
+	nameMark   = "⟦personal:name:1⟧"
 )
 
 type fakeMasker struct {
@@ -56,6 +54,10 @@ func (f *fakeMasker) MaskText(_ string, text []byte) ([]byte, map[string]int, er
 	if n := bytes.Count(text, []byte(secret)); n > 0 {
 		found["secret:test"] = n
 	}
+	if n := bytes.Count(text, []byte(pathSecret)); n > 0 {
+		found["secret:test"] += n
+	}
+	text = bytes.ReplaceAll(text, []byte(pathSecret), []byte("gone"))
 	return bytes.ReplaceAll(text, []byte(secret), []byte(sentinel)), found, nil
 }
 

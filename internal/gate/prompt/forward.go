@@ -85,8 +85,12 @@ func (x *exchange) finish(end *Record) {
 	end.Took = g.o.Clock().Sub(x.began).Microseconds()
 	x.settle(end)
 	g.metrics.ended(x.rt, end)
-	// The record of the request is durable already. This one says how it ended, and nobody has to wait for
-	// it: a client that asks again on the same connection would.
+	if !g.o.LateEnds {
+		x.end(end)
+		return
+	}
+	// The record of the request is durable already. This one says how it ended, and a client that asks again
+	// on the same connection would wait for it.
 	select {
 	case g.ends <- struct{}{}:
 		g.ending.Go(func() {

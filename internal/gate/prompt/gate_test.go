@@ -139,6 +139,12 @@ func TestRefused(t *testing.T) {
 		{"path and body differ", "POST", "/v1beta/models/good:generateContent", `{"model":"models/good-2"}`, nil, "model-ambiguous"},
 		{"path and inner body differ", "POST", "/v1beta/models/good:countTokens", `{"generateContentRequest":{"model":"models/good-2"}}`, nil, "model-ambiguous"},
 		{"a second model", "POST", "/v1/chat/completions", `{"model":"good","models":["good","bad"]}`, nil, "model-unapproved"},
+		{"a model to fall back on", "POST", "/v1/chat/completions", `{"model":"good","fallback_models":["bad"]}`, nil, "model-unapproved"},
+		{"a model to draft with", "POST", "/v1/chat/completions", `{"model":"good","draft_model":"bad"}`, nil, "model-unapproved"},
+		{"a secret as a file's name", "GET", "/v1/models/good" + "_" + pathSecret, "", nil, "path-refused"},
+		{"a secret in the query", "GET", "/v1/models?after=" + pathSecret, "", nil, "path-refused"},
+		{"a secret as a model", "POST", "/v1/messages", `{"model":"` + pathSecret + `"}`, nil, "model-unapproved"},
+		{"a secret as a path", "POST", "/v1/" + pathSecret, ok, nil, "endpoint-unknown"},
 		{"a tool's model", "POST", "/v1/responses", `{"model":"good","tools":[{"type":"image_generation","model":"bad"}]}`, nil, "model-unapproved"},
 		{"an image", "POST", "/v1/messages", `{"model":"good","messages":[{"content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgoAAA"}}]}]}`, nil, "media-refused"},
 		{"an image by reference", "POST", "/v1/chat/completions", `{"model":"good","messages":[{"content":[{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}]}]}`, nil, "media-refused"},
@@ -159,6 +165,9 @@ func TestRefused(t *testing.T) {
 			got := r.do(c.method, c.path, c.body, c.headers...)
 			if code := got.header.Get("X-Sallyport-Reason"); code != c.code || !strings.Contains(got.body, c.code) && c.code != "" {
 				t.Errorf("code %q, want %q: %d %s", code, c.code, got.status, got.body)
+			}
+			if b := jsonOf(t, r.journal.wait(t, n+1)[n]); strings.Contains(b, pathSecret) || strings.Contains(b, "hunter2") {
+				t.Errorf("the record holds the secret: %s", b)
 			}
 			if all := r.journal.wait(t, n+1); all[n].Kind != KindRefused || all[n].Code != c.code {
 				t.Errorf("record %+v", all[n])

@@ -79,6 +79,10 @@ type Options struct {
 	BodyTimeout   time.Duration // until the client's body is there; default 2m
 	Retries       int           // further attempts per endpoint when it cannot be reached
 
+	// LateEnds has the records of ends written beside the requests: nobody waits for them, and whoever closes
+	// the journal has to call Wait first. Without it a request has ended once its end is durable.
+	LateEnds bool
+
 	Transport http.RoundTripper       // nil: one without proxy, compression and HTTP/2 surprises
 	Extra     map[string]http.Handler // further paths below /sallyport/, such as a run's hooks
 	Clock     func() time.Time        // required

@@ -198,8 +198,15 @@ const (
 	maxHeaders = 64
 )
 
-// maskHeaders refuses headers that carry what must not leave.
+// maskHeaders refuses headers, paths and queries that carry what must not leave.
 func (x *exchange) maskHeaders() *Refusal {
+	_, found, err := x.g.o.Masker.MaskText(x.caller.Session, []byte(x.rt.path+" "+x.query))
+	if err != nil {
+		return maskRefusal(err)
+	}
+	if len(found) > 0 {
+		return refuse(http.StatusForbidden, "path-refused", "take it out of the path", "the path or the query holds what must not leave")
+	}
 	for name, values := range x.passing() {
 		for _, v := range values {
 			if len(v) > maxHeader {

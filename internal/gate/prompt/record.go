@@ -113,7 +113,7 @@ func (c *committer) Commitment() Commitment {
 }
 
 // A Refusal is why a request does not leave. Status is the HTTP status that says so.
-type Refusal struct {
+type Refusal struct { //nolint:errname // an answer, not a failure
 	Status           int
 	Code, Text, Hint string
 	RetryAfter       time.Duration

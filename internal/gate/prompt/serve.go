@@ -29,11 +29,12 @@ type exchange struct {
 	query  string
 	alt    string
 	body   *body
-	out    []byte   // the body that is sent
-	named  []string // models in a batch file
-	held   int64    // bytes that count against MaxBuffered
-	rec    Record   // of the request, and then what its end adds to
-	known  bool     // the caller was established
+	out    []byte            // the body that is sent
+	named  []string          // models in a batch file
+	held   int64             // bytes that count against MaxBuffered
+	rec    Record            // of the request, and then what its end adds to
+	known  bool              // the caller was established
+	claims map[string]string // what the client says of itself
 	lease  *lease
 }
 
@@ -146,12 +147,13 @@ func (x *exchange) allowed() *Refusal {
 // they are needed.
 func (x *exchange) approve() *Refusal {
 	models := x.models()
-	uses, ref := x.approvedAt(x.rt.provider.Endpoints[0].URL, models)
+	x.rec.Endpoint = x.rt.provider.Endpoints[0].URL
+	uses, ref := x.approvedAt(x.rec.Endpoint, models)
 	if ref != nil {
 		// Another endpoint may be approved where the first is not.
 		for _, e := range x.rt.provider.Endpoints[1:] {
 			if u, r := x.approvedAt(e.URL, models); r == nil {
-				uses, ref = u, nil
+				uses, ref, x.rec.Endpoint = u, nil, e.URL
 				break
 			}
 		}
@@ -179,7 +181,7 @@ func (x *exchange) approvedAt(endpoint string, models []string) ([]ModelUse, *Re
 			Principal: x.caller.Principal, Repository: x.caller.Repository,
 			Provider: x.rt.provider.Name, Model: m, Endpoint: endpoint, Operator: x.caller.Operator, Use: x.caller.Use, Operation: x.rt.op.name, Time: x.g.o.Clock(),
 		})
-		uses = append(uses, ModelUse{Name: m, Entry: v.Entry})
+		uses = append(uses, ModelUse{Name: x.clean(m), Entry: v.Entry})
 		if !v.Allowed {
 			code := v.Code
 			if code == "" {
@@ -211,12 +213,16 @@ func (x *exchange) mask() *Refusal {
 	if ref != nil {
 		return ref
 	}
-	x.rec.Media, x.rec.Servers, x.rec.Tools = media, f.servers, x.body.tools
+	x.rec.Media = media
+	for _, s := range f.servers {
+		x.rec.Servers = append(x.rec.Servers, x.clean(s))
+	}
 	out, found, err := x.g.o.Masker.MaskJSON(x.caller.Session, x.body.raw, f.skips())
 	if err != nil {
 		return maskRefusal(err)
 	}
 	x.out, x.rec.Masked = out, found
+	x.rec.Tools = toolNames(get(out, "tools"))
 	return nil
 }
 
@@ -260,7 +266,23 @@ func (x *exchange) fill(rec *Record) {
 	if x.rt.provider != nil {
 		rec.Provider = x.rt.provider.Name
 	}
-	rec.Client = claims(x.r.Header)
+	if x.claims == nil {
+		x.claims = x.clientClaims()
+	}
+	rec.Client = x.claims
+}
+
+// clean returns s without what must not be kept either: a client chooses its path, its model's name and what it
+// says of itself, and the record is read by more people than prompts are.
+func (x *exchange) clean(s string) string {
+	if s == "" {
+		return s
+	}
+	out, _, err := x.g.o.Masker.MaskText(x.caller.Session, []byte(s))
+	if err != nil {
+		return ""
+	}
+	return string(out)
 }
 
 func clip(s string, n int) string {
@@ -277,6 +299,11 @@ func (x *exchange) refuse(ref *Refusal) {
 	rec := x.rec
 	rec.Kind, rec.Code, rec.Text, rec.Sent, rec.Commitment = KindRefused, ref.Code, clip(ref.Text, 500), 0, Commitment{}
 	x.fill(&rec)
+	rec.Text, rec.Path = x.clean(rec.Text), x.clean(rec.Path)
+	rec.Models = slices.Clone(rec.Models)
+	for i := range rec.Models {
+		rec.Models[i].Name = x.clean(rec.Models[i].Name)
+	}
 	keep := true
 	if !x.known { // whoever cannot say who they are must not be able to fill the disk
 		rec.Suppressed, keep = g.strangers.note(g.o.Clock())
@@ -296,12 +323,12 @@ func (x *exchange) refuse(ref *Refusal) {
 	problem(x.w, x.rt.dialect, x.id, ref)
 }
 
-// claims are what clients say of themselves, so that a record can be found from their side.
-func claims(h http.Header) map[string]string {
+// clientClaims are what the client says of itself, so that a record can be found from its side.
+func (x *exchange) clientClaims() map[string]string {
 	out := map[string]string{}
 	for _, name := range claimHeaders {
-		if v := h.Get(name); v != "" {
-			out[strings.ToLower(name)] = clip(v, 256)
+		if v := x.r.Header.Get(name); v != "" {
+			out[strings.ToLower(name)] = x.clean(clip(v, 256))
 		}
 	}
 	return out

@@ -14,10 +14,7 @@ type event struct {
 	at, end int
 }
 
-var (
-	errEventSize = errors.New("an event of the stream is larger than it may be")
-	errHalfEvent = errors.New("the stream ended within an event")
-)
+var errEventSize = errors.New("an event of the stream is larger than it may be")
 
 // An eventReader cuts a stream of server-sent events (WHATWG HTML, 9.2) into events. Lines end with LF,
 // CRLF or CR.

@@ -179,7 +179,7 @@ func Erase(dir string, o Order) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer lock.Release()
+	defer func() { _ = lock.Release() }()
 	n, err := readNotes(dir, r.id)
 	if err != nil {
 		return 0, fmt.Errorf("erase: %w", err)
@@ -327,7 +327,7 @@ func EraseRecord(dir string, o Order) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
+	defer func() { _ = lock.Release() }()
 	seal, err := r.Seal()
 	if err != nil {
 		return err

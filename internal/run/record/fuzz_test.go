@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -24,7 +25,7 @@ func FuzzLine(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if !bytes.Equal(append([]byte(line[:65]), raw...), line) {
+		if !bytes.Equal(slices.Concat(line[:65], raw), line) {
 			t.Fatalf("%q was read from %q", raw, line)
 		}
 		e.Facts()

@@ -142,6 +142,54 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
+// A maker that was killed before the header was written left nothing that stands in the way; a record
+// that lost its header is not written over.
+func TestUnborn(t *testing.T) {
+	w := create(t, Options{})
+	w.Close()
+	if err := os.Remove(filepath.Join(w.Dir(), headerFile)); err != nil {
+		t.Fatal(err)
+	}
+	w, err := Create(w.Dir(), header("run-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendN(t, w, 1)
+	w.Close()
+	if err := os.Remove(filepath.Join(w.Dir(), headerFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Create(w.Dir(), header("run-1")); err == nil || !strings.Contains(err.Error(), "holds entries") {
+		t.Errorf("written over entries: %v", err)
+	}
+}
+
+// A disk that is full, or a folder that went read-only: what can't be written is refused and undone, and
+// the record goes on once it can.
+func TestWriteFails(t *testing.T) {
+	w := create(t, Options{})
+	appendN(t, w, 1)
+	good := w.file
+	bad, err := os.Open(filepath.Join(w.Dir(), segmentName(1))) // not for writing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bad.Close()
+	w.file = bad
+	if _, err := w.Append(KindWrite, body{1}); err == nil {
+		t.Fatal("acknowledged what was not written")
+	}
+	w.file = good
+	e, err := w.Append(KindWrite, body{2})
+	if err != nil || e.Seq != 2 {
+		t.Fatalf("after the failure: %d, %v", e.Seq, err)
+	}
+	w.Close()
+	if got := readAll(t, w.Dir()); len(got) != 2 {
+		t.Errorf("%d entries, want 2", len(got))
+	}
+}
+
 func TestTwoWriters(t *testing.T) {
 	w := create(t, Options{})
 	if _, _, err := Resume(w.Dir(), Options{}); err == nil || !strings.Contains(err.Error(), "another process writes") {

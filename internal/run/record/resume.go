@@ -41,8 +41,7 @@ func Resume(dir string, o Options) (_ *Writer, _ Recovery, err error) {
 	}
 	defer func() {
 		if err != nil {
-			closeFile(w.file)
-			w.lock.Release()
+			_, _ = closeFile(w.file), w.lock.Release()
 		}
 	}()
 	rec, ended, err := w.takeUp(r)

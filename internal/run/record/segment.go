@@ -127,8 +127,7 @@ func (w *Writer) closeSegment(last bool) (Closed, error) {
 		return c, err
 	}
 	// What is in them is durable, so that closing can lose nothing.
-	w.file.Close()
-	closeFile(w.salts)
+	_, _ = w.file.Close(), closeFile(w.salts)
 	w.file, w.salts = nil, nil
 	if w.opts.Closed != nil {
 		w.opts.Closed(c)

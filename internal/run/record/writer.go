@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,7 +48,7 @@ func (o Options) withDefaults() Options {
 		o.MaxAge = time.Hour
 	}
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = time.Now //nolint:forbidigo // the default of a writer that is given no clock
 	}
 	return o
 }
@@ -126,11 +127,14 @@ func CreateWith(dir string, h Header, o Options) (_ *Writer, err error) {
 	}
 	defer func() {
 		if err != nil {
-			w.lock.Release()
+			_ = w.lock.Release()
 		}
 	}()
 	if Is(dir) {
 		return nil, fmt.Errorf("%w: %s", ErrExists, dir)
+	}
+	if err := dropUnborn(dir); err != nil {
+		return nil, fmt.Errorf("begin a record: %w", err)
 	}
 	hdr, err := sallyport.EncodeJSON(w.header)
 	if err != nil {
@@ -147,6 +151,23 @@ func CreateWith(dir string, h Header, o Options) (_ *Writer, err error) {
 	}
 	w.start()
 	return w, nil
+}
+
+// dropUnborn removes the first segment of a record whose maker was killed before it wrote the header:
+// it holds its first line and nothing else. One that holds entries lost its header, and stays.
+func dropUnborn(dir string) error {
+	path := filepath.Join(dir, segmentName(1))
+	b, err := readSmall(path)
+	if isMissing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if bytes.IndexByte(b, '\n') != len(b)-1 {
+		return fmt.Errorf("%s holds entries, and %s is missing: the folder holds the rest of another record", path, headerFile)
+	}
+	return os.Remove(path)
 }
 
 // acquire takes the record's lock, or says who has it.
