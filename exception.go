@@ -57,6 +57,10 @@ var findingCodes = map[FindingKind]string{
 
 	FindingUnknownPackage: "package-unknown",
 	FindingNewPackage:     "package-new",
+
+	FindingRunUnsealed: "run-unsealed",
+	FindingRunForged:   "run-forged",
+	FindingRunSilent:   "run-hooks-silent",
 }
 
 // Code returns the reason code under which the baseline tells of findings of the kind.

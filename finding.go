@@ -15,6 +15,10 @@ const (
 	FindingStatic    FindingKind = "static-analysis" // reported by another tool
 	FindingTest      FindingKind = "test"            // a test that failed
 	FindingLicence   FindingKind = "licence"         // of what is shipped: denied, not allowed, or not known
+
+	FindingRunUnsealed FindingKind = "run-unsealed"     // a run made a part of the change, and never ended
+	FindingRunForged   FindingKind = "run-forged"       // evidence of a run contradicts other evidence
+	FindingRunSilent   FindingKind = "run-hooks-silent" // an agent's hooks were installed and never heard
 )
 
 // A Finding is something that a scan saw in new content. It never holds the secret itself.

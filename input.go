@@ -19,6 +19,7 @@ type Input struct {
 	Approvals   []Approval      `json:"approvals"`
 	Exceptions  []Exception     `json:"exceptions"`
 	Agents      []AgentInput    `json:"agents"` // one for each agent that the change is attributed to
+	Models      []ModelInput    `json:"models"` // that the accepted runs of the change used, where there is a registry
 	Claims      Claims          `json:"claims"`
 	Lists       []ListInput     `json:"lists,omitempty"` // the lists of data that judged, such as the marks of agents
 }
@@ -136,11 +137,23 @@ type FileInput struct {
 	Removed     int      `json:"removed"`
 	Attribution Weights  `json:"attribution"` // by who made it
 	Uncovered   Weights  `json:"uncovered"`   // the part of it that no accepted run evidence covers
+	// UncoveredLines are the added lines of Uncovered, in the new file. At most 100 places.
+	UncoveredLines []LineRange `json:"uncovered_lines"`
+
+	// Stray are lines of the new file, among those of Uncovered, that no accepted run wrote although one
+	// worked on the file: what was put beside its work. At most 20 places. It explains, and decides nothing.
+	Stray []LineRange `json:"stray"`
 
 	// Owners are those whom CODEOWNERS names for the file, where the repository asks for them.
 	Owners         []string `json:"owners"`
 	OwnersApproved bool     `json:"owners_approved"` // enough of them have, by approvals that count
 	OwnersUnknown  []string `json:"owners_unknown"`  // those whom the roster does not know
+}
+
+// A LineRange is lines that follow each other.
+type LineRange struct {
+	Start int `json:"start"`
+	Lines int `json:"lines"`
 }
 
 // Weights counts units by who made them; see [Unit.Weight]. Unattributed holds what nobody
@@ -204,9 +217,42 @@ type AgentInput struct {
 	Weight   int    `json:"weight"`
 }
 
+// ModelInput is a model that an accepted run used, held against the model registry in force.
+type ModelInput struct {
+	Run      string `json:"run"`
+	Agent    string `json:"agent"`
+	Provider string `json:"provider"`
+	Name     string `json:"name"`     // as the run states it
+	Endpoint string `json:"endpoint"` // where the run reached it
+	Entry    Digest `json:"entry"`    // of the registry, that decided
+	// Allowed is true if the run might use it: all through the run by dates and approvals, and not
+	// revoked since.
+	Allowed bool   `json:"allowed"`
+	Code    string `json:"code"` // why not: a code of the registry; empty if it is allowed
+	Text    string `json:"text"` // why not, in words
+}
+
 // Claims is what was said without proof. No rule that opens a gate may read it.
 type Claims struct {
 	Branch   string   `json:"branch,omitempty"`
 	Trailers []string `json:"trailers,omitempty"`
 	Runs     []string `json:"runs,omitempty"` // run evidence that policy does not accept, and why
+	// Records is what other tools' records, and the messages, say of the change's commits.
+	Records []ClaimInput `json:"records,omitempty"`
+}
+
+// A ClaimInput is what somebody's record says about lines, of grade declared.
+type ClaimInput struct {
+	Source  string `json:"source"` // git-ai, agent-trace, entire, chainloop or text
+	Commit  Digest `json:"commit"`
+	Path    Path   `json:"path,omitempty"` // empty: all that the commit did
+	Start   int    `json:"start,omitempty"`
+	End     int    `json:"end,omitempty"`
+	By      string `json:"by"`              // agent, human, mixed or unknown
+	Agent   string `json:"agent,omitempty"` // as the marker table calls it, if it does
+	Model   string `json:"model,omitempty"`
+	Session string `json:"session,omitempty"`
+	Human   string `json:"human,omitempty"`
+	// Contradicts: accepted evidence, or a person's signature at an accepted grade, says otherwise.
+	Contradicts bool `json:"contradicts"`
 }

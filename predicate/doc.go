@@ -14,6 +14,8 @@
 //   - [RunKey], https://sallyport.dev/predicate/run-key/v0.1: an authority certified a key for one run.
 //   - [Reanchor], https://sallyport.dev/predicate/reanchor/v0.1: evidence verified under the trust roots and
 //     the log of then, and is carried over to those of now.
+//   - [ModelStatement], https://sallyport.dev/predicate/model/v0.1: a person entered a model into a
+//     registry, approved it, or ended it.
 //
 // Rules of reading, for every predicate here:
 //
@@ -30,9 +32,8 @@
 //   - The digests in the predicate and the subjects of its statement must agree; see
 //     [CheckStatement].
 //
-// [DecodeApproval], [DecodeAgentRun], [DecodeException], [DecodeRunKey] and [DecodeReanchor] apply all of them. The schemas ([Schema])
-// say the same as
-// far as JSON Schema can: every document that decodes is valid under its schema. The converse
+// [DecodeApproval], [DecodeAgentRun], [DecodeException], [DecodeRunKey], [DecodeReanchor] and [DecodeModel]
+// apply all of them. The schemas ([Schema]) say the same as far as JSON Schema can: every document that decodes is valid under its schema. The converse
 // fails only where a rule compares fields or knows the calendar. The vectors in testdata hold
 // statements that must be accepted and statements that must be refused, each with the reason.
 //
@@ -83,6 +84,7 @@ var schemaFiles = map[string]string{
 	ExceptionType: "schema/exception-v0.1.json",
 	RunKeyType:    "schema/run-key-v0.1.json",
 	ReanchorType:  "schema/reanchor-v0.1.json",
+	ModelType:     "schema/model-v0.1.json",
 }
 
 // Schema returns the JSON Schema (2020-12) of a predicate type, and false if the type is not
@@ -131,6 +133,12 @@ func CheckStatement(predicateType string, body json.RawMessage, subjects []map[s
 			return err
 		}
 		return r.checkSubjects(subjects)
+	case ModelType:
+		m, err := DecodeModel(body)
+		if err != nil {
+			return err
+		}
+		return m.checkSubjects(subjects)
 	}
 	return nil
 }

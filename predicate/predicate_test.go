@@ -53,6 +53,7 @@ var vectorFiles = map[string]string{
 	ExceptionType: "exception-v0.1.json",
 	RunKeyType:    "run-key-v0.1.json",
 	ReanchorType:  "reanchor-v0.1.json",
+	ModelType:     "model-v0.1.json",
 }
 
 func loadVectors(t testing.TB, predicateType string) vectors {
@@ -111,6 +112,7 @@ func TestSchemaAgreesWithType(t *testing.T) {
 		AgentRunType:  reflect.TypeFor[AgentRun](),
 		ExceptionType: reflect.TypeFor[Exception](),
 		RunKeyType:    reflect.TypeFor[RunKey](),
+		ModelType:     reflect.TypeFor[ModelStatement](),
 	} {
 		s := loadSchema(t, typ)
 		if id := s.root["$id"]; id != typ+"/schema.json" {
@@ -131,6 +133,9 @@ func agree(t *testing.T, s schema, rule map[string]any, goType reflect.Type, at 
 	known, required := fields(goType)
 	if known == nil {
 		return
+	}
+	if ref, ok := rule["$ref"].(string); ok {
+		rule = s.root["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
 	}
 	properties, _ := rule["properties"].(map[string]any)
 	var inSchema []string

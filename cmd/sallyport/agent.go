@@ -11,7 +11,7 @@ import (
 
 func newAgentCommand(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "agent", Short: "What agents did here"}
-	cmd.AddCommand(newAgentDetectCommand(a))
+	cmd.AddCommand(newAgentDetectCommand(a), newAgentBlameCommand(a), newAgentListCommand(a), newAgentShowCommand(a), newAgentImportCommand(a))
 	return cmd
 }
 

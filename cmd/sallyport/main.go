@@ -146,6 +146,7 @@ exactly those bytes.
 Start here:
   sallyport demo          a story in a temporary folder: an agent's branch meets the gate
   sallyport check merge   judge the change in this checkout
+  sallyport run           run an agent under supervision, and seal what it did
   sallyport agent detect  who wrote what, and how that is known
   sallyport init          adopt it in this repository, in observe mode
   sallyport pipeline      scan, test, build, list, sign and judge a release, in one go
@@ -173,14 +174,16 @@ Exit status of every command that decides:
 		newBuildCommand(a),
 		newScanCommand(a),
 		newAdvisoryCommand(a),
-		newSBOMCommand(a),
+		newSBOMCommand(a), newModelCommand(a),
+		newProxyCommand(a),
+		newMaskCommand(a),
 		newPipelineCommand(a), newRebuildCommand(a), newCompareCommand(a),
-		newEvidenceCommand(a),
+		newEvidenceCommand(a), newRecordCommand(a),
 		newPolicyCommand(a),
 		newRootTrustCommand(a),
 		newDataCommand(a),
 		newLogCommand(a),
-		newKeyCommand(a),
+		newKeyCommand(a), newRunCommand(a),
 		newHookCommand(a),
 		newDoctorCommand(a),
 		newDemoCommand(a),

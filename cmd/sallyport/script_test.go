@@ -15,10 +15,15 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sallyport-dev/sallyport/internal/run/confine"
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
 func TestMain(m *testing.M) {
+	if confine.IsInit(os.Args) { // testscript would call it sallyport
+		os.Exit(confine.Init())
+	}
+	scene.InMemory()
 	testscript.Main(m, map[string]func(){"sallyport": main})
 }
 
@@ -36,6 +41,7 @@ func TestMain(m *testing.M) {
 //	quotes FOLDER           puts this program and sallyport-quote into a folder
 //	tsa FILE                starts a timestamp authority: $TSA, and its trusted root in FILE
 //	edit FILE OLD NEW       replaces every OLD by NEW in a file that holds it
+//	record RUN sealed|killed [audited]  keeps the record of a run; see keepRecord
 //	play HEADING N          runs the Nth block of commands under a heading of the playbook
 func TestScripts(t *testing.T) {
 	if _, err := exec.LookPath("gpg"); err != nil && os.Getenv("CI") == "true" {
@@ -75,6 +81,7 @@ func TestScripts(t *testing.T) {
 			"let":      let,
 			"edit":     edit,
 			"play":     play,
+			"record":   keepRecord,
 		},
 	})
 }

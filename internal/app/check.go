@@ -117,6 +117,7 @@ func (w *workspace) gateFor(ctx context.Context, c sallyport.Change) (*mergeGate
 			Now: w.app.now,
 		},
 		Differ:     differ{known: c, diff: w.diff},
+		Historian:  lineages{w.diff, w},
 		Identifier: identifier{w.newIdentifier(ctx, now), w.roster},
 		Scanner:    scanner{w.newScanner(ctx)},
 		Approver:   approver{w},
@@ -132,13 +133,20 @@ func (w *workspace) gateFor(ctx context.Context, c sallyport.Change) (*mergeGate
 	if err != nil {
 		return nil, merge.Params{}, err
 	}
-	g.Team = team
+	g.Team, g.Registry = team, w.modelJudge()
 	mode := w.cfg.Mode
 	if w.gov.Trust.RootChanged {
 		mode = sallyport.Enforce // whoever changed the governed files does not choose the mode
 	}
+	if err := w.followFrom(ctx, &c); err != nil {
+		return nil, merge.Params{}, err
+	}
+	said, err := w.claimsAbout(c.Commits)
+	if err != nil { // claims decide nothing, and neither does their loss
+		w.advice = append(w.advice, "no claims of other tools are told: what was imported of them cannot be read")
+	}
 	p := merge.Params{
-		TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head,
+		Claims: said, TargetRef: t.Ref, Action: t.Action, Base: t.Base, Head: t.Head,
 		Number: t.Number, URL: t.URL, Branch: t.Branch,
 		Mode: mode, Root: w.gov.Trust.Root, Trust: w.gov.Trust, Policies: w.policies,
 		Advice: w.advice, Lists: w.lists,

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,9 @@ func (c collector) Collect(ctx context.Context, subjects []sallyport.Digest) ([]
 	}
 	// Approvals are looked for by type as well: the one that covers a squash onto a newer base
 	// is about another head and another tree.
-	// Exceptions are about no commit at all.
+	// Exceptions and models are about no commit at all.
 	subjects = append(append([]sallyport.Digest{}, subjects...), evidence.TypeDigest(predicate.ApprovalType), evidence.TypeDigest(predicate.ExceptionType),
+		evidence.TypeDigest(predicate.ModelType),
 		sallyport.Digest(predicate.ExceptionSubject(c.w.repository())))
 	found, dropped, err := c.w.evidenceDir().Collect(ctx, subjects)
 	if err != nil {
@@ -55,6 +57,11 @@ func (c collector) Collect(ctx context.Context, subjects []sallyport.Digest) ([]
 	if err != nil {
 		return nil, nil, err
 	}
+	before, err := c.w.follow(ctx, append(slices.Clone(found), travelled...))
+	if err != nil {
+		return nil, nil, err
+	}
+	found = append(found, before...)
 	remembered, err := c.w.remembered(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -84,7 +91,7 @@ func (w *workspace) newVerifier(keys []evidence.Key) *evidence.Verifier {
 func approvalKey(k identity.Key, now time.Time) evidence.Key {
 	return evidence.Key{
 		Name: k.Person + " " + k.Fingerprint, Principal: sallyport.Principal{Kind: sallyport.Person, Name: k.Person},
-		Types: []string{predicate.ApprovalType, predicate.ExceptionType}, SSH: k.Fingerprint, SK: k.SK,
+		Types: []string{predicate.ApprovalType, predicate.ExceptionType, predicate.ModelType}, SSH: k.Fingerprint, SK: k.SK,
 		Grade: k.Grade(true, now), NotAfter: k.NotAfter, Materials: k.Materials, Kind: keyKind(k),
 	}
 }
@@ -343,6 +350,8 @@ func predicateType(s string) string {
 		return predicate.ExceptionType
 	case "run-key":
 		return predicate.RunKeyType
+	case "model":
+		return predicate.ModelType
 	}
 	if uri, ok := cosignTypes[s]; ok {
 		return uri

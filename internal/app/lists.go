@@ -109,7 +109,7 @@ func (w *workspace) useLists(ctx context.Context) {
 // newScanner returns a scanner that goes by the lists in force.
 func (w *workspace) newScanner(ctx context.Context) *scan.Scanner {
 	w.useLists(ctx)
-	return scan.New(blobs{w.repo}, w.scanCache()).Popular(w.popular).Advised(w.advise(ctx)).Named(w.names())
+	return scan.New(blobs{w.repo}, w.scanCache()).Matching(secretMatcher{}).Popular(w.popular).Advised(w.advise(ctx)).Named(w.names())
 }
 
 // marked has an identifier go by the list of markers in force.

@@ -48,6 +48,7 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	}
 	g := &merge.Gate{
 		Differ:     differ{diff: w.diff},
+		Historian:  lineages{w.diff, w},
 		Identifier: identifier{w.newIdentifier(ctx, a.now()), w.roster},
 		Scanner:    scanner{w.newScanner(ctx)},
 		Repository: w.repository(),
@@ -59,12 +60,23 @@ func (a *App) Detect(ctx context.Context, o Options, rangeSpec string) (r render
 	if err != nil {
 		return r, "", err
 	}
+	if err := w.followFrom(ctx, &x.Change); err != nil {
+		return r, "", err
+	}
 	evidence, err := w.verifiedAbout(ctx, x.Subjects())
 	if err != nil {
 		return r, "", err
 	}
 	r.Range = shortID(t.Base) + ".." + shortID(t.Head)
-	r.Commits, r.Files, r.Coverage = g.Detect(x, evidence)
+	said, err := w.claimsAbout(x.Change.Commits)
+	if err != nil {
+		return r, "", err
+	}
+	d, err := g.Detect(ctx, x, evidence, said)
+	if err != nil {
+		return r, "", err
+	}
+	r.Commits, r.Files, r.Coverage, r.Claims = d.Commits, d.Files, d.Coverage, d.Claims
 	for _, f := range x.Findings {
 		if f.Kind == "identity" {
 			r.Findings = append(r.Findings, f)

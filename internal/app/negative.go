@@ -43,12 +43,15 @@ const (
 	// kindExceptionWithdrawal is a revocation by somebody who lacked the role when it was logged. It
 	// stands for what they granted themselves.
 	kindExceptionWithdrawal = "exception-withdrawal"
+	// The same of words that end a model.
+	kindModelRevocation = "model-revocation"
+	kindModelWithdrawal = "model-withdrawal"
 )
 
 // allNegativeKinds returns the kinds of log entries that hold negative words: what is remembered
 // here, and what has to be at hand of a log that is kept elsewhere.
 func allNegativeKinds() []string {
-	kinds := append(slices.Collect(maps.Values(negativeKinds)), kindExceptionRevocation, kindExceptionWithdrawal)
+	kinds := append(slices.Collect(maps.Values(negativeKinds)), kindExceptionRevocation, kindExceptionWithdrawal, kindModelRevocation, kindModelWithdrawal)
 	slices.Sort(kinds)
 	return kinds
 }
@@ -69,6 +72,12 @@ func negativeKind(ev sallyport.Evidence) string {
 		}
 		return ""
 	}
+	if ev.Statement.PredicateType == predicate.ModelType {
+		if p, err := predicate.DecodeModel(ev.Statement.Predicate); err == nil && p.Action == predicate.ModelRevoke {
+			return kindModelRevocation
+		}
+		return ""
+	}
 	if ev.Statement.PredicateType != predicate.ApprovalType {
 		return ""
 	}
@@ -80,21 +89,29 @@ func negativeKind(ev sallyport.Evidence) string {
 }
 
 // loggedKind is negativeKind of a word that comes from elsewhere. It tells the revocations of
-// exceptions apart by whether their signer has the role now, since that of the others has to be
+// exceptions and models apart by whether their signer has the role now, since that of the others has to be
 // known when they no longer do; see [workspace.stands].
 func (w *workspace) loggedKind(ev sallyport.Evidence) string {
 	kind := negativeKind(ev)
-	if kind == kindExceptionRevocation && !w.stands(ev.Attestation) && (w.roster == nil || !w.roster.HasRole(ev.Signer.Name, identity.RoleSecurity)) {
-		return kindExceptionWithdrawal
+	own, asks := withdrawals[kind]
+	if asks && !w.stands(ev.Attestation) && (w.roster == nil || !w.roster.HasRole(ev.Signer.Name, identity.RoleSecurity)) {
+		return own
 	}
 	return kind
 }
 
-// stands reports whether the log, here or elsewhere, holds a revocation of an exception as the word
+// withdrawals are what a revocation is logged as whose signer lacks the role: it stands for what is
+// their own.
+var withdrawals = map[string]string{
+	kindExceptionRevocation: kindExceptionWithdrawal,
+	kindModelRevocation:     kindModelWithdrawal,
+}
+
+// stands reports whether the log, here or elsewhere, holds a revocation of an exception or a model as the word
 // of somebody who could say it then. Losing the role later does not take it back.
 func (w *workspace) stands(d sallyport.Digest) bool {
 	return w.stood[d] || slices.ContainsFunc(w.negatives, func(e remote.Entry) bool {
-		return e.Kind == kindExceptionRevocation && e.Digest == d
+		return withdrawals[e.Kind] != "" && e.Digest == d
 	})
 }
 
@@ -152,7 +169,7 @@ func (w *workspace) remembered(ctx context.Context) (_ []sallyport.Attestation, 
 			if err != nil {
 				return nil, fmt.Errorf("read the %s %s: %w", kind, e.Digest.Short(), err)
 			}
-			if kind == kindExceptionRevocation {
+			if withdrawals[kind] != "" {
 				if w.stood == nil {
 					w.stood = map[sallyport.Digest]bool{}
 				}

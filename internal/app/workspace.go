@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/engine"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/identity"
+	"github.com/sallyport-dev/sallyport/internal/model"
 	"github.com/sallyport-dev/sallyport/internal/policy"
 	"github.com/sallyport-dev/sallyport/internal/scan"
 	"github.com/sallyport-dev/sallyport/internal/scan/names"
@@ -30,6 +31,7 @@ const (
 	configPath = config.Path
 	rosterPath = policy.GovernedDir + "roster.yaml"
 	trustPath  = policy.GovernedDir + "trust.yaml"
+	modelsPath = model.Path
 )
 
 // A workspace is one repository with its state, and what governs it once governed was called.
@@ -55,6 +57,7 @@ type workspace struct {
 	data       policy.Data
 	roster     *identity.Roster
 	trust      []evidence.Key
+	models     *model.File       // nil where there is no registry
 	keyless    *evidence.Keyless // nil without a trusted root
 	signatures *evidence.Cache   // what verified, while this process lives
 	eval       engine.Evaluator
@@ -64,6 +67,7 @@ type workspace struct {
 	advice     []string
 	heard      []negative // what was verified and has to be remembered
 
+	following  *following        // runs before those that left the merge result; nil: nobody asks for them
 	ineligible map[string]string // who may not approve the change, and why; nil until it was asked
 	// negatives are the words of an external log that have to be among the evidence.
 	negatives []remote.Entry
@@ -194,6 +198,15 @@ func (w *workspace) targetHint(err error, t Target) error {
 // governed loads what is in force for the target, from its tip or under the pin. resultTree is
 // the tree of the merge result, empty if there is none.
 func (w *workspace) governed(ctx context.Context, resultTree string) error {
+	if err := w.inForce(ctx, resultTree); err != nil {
+		return err
+	}
+	w.compile(ctx)
+	return nil
+}
+
+// inForce is governed without the policy sets: who is who, and whose word counts.
+func (w *workspace) inForce(ctx context.Context, resultTree string) error {
 	pin, err := w.app.pin(w.opts)
 	if err != nil {
 		return err
@@ -215,7 +228,6 @@ func (w *workspace) governed(ctx context.Context, resultTree string) error {
 		}
 	}
 	w.data = policyData(w.cfg)
-	w.compile(ctx)
 	return nil
 }
 
@@ -252,6 +264,13 @@ func (w *workspace) parseGoverned() error {
 			return bad(trustPath, err)
 		}
 		w.trust = t.Keys
+	}
+	if b, ok := w.gov.Files[modelsPath]; ok {
+		f, err := model.ParseFile(b)
+		if err != nil {
+			return bad(modelsPath, err)
+		}
+		w.models = f
 	}
 	if b, ok := w.gov.Files[trustedRootPath]; ok {
 		k, err := evidence.ParseTrustedRoot(b)

@@ -110,6 +110,10 @@ type Config struct {
 	CI CI `yaml:"ci"`
 	// Pipeline says what `sallyport pipeline` does between a commit and its release.
 	Pipeline Pipeline `yaml:"pipeline"`
+	// Prompt says what the prompt gate, `sallyport proxy`, lets pass.
+	Prompt Prompt `yaml:"prompt"`
+	// Runs say how `sallyport run` starts agents.
+	Runs Runs `yaml:"runs"`
 }
 
 // Gates says what each gate guards.
@@ -341,7 +345,13 @@ func (c Config) validate(raw map[string]any) error {
 	if err := c.Pipeline.validate(raw); err != nil {
 		return err
 	}
+	if err := c.Prompt.validate(raw); err != nil {
+		return err
+	}
 	if err := c.Licences.validate(); err != nil {
+		return err
+	}
+	if err := c.Runs.validate(raw); err != nil {
 		return err
 	}
 	return c.Log.validate()

@@ -57,7 +57,7 @@ func RefKeys(raw []byte) ([]string, error) {
 			add(string(s))
 		}
 	}
-	if st.PredicateType == predicate.ApprovalType || st.PredicateType == predicate.ExceptionType {
+	if st.PredicateType == predicate.ApprovalType || st.PredicateType == predicate.ExceptionType || st.PredicateType == predicate.ModelType {
 		add(string(sallyport.SHA256(raw))) // a log names revocations and declines so
 	}
 	return keys, nil

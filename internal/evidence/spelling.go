@@ -90,6 +90,9 @@ func negative(st sallyport.Statement) bool {
 	case predicate.ExceptionType:
 		p, err := predicate.DecodeException(st.Predicate)
 		return err == nil && p.Action == predicate.ExceptionRevoke
+	case predicate.ModelType:
+		p, err := predicate.DecodeModel(st.Predicate)
+		return err == nil && p.Action == predicate.ModelRevoke
 	}
 	return false
 }

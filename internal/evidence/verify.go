@@ -298,14 +298,14 @@ func (v *Verifier) checkTime(k Key, st sallyport.Statement) error {
 // has no field for that or is not known.
 func madeAt(st sallyport.Statement) (time.Time, error) {
 	var body struct {
-		IssuedAt     string `json:"issuedAt"`     // approval, exception
+		IssuedAt     string `json:"issuedAt"`     // approval, exception, model
 		EndedAt      string `json:"endedAt"`      // agent-run
 		TimeVerified string `json:"timeVerified"` // VSA
 		ReanchoredAt string `json:"reanchoredAt"` // reanchor
 	}
 	var field *string
 	switch st.PredicateType {
-	case predicate.ApprovalType, predicate.ExceptionType:
+	case predicate.ApprovalType, predicate.ExceptionType, predicate.ModelType:
 		field = &body.IssuedAt
 	case predicate.AgentRunType:
 		field = &body.EndedAt

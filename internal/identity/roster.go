@@ -62,7 +62,7 @@ type Person struct {
 	Identities []Subject `yaml:"identities"`
 	// Roles are what the person may do: reviewer approves changes, root signs later versions
 	// of the governed files, operator starts agents, auditor reads records, security grants
-	// exceptions.
+	// exceptions and approves models at external endpoints.
 	Roles []Role `yaml:"roles"`
 }
 

@@ -18,6 +18,7 @@ type DetectReport struct {
 	Files    []sallyport.FileInput   `json:"files"`
 	Coverage sallyport.Coverage      `json:"coverage"`
 	Findings []sallyport.Finding     `json:"findings"`
+	Claims   []sallyport.ClaimInput  `json:"claims"` // what other tools' records and the messages say
 }
 
 // How many commits and files are listed for people.
@@ -40,7 +41,11 @@ func Agents(w io.Writer, r DetectReport, o Options) error {
 		t.commit(c)
 	}
 	t.files(r.Files)
+	if r.Coverage.Attested > 0 {
+		t.uncovered(r.Files)
+	}
 	t.findings(r.Findings)
+	t.claims(r.Claims)
 	t.coverage(r.Coverage)
 	return bw.Flush()
 }
@@ -50,6 +55,7 @@ func AgentsJSON(w io.Writer, r DetectReport) error {
 	r.Commits = append([]sallyport.CommitInput{}, r.Commits...)
 	r.Files = append([]sallyport.FileInput{}, r.Files...)
 	r.Findings = append([]sallyport.Finding{}, r.Findings...)
+	r.Claims = append([]sallyport.ClaimInput{}, r.Claims...)
 	return Indented(w, r)
 }
 
@@ -208,6 +214,89 @@ func (t *text) findings(fs []sallyport.Finding) {
 		}
 		t.para("", t.lead(f), place+f.Text, "")
 	}
+}
+
+// uncovered names the lines beside what runs account for, and those that no run wrote.
+func (t *text) uncovered(fs []sallyport.FileInput) {
+	told := 0
+	for _, f := range fs {
+		if len(f.UncoveredLines) == 0 {
+			continue
+		}
+		if told++; told == 1 {
+			fmt.Fprintln(t.w)
+		}
+		if told > maxSame {
+			t.para("", "", "and more files; --json lists them all", dim)
+			return
+		}
+		t.para("", "no evidence: ", f.Path.String()+":"+lineList(f.UncoveredLines), "")
+		if len(f.Stray) > 0 {
+			t.para("", "no run wrote: ", f.Path.String()+":"+lineList(f.Stray), yellow)
+		}
+	}
+}
+
+func lineList(ranges []sallyport.LineRange) string {
+	var out []string
+	for i, r := range ranges {
+		if i == maxSame {
+			out = append(out, "…")
+			break
+		}
+		if r.Lines == 1 {
+			out = append(out, strconv.Itoa(r.Start))
+		} else {
+			out = append(out, fmt.Sprintf("%d-%d", r.Start, r.Start+r.Lines-1))
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// claims tells what records say, those that evidence contradicts first.
+func (t *text) claims(cs []sallyport.ClaimInput) {
+	if len(cs) == 0 {
+		return
+	}
+	fmt.Fprintln(t.w)
+	told := map[string]bool{}
+	for _, against := range []bool{true, false} {
+		for _, c := range cs {
+			s := c.Commit.Short() + ", " + claimText(c)
+			if c.Contradicts != against || told[s] {
+				continue
+			}
+			if told[s] = true; len(told) > maxSame {
+				t.para("", "", "there are more claims; --json lists them all", dim)
+				return
+			}
+			if against {
+				t.para("", "claim against the evidence: ", s, red)
+			} else {
+				t.para("", "claim: ", s, "")
+			}
+		}
+	}
+}
+
+func claimText(c sallyport.ClaimInput) string {
+	who := map[string]string{"human": "a person wrote it", "mixed": "an agent and a person wrote it", "agent": "an agent wrote it"}[c.By]
+	if who == "" {
+		who = "somebody wrote it"
+	}
+	s := c.Source + " says: " + who
+	for _, x := range [][2]string{{"agent ", c.Agent}, {"model ", c.Model}, {"session ", c.Session}, {"by ", c.Human}} {
+		if x[1] != "" {
+			s += ", " + x[0] + x[1]
+		}
+	}
+	if c.Path != "" {
+		s += ", " + c.Path.String()
+		if c.Start > 0 {
+			s += fmt.Sprintf(":%d-%d", c.Start, c.End)
+		}
+	}
+	return s
 }
 
 func (t *text) lead(f sallyport.Finding) string {

@@ -101,6 +101,15 @@ func (s *Scanner) Popular(l *names.List) *Scanner {
 	return s
 }
 
+// Matching has the scanner find secrets by m instead of by [Secrets]; nil changes nothing. It must be called
+// before the first Change, and returns s.
+func (s *Scanner) Matching(m SecretMatcher) *Scanner {
+	if m != nil {
+		s.secrets = m
+	}
+	return s
+}
+
 // Change scans the new content of c and returns what it found, sorted by path, line, kind and
 // rule; content that only a commit in between holds is scanned too, and its findings name the
 // commit. It fills the Classes of every file of c in place, and the Dependencies of c. The error is not nil only if ctx ended:

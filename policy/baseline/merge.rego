@@ -71,10 +71,11 @@ agents_by_approval[agent.approved] contains agent if some agent in input.agents
 deny contains {
 	"code": "attestation-missing", "outcome": "shut", "place": place(uncovered_agent[0]),
 	"paths": touched(uncovered_agent),
-	"text": sprintf("%d changed lines by %s have no accepted run attestation: %s", [
+	"text": sprintf("%d changed lines by %s have no accepted run attestation: %s%s", [
 		sum([file.uncovered.agent | some file in uncovered_agent]),
 		agent_names,
 		places(uncovered_agent),
+		strays(uncovered_agent),
 	]),
 } if {
 	count(uncovered_agent) > 0
@@ -119,11 +120,26 @@ deny contains {
 	not data.unattributed == "vouchable"
 }
 
-unattributed_text := sprintf("nobody accounts for %d changed lines: %s%s", [
+unattributed_text := sprintf("nobody accounts for %d changed lines: %s%s%s", [
 	sum([file.uncovered.unattributed | some file in uncovered_nobody]),
 	places(uncovered_nobody),
+	strays(uncovered_nobody),
 	beside,
 ])
+
+# The lines beside a run's work that no run wrote, where they can be told.
+strays(files) := "" if {
+	count(stray_places(files)) == 0
+} else := sprintf("; no run wrote %s", [listed(stray_places(files))])
+
+stray_places(files) := [sprintf("%s:%s", [file.path, lines(range)]) |
+	some file in files
+	some range in object.get(file, "stray", [])
+]
+
+lines(range) := sprintf("%d", [range.start]) if {
+	range.lines == 1
+} else := sprintf("%d-%d", [range.start, (range.start + range.lines) - 1])
 
 # A signature beside a commit that nobody accounts for proves nothing of the whole.
 default beside := ""
@@ -149,6 +165,44 @@ deny contains {
 	some file in input.change.files
 	file.attribution.agent > 0
 }
+
+# --- with which models ---
+
+# The codes of the registry. What it says in another way is as good as unknown.
+model_codes := {
+	"model-unknown": "model-unknown",
+	"model-revoked": "model-revoked",
+	"model-not-yet": "model-not-yet",
+	"model-expired": "model-expired",
+	"model-unapproved": "model-unapproved",
+	"endpoint-unknown": "endpoint-unknown",
+	"endpoint-unapproved": "endpoint-unapproved",
+	"model-not-for-principal": "model-not-for-principal",
+	"model-not-for-repository": "model-not-for-repository",
+	"model-not-for-use": "model-not-for-use",
+}
+
+model_code(model) := model_codes[model.code] if {
+	model_codes[model.code]
+} else := "model-unknown"
+
+# Without a registry there are no models here.
+refused_models[model_code(model)] contains model if {
+	some model in input.models
+	not model.allowed
+}
+
+deny contains {
+	"code": code, "outcome": "shut", "place": used[0].run,
+	"text": sprintf("%s%s", [used[0].text, more_models(used)]),
+} if {
+	some code, models in refused_models
+	used := [model | some model in models]
+}
+
+more_models(used) := sprintf(" (and %d more uses)", [count(used) - 1]) if {
+	count(used) > 1
+} else := ""
 
 # --- what it touches ---
 
@@ -201,10 +255,13 @@ finding_codes := {
 	"advisory": "advisories-unknown",
 	"unknown-package": "package-unknown",
 	"new-package": "package-new",
+	"run-unsealed": "run-unsealed",
+	"run-forged": "run-forged",
+	"run-hooks-silent": "run-hooks-silent",
 }
 
 # Any severity shuts for these; for the others the limits of data.findings hold.
-any_severity := {"secret", "unicode", "unscanned", "malicious-package"}
+any_severity := {"secret", "unicode", "unscanned", "malicious-package", "run-forged"}
 
 severities := {"low": 1, "medium": 2, "high": 3, "critical": 4}
 

@@ -18,7 +18,10 @@ import (
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
-func TestMain(m *testing.M) { os.Exit(scene.Main(m)) }
+func TestMain(m *testing.M) {
+	scene.InMemory()
+	os.Exit(scene.Main(m))
+}
 
 // legacy is a policy set of Rego v0, as it was written, beside the baseline.
 var legacy = map[string]string{

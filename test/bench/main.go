@@ -13,7 +13,8 @@
 //   - with -peers, the gate about twenty commits beside gitleaks, syft and opa chained by hand. They
 //     are built from test/peers, and one that is missing fails the run;
 //   - with -pipeline, for each of the repositories that it names: the whole pipeline, once and again with
-//     nothing new, beside gitleaks, syft, cosign and opa chained by hand.
+//     nothing new, beside gitleaks, syft, cosign and opa chained by hand;
+//   - with -blame, nothing but "agent blame" on a file of 5,000 lines and 1,000 commits, beside "git blame".
 //
 // A cold check has an empty state folder: it makes its keys and its log, and nothing is cached.
 // A warm one repeats it. Both append a decision to a log on disk. The operating system has the
@@ -59,6 +60,12 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if role := os.Getenv(proxyRole); role != "" {
+		if err := playRole(ctx, role); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+		return
+	}
 	var o options
 	var sizes string
 	flag.StringVar(&o.repo, "repo", "", "the `repository` to read; it is not changed (default: one that is made)")
@@ -66,7 +73,10 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds per range; ranges of a thousand commits and more get 3")
 	flag.BoolVar(&o.peers, "peers", false, "also build the programs of test/peers and measure the gate beside them")
 	flag.StringVar(&o.pipeline, "pipeline", "", "measure the pipeline over these `repositories`, with commas between them; they are cloned")
+	flag.BoolVar(&o.blame, "blame", false, "measure agent blame beside git blame, and nothing else")
 	flag.BoolVar(&o.only, "only-pipeline", false, "measure nothing else")
+	flag.BoolVar(&o.proxy, "proxy", false, "measure the prompt gate under load, and nothing else")
+	flag.Float64Var(&o.seconds, "seconds", 3, "how long each row of -proxy takes")
 	flag.StringVar(&o.binary, "binary", "", "measure this `executable` instead of building one")
 	flag.Parse()
 	for s := range strings.SplitSeq(sizes, ",") {
@@ -86,7 +96,9 @@ func main() {
 type options struct {
 	repo, binary string
 	pipeline     string
-	only         bool
+	proxy        bool
+	seconds      float64
+	only, blame  bool
 	sizes        []int
 	rounds       int
 	peers        bool
@@ -125,6 +137,12 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	if err := b.machine(ctx); err != nil {
 		return err
+	}
+	if b.options.blame {
+		return b.blame(ctx)
+	}
+	if b.proxy {
+		return b.proxies(ctx)
 	}
 	if !b.only {
 		if err := b.all(ctx); err != nil {

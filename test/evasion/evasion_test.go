@@ -15,12 +15,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
-func TestMain(m *testing.M) { os.Exit(scene.Main(m)) }
+func TestMain(m *testing.M) {
+	scene.InMemory()
+	os.Exit(scene.Main(m))
+}
 
 // A stage is where a row's story begins. Each builds on the one before.
 type stage int
@@ -31,6 +35,7 @@ const (
 	asked                 // the agent changed a deploy manifest too, attested: it waits for two persons
 	half                  // Bob has approved
 	approved              // and Carol: it may land
+	modelled              // from main: a registry with an approved model, and the agent's change, not attested yet
 	stages
 )
 
@@ -59,7 +64,7 @@ func TestEvasions(t *testing.T) {
 	scenes := stageAll(t)
 	names := map[string]bool{}
 	for _, rows := range [][]row{
-		makers, shapes, contents, approvals, runs, policies, roots, logs, repositories, bases, ranges, travels, scans, exceptions, teams, rotations, statements, identities, runKeys,
+		makers, shapes, contents, approvals, runs, policies, roots, logs, repositories, bases, ranges, travels, scans, exceptions, teams, rotations, statements, identities, runKeys, parts, models,
 	} {
 		for _, r := range rows {
 			if names[r.name] {
@@ -92,6 +97,7 @@ func stageAll(t *testing.T) [stages]*scene.Scene {
 	at[half] = s.Fork(t)
 	s.Approve(scene.Carol)
 	at[approved] = s
+	at[modelled] = withModels(at[plain], time.Now().Add(48*time.Hour), scene.Erin)
 	return at
 }
 

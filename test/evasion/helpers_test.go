@@ -30,6 +30,18 @@ func runWith(edit func(*predicate.AgentRun)) func(*scene.Scene, bool) scene.Verd
 	}
 }
 
+// besideRun plays an attested feature, and keeps a second attestation about the run, edited.
+func besideRun(edit func(r *predicate.AgentRun, attack bool)) func(*scene.Scene, bool) scene.Verdict {
+	return func(s *scene.Scene, attack bool) scene.Verdict {
+		addFeature(s)
+		run := s.Run("main", "HEAD")
+		s.Attest(run, scene.Supervisor)
+		edit(&run, attack)
+		s.Attest(run, scene.Supervisor)
+		return s.Check()
+	}
+}
+
 // moveMain lets Dave land something else on main, and returns to the branch that was out.
 func moveMain(s *scene.Scene) {
 	s.TB.Helper()

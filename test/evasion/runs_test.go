@@ -60,7 +60,53 @@ var runs = []row{
 	{
 		name: "run not sealed", attack: "the record of a run is cut short", from: plain,
 		do:     runWith(func(r *predicate.AgentRun) { r.Sealed = false }),
-		status: sallyport.ExitShut, codes: missing,
+		status: sallyport.ExitShut, codes: []string{"attestation-missing", "run-unsealed"},
+	},
+	{
+		name: "killed run covered by another", attack: "the supervisor of a run is killed after a checkpoint, and a second run claims the commits", from: plain,
+		do: besideRun(func(r *predicate.AgentRun, attack bool) {
+			// The opening twin is a checkpoint of the run that was sealed.
+			r.Sealed, r.Records = false, 1
+			if attack {
+				r.RunID += "-killed"
+			}
+		}),
+		status: sallyport.ExitShut, codes: []string{"run-unsealed"},
+	},
+	{
+		name: "record sealed under two names", attack: "the seal of one run's record is moved to another run", from: plain,
+		do: besideRun(func(r *predicate.AgentRun, attack bool) {
+			r.RunID += "-moved"
+			if !attack {
+				r.RecordHead = string(sallyport.SHA256([]byte(r.RunID)))
+			}
+		}),
+		status: sallyport.ExitShut, codes: []string{"run-forged"},
+	},
+	{
+		name: "checkpoint with more than the seal", attack: "the record of a run is cut, and sealed shorter than its checkpoint was", from: plain,
+		do: besideRun(func(r *predicate.AgentRun, attack bool) {
+			r.Sealed = false
+			if r.Records--; attack {
+				r.Records += 4
+			}
+		}),
+		status: sallyport.ExitShut, codes: []string{"run-forged"},
+	},
+	{
+		name: "hooks that were never heard", attack: "the agent removes its hooks, which fail open", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			addFeature(s)
+			run := s.Run("main", "HEAD")
+			run.Prompts = &predicate.Prompts{Requests: 3}
+			run.Hooks = &predicate.HookBeats{Installed: true, Events: 7}
+			if attack {
+				run.Hooks.Events = 0
+			}
+			s.Attest(run, scene.Supervisor)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"run-hooks-silent"},
 	},
 	{
 		name: "failed run", attack: "the run ended with an error", from: plain,

@@ -13,7 +13,10 @@ import (
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
-func TestMain(m *testing.M) { os.Exit(scene.Main(m)) }
+func TestMain(m *testing.M) {
+	scene.InMemory()
+	os.Exit(scene.Main(m))
+}
 
 // A site is a bare repository on a server with the hook in it, and a developer's checkout.
 type site struct {

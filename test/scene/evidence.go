@@ -29,7 +29,7 @@ func (s *Scene) Run(base, head string) predicate.AgentRun {
 		Repository: Repository, StartedAt: predicate.FormatTime(now.Add(-time.Minute)), EndedAt: predicate.FormatTime(now),
 		Supervisor: predicate.Supervisor{Version: "test", Separation: predicate.SeparationHost},
 		Changes:    predicate.Changes{Commits: commits, Hunks: []string{}, Blobs: []predicate.Blob{}},
-		Sealed:     true, Records: int64(len(commits)) + 1, RecordHead: string(sallyport.SHA256([]byte(strings.Join(commits, "\n")))),
+		Sealed:     true, Records: int64(len(commits)) + 1, RecordHead: string(sallyport.SHA256(fmt.Appendf(nil, "run-%d %s", s.runs, strings.Join(commits, " ")))),
 		Conclusion: predicate.ConclusionSuccess,
 	}
 	fields := strings.Split(strings.TrimRight(s.Git("diff", "--raw", "--no-abbrev", "--no-renames", "-z", base, head), "\x00"), "\x00")

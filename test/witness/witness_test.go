@@ -28,7 +28,10 @@ import (
 	"github.com/sallyport-dev/sallyport/test/scene"
 )
 
-func TestMain(m *testing.M) { os.Exit(scene.Main(m)) }
+func TestMain(m *testing.M) {
+	scene.InMemory()
+	os.Exit(scene.Main(m))
+}
 
 var ctx = context.Background()
 

@@ -49,6 +49,9 @@ func (r *Repo) hash(kind string, content []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// BlobID returns the id that content has as a blob.
+func (r *Repo) BlobID(content []byte) string { return r.hash(kindBlob, content) }
+
 // Blob returns the content of the blob oid, at most limit bytes ([ErrTooLarge] otherwise).
 func (r *Repo) Blob(ctx context.Context, oid string, limit int64) ([]byte, error) {
 	if err := r.checkOID(oid); err != nil {

@@ -128,6 +128,21 @@ func (a *Set) Scan(text []byte, hit func(word, end int)) {
 	}
 }
 
+// Next looks on from text[i:], in the state that an earlier call returned (0 at the start of a text),
+// and returns at the first byte with which a word ends: the offset after it, the state, and the words,
+// longest first. At the end of the text it returns no words. Whoever scans so needs no closure, and may
+// leave out what it has already read.
+func (a *Set) Next(text []byte, i int, state uint32) (end int, after uint32, found []int) {
+	next, first, classes := a.next, a.first, &a.classes
+	for ; i < len(text); i++ {
+		state = next[state+uint32(classes[text[i]])]
+		if state >= first {
+			return i + 1, state, a.ends[(state-first)/a.width]
+		}
+	}
+	return i, state, nil
+}
+
 // Len is the length of a word in bytes.
 func (a *Set) Len(word int) int { return a.lengths[word] }
 

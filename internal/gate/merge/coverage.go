@@ -18,9 +18,18 @@ type run struct {
 	operator string
 	commits  map[string]bool
 	blobs    map[blobKey]bool
-	hunks    map[string]int // how often the run made this hunk and has not yet been used for it
-	used     bool
-	whole    bool // all that it names by content is in the change; see [run.landsWhole]
+	hunks    map[string]int  // how often the run made this hunk and has not yet been used for it
+	trees    map[string]bool // that its statement is about
+	payload  sallyport.Digest
+	signer   string
+	part     int64
+	sealed   bool
+
+	commitList []string
+	chained    bool // by its ends, it made the change or a part of it that others complete; see [Gate.chain]
+
+	used  bool
+	whole bool // all that it names by content is in the change; see [run.landsWhole]
 }
 
 type blobKey struct{ path, mode, blob string }
@@ -33,22 +42,86 @@ type hunkPlace struct {
 
 // runs returns the runs that policy accepts, those that it does not, and why not.
 func (g *Gate) runs(evidence []sallyport.Evidence) (accepted, others []*run, why []string) {
+	type refused struct {
+		r    *run
+		text string
+	}
+	var not []refused
 	for _, ev := range evidence {
 		if ev.Statement.PredicateType != predicate.AgentRunType {
 			continue
 		}
 		p, err := predicate.DecodeAgentRun(ev.Statement.Predicate)
+		var r *run
 		if err == nil {
-			r := newRun(p)
+			r = newRun(p)
+			r.trees, r.payload, r.signer = treesOf(ev), ev.Payload, ev.Key
 			if err = g.accept(ev, p); err == nil {
 				accepted = append(accepted, r)
 				continue
 			}
 			others = append(others, r)
 		}
-		why = append(why, fmt.Sprintf("run evidence %s: %v", ev.Attestation.Short(), err))
+		not = append(not, refused{r, fmt.Sprintf("run evidence %s: %v", ev.Attestation.Short(), err)})
+	}
+	all := slices.Clone(accepted)
+	accepted = slices.DeleteFunc(accepted, func(r *run) bool {
+		text := contradicted(r, all, others)
+		if text == "" {
+			return false
+		}
+		not, others = append(not, refused{nil, text}), append(others, r)
+		return true
+	})
+	for _, n := range not {
+		// A checkpoint is not sealed, and nobody misses that once the run is.
+		if n.r == nil || n.r.sealed || !slices.ContainsFunc(accepted, func(r *run) bool { return r.sameAs(n.r) && n.r.part < r.part }) {
+			why = append(why, n.text)
+		}
 	}
 	return accepted, others, why
+}
+
+func treesOf(ev sallyport.Evidence) map[string]bool {
+	trees := map[string]bool{}
+	for _, s := range ev.Statement.Subject {
+		if t := s.Digest["gitTree"]; t != "" {
+			trees[t] = true
+		}
+	}
+	return trees
+}
+
+// sameAs reports whether two records are of one run, by its name and by who signed.
+func (r *run) sameAs(o *run) bool { return r.id == o.id && r.signer == o.signer }
+
+// contradicted says why a sealed record cannot be the last word about its run: the same signer says
+// otherwise in another seal, or in a checkpoint that comes after it.
+func contradicted(r *run, accepted, others []*run) string {
+	for _, o := range accepted {
+		if o.sameAs(r) && o.payload != r.payload {
+			return "run evidence about " + r.id + ": two sealed records of the run differ, and neither counts"
+		}
+	}
+	for _, o := range others {
+		switch {
+		case !o.sameAs(r):
+		case !o.sealed && o.part > r.part:
+			return "run evidence about " + r.id + ": the record was sealed before its last checkpoint, and does not count"
+		case o.sealed && o.payload != r.payload:
+			return "run evidence about " + r.id + ": another sealed record of the run differs, and is not accepted: neither counts"
+		}
+	}
+	return ""
+}
+
+// Accepts decodes the record of a run, and says why policy does not accept it, if it does not.
+func (g *Gate) Accepts(ev sallyport.Evidence) (predicate.AgentRun, error) {
+	p, err := predicate.DecodeAgentRun(ev.Statement.Predicate)
+	if err != nil {
+		return p, err
+	}
+	return p, g.accept(ev, p)
 }
 
 // accept says why policy does not accept the record of a run, or nil.
@@ -73,7 +146,7 @@ func (g *Gate) accept(ev sallyport.Evidence, p predicate.AgentRun) error {
 }
 
 func newRun(p predicate.AgentRun) *run {
-	r := &run{id: p.RunID, agent: p.Agent.Name, operator: p.Operator,
+	r := &run{id: p.RunID, agent: p.Agent.Name, operator: p.Operator, part: p.Part, sealed: p.Sealed, commitList: p.Changes.Commits,
 		commits: map[string]bool{}, blobs: map[blobKey]bool{}, hunks: map[string]int{}}
 	for _, c := range p.Changes.Commits {
 		r.commits[c] = true
@@ -155,6 +228,7 @@ type coverage struct {
 	unaccounted []sallyport.Digest
 
 	files  []sallyport.FileInput
+	open   [][]sallyport.Unit // by file: what nobody accounts for
 	total  sallyport.Coverage
 	agents map[string]int // weight by agent named
 }
@@ -185,6 +259,13 @@ func (g *Gate) cover(x *Examined, runs []*run, held Held) *coverage {
 		}
 	}
 	c.files = make([]sallyport.FileInput, 0, len(x.Change.Files))
+	c.open = make([][]sallyport.Unit, len(x.Change.Files))
+	for _, r := range runs {
+		if r.chained {
+			r.used = true
+			c.agents[r.agent] += 0
+		}
+	}
 	for i := range x.Change.Files {
 		c.files = append(c.files, c.file(&x.Change.Files[i]))
 	}
@@ -248,8 +329,27 @@ func (c *coverage) file(f *sallyport.File) sallyport.FileInput {
 			continue
 		}
 		add(&in.Uncovered, bucket, w)
+		c.open[len(c.files)] = append(c.open[len(c.files)], u)
+		if u.Kind == sallyport.UnitLines && u.Side == sallyport.AddedSide {
+			in.UncoveredLines = join(in.UncoveredLines, sallyport.LineRange{Start: u.Start, Lines: u.Lines})
+		}
 	}
 	return in
+}
+
+// maxUncovered bounds how many places of a file are listed.
+const maxUncovered = 100
+
+// join adds lines to ranges that are in order, and nothing beyond the bound.
+func join(ranges []sallyport.LineRange, r sallyport.LineRange) []sallyport.LineRange {
+	if n := len(ranges); n > 0 && ranges[n-1].Start+ranges[n-1].Lines == r.Start {
+		ranges[n-1].Lines += r.Lines
+		return ranges
+	}
+	if len(ranges) >= maxUncovered {
+		return ranges
+	}
+	return append(ranges, r)
 }
 
 // governedDir is where the files stand whose digests a root lists.
@@ -285,7 +385,7 @@ func (c *coverage) coveringRun(f *sallyport.File, u sallyport.Unit, a sallyport.
 		if contradicts(a, r) {
 			continue // a contradiction covers nothing
 		}
-		if c.madeCommits(r, u) {
+		if r.chained || c.madeCommits(r, u) {
 			return r
 		}
 		if !r.whole || c.held[f.Path][f.NewBlob] {
@@ -350,7 +450,7 @@ func fileInput(f *sallyport.File) sallyport.FileInput {
 	return sallyport.FileInput{
 		Path: f.Path, OldPath: f.OldPath, Status: f.Status, OldMode: f.OldMode, NewMode: f.NewMode,
 		Classes: append([]string{}, f.Classes...), Binary: f.Binary, Added: f.Added, Removed: f.Removed,
-		Line: firstLine(f), Owners: []string{}, OwnersUnknown: []string{},
+		Line: firstLine(f), UncoveredLines: []sallyport.LineRange{}, Stray: []sallyport.LineRange{}, Owners: []string{}, OwnersUnknown: []string{},
 	}
 }
 

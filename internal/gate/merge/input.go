@@ -18,7 +18,13 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 	if err != nil {
 		return sallyport.Input{}, err
 	}
+	if err := g.chain(ctx, x, runs); err != nil {
+		return sallyport.Input{}, err
+	}
 	cov := g.cover(x, runs, held)
+	if err := g.strays(ctx, x, cov, runs); err != nil {
+		return sallyport.Input{}, err
+	}
 	x.Evidence, x.Ineligible = evidence, ineligible(p, x, slices.Concat(runs, others))
 	judged, err := g.Approver.Judge(ctx, evidence, &x.Change, x.Ineligible, at)
 	if err != nil {
@@ -43,14 +49,19 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 		Evidence:  []sallyport.EvidenceInput{},
 		Approvals: append([]sallyport.Approval{}, judged.Approvals...),
 		Agents:    g.agents(cov, runs),
-		Claims:    sallyport.Claims{Branch: p.Branch, Runs: notAccepted},
+		Models:    []sallyport.ModelInput{},
+		Claims:    sallyport.Claims{Branch: p.Branch, Runs: notAccepted, Records: g.against(x, runs, p.Claims)},
 		Lists:     p.Lists,
 	}
 	if g.Reporter != nil {
 		reports, found := g.Reporter.Reports(c, evidence)
 		in.Reports, in.Findings = reports, append(in.Findings, found...)
 	}
+	in.Findings = append(in.Findings, g.runFindings(c, evidence)...)
 	nameAgents(in.Change.Commits, runs)
+	if err := g.models(&in, x, evidence, at); err != nil {
+		return sallyport.Input{}, err
+	}
 	g.except(&in, x, at)
 	g.ask(&in, x)
 	for _, f := range judged.Residue {

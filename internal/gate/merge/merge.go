@@ -12,11 +12,14 @@
 //
 // Who accounts for a unit: a person whose signature is at an accepted grade, a verified bot
 // within its scope, or accepted run evidence. What is left is judged as an agent's. Run
-// evidence covers a unit in one of three ways: it names a commit that made the unit; it names
-// the blob that a new file, or one without lines, now is, at its path and mode; or it names the
-// unit's hunk, once for each time that the hunk occurs. The last two survive squash and rebase; they
+// evidence covers a unit in one of four ways: it names a commit that made the unit; it names
+// the blob that a new file, or one without lines, now is, at its path and mode; it names the
+// unit's hunk, once for each time that the hunk occurs; or the change is, from the target's tree to
+// the tree of the merge result, what one run or several in turn did. The last three survive a squash,
+// and blobs and hunks a rebase; they
 // count only where the change holds all that the run made, and cover no file that the target has
-// held just so before. Evidence whose agent is not the one that the commits name
+// held just so before. Of a run, the seal counts: its checkpoints before it are not missed, and one
+// after it, or a second seal that differs, makes the record count for nothing. Evidence whose agent is not the one that the commits name
 // contradicts them and covers nothing.
 //
 // What goes by commit (signatures, and runs that name commits) counts only where every commit of
@@ -124,6 +127,8 @@ type Gate struct {
 	Progress   func(step string) // may be called from the calling goroutine only
 	Excepter   Excepter
 	Team       Team
+	Historian  Historian // nil: no run is joined by its ends, and no line is named that none wrote
+	Registry   Registry  // without one, nothing is said of models
 }
 
 // Params is one question.
@@ -144,7 +149,8 @@ type Params struct {
 	Policies  []sallyport.PolicySet
 	Advice    []string
 	Presented []sallyport.Attestation
-	Lists     []sallyport.ListInput // the lists of data by which the interfaces judge
+	Lists     []sallyport.ListInput  // the lists of data by which the interfaces judge
+	Claims    []sallyport.ClaimInput // what records of other tools say; shown, and never relied on
 }
 
 // Examined is what the gate recomputed.
@@ -274,11 +280,3 @@ func subjects(c *sallyport.Change) []sallyport.Digest {
 
 // Subjects lists every digest under which evidence about the change may be filed.
 func (x *Examined) Subjects() []sallyport.Digest { return subjects(&x.Change) }
-
-// Detect says who wrote what: the change's commits and files with their attribution, and how much
-// of it the evidence accounts for. It decides nothing.
-func (g *Gate) Detect(x *Examined, evidence []sallyport.Evidence) ([]sallyport.CommitInput, []sallyport.FileInput, sallyport.Coverage) {
-	runs, _, _ := g.runs(evidence)
-	cov := g.cover(x, runs, nil)
-	return commits(x), cov.files, cov.total
-}

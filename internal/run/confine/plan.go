@@ -129,7 +129,12 @@ func newPlan(s *Spec) (*plan, error) {
 			return nil, err
 		}
 	}
+	var late []rule // of hidden paths in the workspace: a pinned folder would lie over them
 	for _, h := range p.hidden {
+		if within(h, p.workspace) && h != p.workspace {
+			late = append(late, p.mask(h))
+			continue
+		}
 		if slices.ContainsFunc(append(shown, p.rules...), func(r rule) bool {
 			return (r.Kind == bindRead || r.Kind == bindWrite) && within(h, r.Target) && h != r.Target
 		}) {
@@ -166,6 +171,7 @@ func newPlan(s *Spec) (*plan, error) {
 		p.cleanUp()
 		return nil, err
 	}
+	p.rules = append(p.rules, late...)
 
 	p.dir = p.workspace
 	if s.Dir != "" {

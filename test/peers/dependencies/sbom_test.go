@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/internal/model/card"
 	"github.com/sallyport-dev/sallyport/internal/scan/sbom"
+	"github.com/sallyport-dev/sallyport/predicate"
 )
 
 // TestSchemas holds what we write to the formats' own JSON Schemas, which the modules of two peers
@@ -62,6 +64,7 @@ func TestSchemas(t *testing.T) {
 	}{
 		{"SPDX", "github.com/anchore/syft", "schema/spdx-json/spdx-schema-2.3.json", v.SPDX, [2]string{`"DEPENDENCY_OF"`, `"NEEDED_BY"`}},
 		{"CycloneDX", "github.com/CycloneDX/cyclonedx-go", "schema/bom-1.6.schema.json", v.CycloneDX, [2]string{`"library"`, `"book"`}},
+		{"ML-BOM", "github.com/CycloneDX/cyclonedx-go", "schema/bom-1.6.schema.json", models, [2]string{`"performanceMetrics"`, `"performance"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			list := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", tt.module)
@@ -85,6 +88,23 @@ func TestSchemas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// models writes a registry with everything that an entry can say, and one with the least.
+func models(d sbom.Description) ([]byte, error) {
+	full := predicate.ModelEntry{
+		Provider: "acme", Name: "coder-7b", Version: "2", Digest: "sha256:" + strings.Repeat("1", 64), Licence: "Apache-2.0",
+		Datasets: []predicate.ModelDataset{
+			{Name: "web", Source: "https://example.com/web", Digest: "sha256:" + strings.Repeat("2", 64), Licence: "CC-BY-4.0"},
+			{Name: "unpublished", Source: "the vendor's word"},
+		},
+		Tuning:      []predicate.ModelTuning{{Method: "rlhf", Base: "acme/base-7b", By: "Acme", Date: "2026-01-02"}},
+		Evaluations: []predicate.ModelEvaluation{{Name: "SWE-bench", Metric: "resolved", Value: "0.31"}},
+		Notes:       "two\nlines", Endpoints: []predicate.ModelEndpoint{{URL: "http://127.0.0.1:8000", Kind: predicate.EndpointInternal}},
+		Owner: "alice", Uses: []string{"code"}, Principals: []string{"*"}, Repositories: []string{"*"}, Expires: "2027-01-01T00:00:00Z",
+	}
+	least := predicate.ModelEntry{Provider: "anthropic", Name: "claude", Licence: "ask the vendor", Endpoints: []predicate.ModelEndpoint{{URL: "https://*.x.example.com", Kind: predicate.EndpointExternal}}}
+	return card.CycloneDX([]card.Model{{ModelEntry: full, State: "approved"}, {ModelEntry: least}}, d.Created, d.Tool)
 }
 
 // local copies a schema and what it refers to into one folder, without the addresses at which it would

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"crypto/subtle"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/internal/gate/prompt"
+	"github.com/sallyport-dev/sallyport/internal/run"
+	"github.com/sallyport-dev/sallyport/predicate"
+)
+
+// runGate returns the prompt gate of a run, under the section prompt of the configuration in force, or nil
+// where there is none: then no model is reached. Its record is the run's.
+func (w *workspace) runGate(rep *RunReport, j runJournal, token string, t *runTraffic) (http.Handler, error) {
+	if !w.cfg.Prompt.Used() {
+		rep.note("the configuration in force has no section prompt, so that the run reaches no model")
+		return nil, nil
+	}
+	parts, err := w.app.proxyGate(&w.cfg.Prompt, proxyModels{Registry: listedModels{w.cfg.Prompt.Models}}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	l := w.cfg.Prompt.Limits
+	limits := prompt.Limits{RequestsPerMinute: l.RequestsPerMinute, TokensPerDay: l.TokensPerDay, Concurrent: l.Concurrent}
+	parts.Auth = runAuth{token, prompt.Caller{
+		Principal: sallyport.Principal{Kind: sallyport.Agent, Name: rep.Agent}, Operator: rep.Operator, Run: rep.RunID, Repository: rep.Repository,
+		Use: "coding", Key: "run:" + rep.RunID, Session: rep.RunID, Limits: limits,
+	}}
+	parts.Journal = t.journal(proxyJournal{j.w})
+	return prompt.New(*parts)
+}
+
+// runAuth knows one caller: the run.
+type runAuth struct {
+	token  string
+	caller prompt.Caller
+}
+
+// Authenticate implements [prompt.Authenticator].
+func (a runAuth) Authenticate(_ context.Context, c prompt.Credential) (prompt.Caller, error) {
+	if subtle.ConstantTimeCompare([]byte(c.Token), []byte(a.token)) != 1 {
+		return prompt.Caller{}, prompt.ErrUnknown
+	}
+	return a.caller, nil
+}
+
+// runTraffic counts what went to models in a run.
+type runTraffic struct {
+	mu         sync.Mutex
+	models     map[predicate.Model]int64
+	requests   int64
+	refused    int64
+	masked     map[string]int64
+	commitment string // to all requests, once the record is sealed
+}
+
+func newRunTraffic() *runTraffic {
+	return &runTraffic{models: map[predicate.Model]int64{}, masked: map[string]int64{}}
+}
+
+type countingJournal struct {
+	prompt.Journal
+	t *runTraffic
+}
+
+func (t *runTraffic) journal(j prompt.Journal) prompt.Journal { return countingJournal{j, t} }
+
+// Append implements [prompt.Journal].
+func (c countingJournal) Append(ctx context.Context, r *prompt.Record, body []byte) error {
+	if err := c.Journal.Append(ctx, r, body); err != nil {
+		return err
+	}
+	c.t.count(r)
+	return nil
+}
+
+// Bounds of what a statement names; the record has all of it.
+const maxNamed = 60
+
+func (t *runTraffic) count(r *prompt.Record) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch r.Kind {
+	case prompt.KindRefused:
+		t.refused++
+	case prompt.KindRequest:
+		t.requests++
+		for _, m := range r.Models {
+			k := predicate.Model{Name: m.Name, Provider: r.Provider, Endpoint: r.Endpoint, Entry: string(m.Entry)}
+			if _, ok := t.models[k]; ok || len(t.models) < maxNamed {
+				t.models[k]++
+			}
+		}
+		for kind, n := range r.Masked {
+			if _, ok := t.masked[kind]; ok || len(t.masked) < 900 {
+				t.masked[kind] = max(t.masked[kind], int64(n)) // a value stands in every request of a conversation
+			}
+		}
+	}
+}
+
+// fill puts what was counted into a statement.
+func (t *runTraffic) fill(p *predicate.AgentRun) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for k, n := range t.models {
+		k.Requests = n
+		p.Models = append(p.Models, k)
+	}
+	slices.SortFunc(p.Models, func(a, b predicate.Model) int {
+		return strings.Compare(a.Provider+"\x00"+a.Name+"\x00"+a.Endpoint, b.Provider+"\x00"+b.Name+"\x00"+b.Endpoint)
+	})
+	if t.requests+t.refused == 0 {
+		return
+	}
+	p.Prompts = &predicate.Prompts{Requests: t.requests, Refused: t.refused, Commitment: t.commitment}
+	for _, kind := range slices.Sorted(maps.Keys(t.masked)) {
+		p.Prompts.Masked = append(p.Prompts.Masked, predicate.MaskedKind{Kind: kind, Values: t.masked[kind]})
+	}
+}
+
+// oneLineOf keeps an error from breaking the record's form.
+func oneLineOf(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	return s[:min(len(s), 500)]
+}
+
+var _ run.Journal = runJournal{}

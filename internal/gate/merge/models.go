@@ -1,0 +1,40 @@
+package merge
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sallyport-dev/sallyport"
+	"github.com/sallyport-dev/sallyport/predicate"
+)
+
+// A Registry says which models runs might use.
+type Registry interface {
+	// At returns what judges the models of a run by what persons have said in evidence, as it
+	// stands at a time. It is called once for each check.
+	At(evidence []sallyport.Evidence, at time.Time) (judge func(run predicate.AgentRun) []sallyport.ModelInput, err error)
+}
+
+// models holds the models of the accepted runs that made a part of the change against the registry.
+func (g *Gate) models(in *sallyport.Input, x *Examined, evidence []sallyport.Evidence, at time.Time) error {
+	if g.Registry == nil {
+		return nil
+	}
+	judge, err := g.Registry.At(evidence, at)
+	if err != nil {
+		return fmt.Errorf("read the model registry: %w", err)
+	}
+	seen := map[sallyport.Digest]bool{}
+	for _, ev := range evidence {
+		if ev.Statement.PredicateType != predicate.AgentRunType || seen[ev.Payload] && !ev.Payload.Zero() {
+			continue
+		}
+		p, err := predicate.DecodeAgentRun(ev.Statement.Predicate)
+		if err != nil || g.accept(ev, p) != nil || !newRun(p).names(&x.Change) {
+			continue
+		}
+		seen[ev.Payload] = true
+		in.Models = append(in.Models, judge(p)...)
+	}
+	return nil
+}

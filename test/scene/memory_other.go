@@ -1,0 +1,6 @@
+//go:build !linux
+
+package scene
+
+// InMemory does nothing here.
+func InMemory() {}
