@@ -3,6 +3,7 @@ package confine_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -209,4 +210,18 @@ func TestGateway(t *testing.T) {
 			t.Error(r.prof.Network)
 		}
 	})
+}
+
+// TestForeignWorktree: a .git that points into a repository that knows nothing of it shows nothing.
+func TestForeignWorktree(t *testing.T) {
+	main := workspace(t)
+	git(t, main, "worktree", "add", "-q", "-b", "agent/1", filepath.Join(t.TempDir(), "tree"))
+	forged := t.TempDir()
+	if err := os.WriteFile(filepath.Join(forged, ".git"), []byte("gitdir: "+main+"/.git/worktrees/tree\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := confine.Start(t.Context(), shell(confine.Namespaces, forged, "true"))
+	if !errors.Is(err, confine.ErrSpec) {
+		t.Errorf("error %v", err)
+	}
 }

@@ -83,6 +83,18 @@ func (g *gitPlan) linked(workspace, dot string) error {
 	if filepath.Dir(dir) != filepath.Join(common, "worktrees") {
 		return fmt.Errorf("%w: the work tree's git folder %s does not lie in %s/worktrees", ErrSpec, dir, common)
 	}
+	// The repository has to know of the work tree: a .git that somebody wrote would open any repository.
+	back, err := readLimited(filepath.Join(dir, "gitdir"), maxPointer)
+	if err != nil {
+		return fmt.Errorf("%w: reading the way back from %s: %w", ErrSpec, dir, err)
+	}
+	to := strings.TrimRight(string(back), "\r\n")
+	if !filepath.IsAbs(to) {
+		to = filepath.Join(dir, to)
+	}
+	if real, err := filepath.EvalSymlinks(to); err != nil || real != dot {
+		return fmt.Errorf("%w: %s is not the work tree that %s belongs to, which is %s; git worktree repair mends that", ErrSpec, workspace, dir, to)
+	}
 	g.gitDir(root, common)
 	for _, name := range []string{"commondir", "gitdir"} {
 		g.protected = append(g.protected, protection{root, filepath.Join(dir, name), false})

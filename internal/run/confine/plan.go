@@ -145,6 +145,11 @@ func newPlan(s *Spec) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, r := range git.shown {
+		if err := p.mayShow(r); err != nil {
+			return nil, err
+		}
+	}
 	shown = append(shown, git.shown...)
 	slices.SortStableFunc(shown, func(a, b rule) int { return cmp.Compare(depth(a.Target), depth(b.Target)) })
 	p.rules = append(p.rules, shown...)
