@@ -16,7 +16,7 @@ var (
 	awsID    = "AKIA" + "Q7ZP4MXN2KLV6RTD"
 	slackBot = "xox" + "b-263594206564-2343594206574-FGqddMF8t08v8N7Oq4i57vs1"
 	dbPass   = "t7#Kq" + "9!vLm2"
-	bearer   = "eIdWHQqRfFmvP5LDDh" + "IGxPUzi7I27HthzCPAVmS"
+	bearer   = "eIdWHQqR" + "fFmvP5LDDh" + "IGxPUzi7I27HthzCPAVmS"
 	jwtToken = "eyJ" + "hbGciOiJIUzI1NiIsInR5" + "cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4ifQ" + ".SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJVadQssw5c"
 )
 
