@@ -38,7 +38,7 @@ func (secretMatcher) Find(path string, text []byte, ranges []scan.Range) []scan.
 		if ranges != nil && !slices.ContainsFunc(ranges, func(r scan.Range) bool { return r.First <= last && line <= r.Last }) {
 			continue
 		}
-		if slices.ContainsFunc(matches[:known], func(m scan.Match) bool { return m.Start < f.End && f.Start < m.End }) {
+		if slices.ContainsFunc(matches[:known], func(m scan.Match) bool { return m.Start < f.End && f.Start < m.End }) || scan.PublicExample(text[f.Start:f.End]) {
 			continue
 		}
 		matches = append(matches, scan.Match{

@@ -20,6 +20,7 @@ func TestSecretMatcher(t *testing.T) {
 		{"the same without credentials", "x\nAuthorization: Basic " + strings.Repeat("QUJD", 6) + "\n", ""},
 		{"a key in base64", "data: " + encoded + "\n", "aws-access-key@1"},
 		{"no key in base64", "data: " + base64.StdEncoding.EncodeToString([]byte("machine ci\nid = none of them here\n")) + "\n", ""},
+		{"AWS's own example", "id = AKIAIOSFODNN7" + "EXAMPLE\n", ""},
 		{"an honest assignment", "token := tokens[0]\npassword := req.Password\n", ""},
 	} {
 		var got []string

@@ -11,7 +11,7 @@ import (
 // dirtyText is clean text with a secret every 7 KiB, as 14 in 100 KiB.
 func dirtyText(size int) []byte {
 	clean := cleanText(size)
-	secrets := []string{"const token = \"" + githubToken() + "\"\n", "AWS_ACCESS_KEY_ID=" + awsID + "\n", "api_key: '8f3kD92mxQ7v" + "Lp04Zt6Rw1yB5nHs'\n", "dsn = postgres://app:" + "Xk29vQ7dRw@db.internal/x\n"}
+	secrets := []string{"const token = \"" + githubToken() + "\"\n", "AWS_ACCESS_KEY_ID=" + awsID + "\n", "api_key: '" + "8f3kD92mxQ7v" + "Lp04Zt6Rw1yB5nHs'\n", "dsn = postgres://app:" + "Xk29vQ7dRw@db.internal/x\n"}
 	var b bytes.Buffer
 	for i := 0; len(clean) > 0; i++ {
 		n := min(len(clean), 7<<10)

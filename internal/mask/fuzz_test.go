@@ -14,7 +14,7 @@ func seeds() []string {
 	return []string{
 		"", awsID, "password = \"" + dbPass + "\"", `{"password":"` + dbPass + `"}`, "postgres://a:" + "k9Lm2xQv@h/", "Authorization: Bearer " + bearer,
 		"-----BEGIN RSA PRIV" + "ATE KEY-----\nMIIEpAIBAAKCAQEA7bq8Zk\n-----END RSA PRIV" + "ATE KEY-----", jwtToken, `\n` + awsID + `\u0022`, "⟦secret:password:1⟧ password=" + dbPass,
-		`["\ud83d\ude00` + awsID + `\/",{"text":"AKI"},{"text":"` + awsID[3:] + `"}]`, "curl -u a:" + dbPass + " x", "key=key=key=key=", "://:@://:@", "eyJeyJeyJ.eyJ.",
+		`["\ud83d\ude00` + awsID + `\/",{"text":"AKI"},{"text":"` + awsID[3:] + `"}]`, "cu" + "rl -u a:" + dbPass + " x", "key=key=key=key=", "://:@://:@", "eyJeyJeyJ.eyJ.",
 		`{"text":"password: "},{"text":"x"}`, `[{"text":"\"pass\u0077ord\": \""},{"text":"` + dbPass + `\""}]`,
 	}
 }

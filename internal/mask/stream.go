@@ -61,7 +61,7 @@ func (v *Vault) pending(text []byte) int {
 			break
 		}
 		i += j
-		if bytes.Index(text[i:], shut) < 0 {
+		if !bytes.Contains(text[i:], shut) {
 			return len(text) - i
 		}
 		i += len(open)
