@@ -68,7 +68,7 @@ func TestClients(t *testing.T) {
 				t.Errorf("the gate does not open: %v", opens.Result)
 			}
 			s.Append(summary, "by hand\n")
-			s.Commit("One more line")
+			s.Git("commit", "-q", "-a", "-m", "One more line")
 			if shut := s.Check(); shut.Status != sallyport.ExitShut || !slices.Contains(shut.Codes(), "attestation-missing") {
 				t.Errorf("the gate is not shut: %v", shut.Result)
 			}
@@ -88,6 +88,7 @@ func stage(t *testing.T, url string, c client) *scene.Scene {
 	t.Helper()
 	config := scene.Config + `data:
   run_grades: [declared, observed]
+  unattributed: agent
 runs:
   confinement: required
   read: [` + agentsFolder(t) + `]
@@ -109,6 +110,8 @@ prompt:
 		s.Pin = s.RootInit()
 		s.Commit("Another agent")
 	}
+	s.Git("config", "user.name", "Alice Example")
+	s.Git("config", "user.email", "alice@example.com")
 	s.Git("switch", "-q", "-c", "work")
 	s.Write(notes, "OWNER="+address+"\nPAYMENTS="+secret+"\n")
 	return s

@@ -14,7 +14,7 @@ import (
 const (
 	notes   = "notes.txt"
 	summary = "summary.txt"
-	address = "grace.hopper" + "@navy-yard.example.net"
+	address = "grace.hopper" + "@navy-yard.org"
 )
 
 // secret is planted in notes.txt. It is spelt in two halves, so that no scan of this file finds it. (It is
