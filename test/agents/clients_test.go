@@ -47,7 +47,7 @@ var clients = []client{
 	},
 	{
 		name: "codex", agent: "codex-cli", pkg: "@openai/codex", dialect: vendor.Responses,
-		args: []string{"exec", "--sandbox", "danger-"+"full-access", "--skip-git-repo-check", "--json", task},
+		args: []string{"exec", "--sandbox", "danger-" + "full-access", "--skip-git-repo-check", "--json", task},
 		direct: func(t *testing.T, home, url string) []string {
 			write(t, filepath.Join(home, ".codex", "config.toml"), `model = "gpt-5-codex"
 model_provider = "lab"
@@ -64,7 +64,7 @@ stream_max_retries = 0
 	},
 	{
 		name: "gemini", agent: "gemini-cli", pkg: "@google/gemini-cli", dialect: vendor.Gemini,
-		args: []string{"-p", task, "--"+"yolo", "--skip-trust"},
+		args: []string{"-p", task, "--" + "yolo", "--skip-trust"},
 		direct: func(t *testing.T, home, url string) []string {
 			write(t, filepath.Join(home, ".gemini", "settings.json"), `{"security":{"auth":{"selectedType":"gemini-api-key"}},"privacy":{"usageStatisticsEnabled":false},"general":{"disableAutoUpdate":true,"enableAutoUpdate":false},"telemetry":{"enabled":false}}`)
 			return []string{"GEMINI_API_KEY=fake", "GOOGLE_GEMINI_BASE_URL=" + url}
@@ -81,7 +81,7 @@ stream_max_retries = 0
 	},
 	{
 		name: "copilot", agent: "copilot-cli", pkg: "@github/copilot", dialect: vendor.Completions,
-		args: []string{"-p", task, "--allow-"+"all-tools"},
+		args: []string{"-p", task, "--allow-" + "all-tools"},
 		direct: func(_ *testing.T, _, url string) []string {
 			return []string{
 				"COPILOT_OFFLINE=true", "COPILOT_PROVIDER_BASE_URL=" + url + "/v1", "COPILOT_PROVIDER_TYPE=openai",
