@@ -432,7 +432,7 @@ func (w *workspace) seal(ctx context.Context, rep *RunReport, s *sealer, j runJo
 	rep.tell(end)
 	// What is sealed stays so if the log can't take it: sallyport record anchor does it again.
 	if _, err := w.anchorRecord(ctx, j.w.Dir()); err != nil {
-		rep.note("the record is not in the log yet: %v; \"sallyport record anchor\" puts it there", err)
+		rep.note("the record is not in the log yet, where sallyport record anchor puts it: %v", err)
 	}
 	return runErr
 }
