@@ -146,6 +146,10 @@ func (w *workspace) whoRuns(ctx context.Context, ro *RunOptions, rep *RunReport)
 	if _, ok := w.roster.AgentApproved(rep.Agent); !ok && len(w.gov.Files) > 0 {
 		rep.note("the roster in force does not approve the agent %s: the gate will say so (agents: in %s)", rep.Agent, rosterPath)
 	}
+	// It goes into configuration files, as it is.
+	if len(ro.Model) > 200 || strings.ContainsFunc(ro.Model, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'\\`$", r) }) {
+		return p, usagef("--model %.100q is no model's name", ro.Model)
+	}
 	rep.Operator = ro.Operator
 	if rep.Operator == "" {
 		_, email := w.app.gitUser(ctx, w.repo.WorkTree())
@@ -256,7 +260,7 @@ func (w *workspace) supervised(ctx context.Context, rep *RunReport, s *sealer, p
 			Stdin: s.ro.Stdin, Stdout: s.ro.Stdout, Stderr: s.ro.Stderr,
 		},
 		Environ: func(port int) []string {
-			f := profile.Fill{Gateway: fmt.Sprintf("http://127.0.0.1:%d", port), Token: token, Home: home.dir, Model: orDefault(s.ro.Model, "default")}
+			f := profile.Fill{Gateway: fmt.Sprintf("http://127.0.0.1:%d", port), Token: token, Home: home.dir, Model: s.ro.Model}
 			prepared = home.generate(p, f, gitIdentity(name, email))
 			return gatewayEnviron(p, f, rep.RunID)
 		},

@@ -66,11 +66,12 @@ type runTraffic struct {
 	requests   int64
 	refused    int64
 	masked     map[string]int64
-	commitment string // to all requests, once the record is sealed
+	tools      map[string]int64 // that models asked for
+	commitment string           // to all requests, once the record is sealed
 }
 
 func newRunTraffic() *runTraffic {
-	return &runTraffic{models: map[predicate.Model]int64{}, masked: map[string]int64{}}
+	return &runTraffic{models: map[predicate.Model]int64{}, masked: map[string]int64{}, tools: map[string]int64{}}
 }
 
 type countingJournal struct {
@@ -90,7 +91,10 @@ func (c countingJournal) Append(ctx context.Context, r *prompt.Record, body []by
 }
 
 // Bounds of what a statement names; the record has all of it.
-const maxNamed = 60
+const (
+	maxNamed = 60
+	maxTools = 400
+)
 
 func (t *runTraffic) count(r *prompt.Record) {
 	t.mu.Lock()
@@ -98,6 +102,12 @@ func (t *runTraffic) count(r *prompt.Record) {
 	switch r.Kind {
 	case prompt.KindRefused:
 		t.refused++
+	case prompt.KindResponse:
+		for name, n := range r.Calls {
+			if _, ok := t.tools[name]; ok || len(t.tools) < maxTools {
+				t.tools[name] += n
+			}
+		}
 	case prompt.KindRequest:
 		t.requests++
 		for _, m := range r.Models {
@@ -128,6 +138,9 @@ func (t *runTraffic) fill(p *predicate.AgentRun) {
 	slices.SortFunc(p.Models, func(a, b predicate.Model) int {
 		return strings.Compare(a.Provider+"\x00"+a.Name+"\x00"+a.Endpoint, b.Provider+"\x00"+b.Name+"\x00"+b.Endpoint)
 	})
+	for _, name := range slices.Sorted(maps.Keys(t.tools)) {
+		p.Tools = append(p.Tools, predicate.ToolUse{Name: name, Calls: t.tools[name]})
+	}
 	if t.requests+t.refused == 0 {
 		return
 	}

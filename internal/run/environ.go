@@ -40,3 +40,20 @@ func matches(pattern, name string) bool {
 
 // Sentinel returns what stands for the secret value of a variable inside a run.
 func Sentinel(name string) string { return "sallyport-withheld-" + strings.ToLower(name) }
+
+// overlay returns env with further variables, which take the place of those of their names: of two, programs
+// do not agree which counts.
+func overlay(env, further []string) []string {
+	set := map[string]bool{}
+	for _, v := range further {
+		name, _, _ := strings.Cut(v, "=")
+		set[name] = true
+	}
+	out := make([]string, 0, len(env)+len(further))
+	for _, v := range env {
+		if name, _, _ := strings.Cut(v, "="); !set[name] {
+			out = append(out, v)
+		}
+	}
+	return append(out, further...)
+}

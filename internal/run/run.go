@@ -178,7 +178,7 @@ func Supervise(ctx context.Context, o Options) (Outcome, error) {
 	o.Started(commitment)
 	p := o.Process
 	p.Gateway, p.Port, p.Event = socket, port, s.event
-	p.Env = append(append([]string{}, p.Env...), o.Environ(port)...)
+	p.Env = overlay(p.Env, o.Environ(port))
 	session, err := o.Cage.Start(ctx, p)
 	if err != nil {
 		out.Ended, out.ExitStatus, out.Conclusion = o.Now(), statusOf(err), predicate.ConclusionFailure

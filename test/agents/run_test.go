@@ -69,7 +69,7 @@ func TestClients(t *testing.T) {
 			}
 			s.Append(summary, "by hand\n")
 			s.Git("commit", "-q", "-a", "-m", "One more line")
-			if shut := s.Check(); shut.Status != sallyport.ExitShut || !slices.Contains(shut.Codes(), "attestation-missing") {
+			if shut := s.Check(); shut.Status != sallyport.ExitShut || !slices.Contains(shut.Codes(), "unattributed") {
 				t.Errorf("the gate is not shut: %v", shut.Result)
 			}
 		})

@@ -18,6 +18,7 @@ type answer struct {
 	cancel context.CancelCauseFunc
 	rec    *Record
 	commit *committer
+	calls  map[string]bool // those that were counted
 	idle   *time.Timer
 	broken bool // the client's connection is to be broken once the end is recorded
 	gone   bool // the client takes nothing any more
@@ -115,6 +116,7 @@ func (a *answer) whole() {
 		return
 	}
 	a.rec.Usage = a.x.rt.readUsage(b)
+	a.called(a.x.rt.readCalls(b))
 	out := a.restore(b)
 	a.x.copyHeaders(a.resp.Header)
 	a.x.w.Header().Set("Content-Length", strconv.Itoa(len(out)))

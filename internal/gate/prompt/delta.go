@@ -24,13 +24,14 @@ type reading struct {
 	flood  bool     // it says more than it may
 	whole  bool     // strings outside the deltas are texts of their own
 	usage  Usage
+	calls  []call
 }
 
 // closesAll ends every block.
 const closesAll = "*"
 
 func (rd *reading) reset() {
-	*rd = reading{deltas: rd.deltas[:0], closes: rd.closes[:0]}
+	*rd = reading{deltas: rd.deltas[:0], closes: rd.closes[:0], calls: rd.calls[:0]}
 }
 
 // maxDeltas bounds the texts of one event, and the ends of texts. Vendors send a handful.
@@ -83,6 +84,7 @@ func readAnthropic(data []byte, rd *reading) {
 		}
 	case "content_block_start":
 		rd.whole = true
+		rd.calls = anthropicCall(rd.calls, get(data, "content_block"), string(get(data, "index")))
 	case "content_block_stop":
 		rd.closes = append(rd.closes, string(get(data, "index")))
 	case "message_start":
@@ -110,6 +112,7 @@ func readChat(data []byte, rd *reading) {
 	}
 	each(get(data, "choices"), func(c []byte) bool {
 		index, d := "c"+string(get(c, "index")), get(c, "delta")
+		rd.calls = chatCalls(rd.calls, d, index)
 		rd.add(get(d, "content"), InText, false, index)
 		rd.add(get(d, "refusal"), InText, false, index, "r")
 		rd.add(get(d, "function_call", "arguments"), InTool, true, index, "f")
@@ -159,6 +162,9 @@ func readResponses(data []byte, rd *reading) {
 	default:
 		// Whatever is done comes once more as a whole, and clients use either.
 		rd.whole = !strings.HasPrefix(typ, "response.reasoning")
+		if typ == "response.output_item.added" || typ == "response.output_item.done" {
+			rd.calls = responsesCall(rd.calls, get(data, "item"), output)
+		}
 		if strings.HasSuffix(typ, ".done") && len(output) > 1 {
 			rd.closes = append(rd.closes, output)
 		}
@@ -172,6 +178,7 @@ func readGemini(data []byte, rd *reading) {
 	}
 	each(get(data, "candidates"), func(c []byte) bool {
 		index := "c" + orText(string(get(c, "index")), "0")
+		rd.calls = geminiCalls(rd.calls, c)
 		each(get(c, "content", "parts"), func(p []byte) bool {
 			if string(get(p, "thought")) != "true" {
 				rd.add(get(p, "text"), InText, false, index)

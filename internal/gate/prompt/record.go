@@ -54,13 +54,14 @@ type Record struct {
 	Code string `json:"code,omitempty"` // why it was refused, or how it failed
 	Text string `json:"text,omitempty"`
 
-	Status     int     `json:"status,omitempty"`  // the vendor's
-	Outcome    Outcome `json:"outcome,omitempty"` // of a response
-	Attempts   int     `json:"attempts,omitempty"`
-	Usage      Usage   `json:"usage,omitzero"`
-	FirstByte  int64   `json:"first_byte_us,omitempty"`
-	Took       int64   `json:"took_us,omitempty"`
-	Suppressed int64   `json:"suppressed,omitempty"` // refusals of strangers since the last record, not kept one by one
+	Status     int              `json:"status,omitempty"`  // the vendor's
+	Outcome    Outcome          `json:"outcome,omitempty"` // of a response
+	Attempts   int              `json:"attempts,omitempty"`
+	Usage      Usage            `json:"usage,omitzero"`
+	Calls      map[string]int64 `json:"calls,omitempty"` // the tools that the answer asks for, by name
+	FirstByte  int64            `json:"first_byte_us,omitempty"`
+	Took       int64            `json:"took_us,omitempty"`
+	Suppressed int64            `json:"suppressed,omitempty"` // refusals of strangers since the last record, not kept one by one
 }
 
 // A ModelUse is a model and the registry entry that let it be used.

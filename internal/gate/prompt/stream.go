@@ -100,6 +100,7 @@ func (w *weaver) event(out []byte, ev *event) []byte {
 		return out
 	}
 	w.usage.Input, w.usage.Output = max(w.usage.Input, rd.usage.Input), max(w.usage.Output, rd.usage.Output)
+	w.a.called(rd.calls)
 	if rd.last {
 		w.last = true
 	}

@@ -9,6 +9,7 @@
 package profile
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ type Profile struct {
 	Version []string
 	// Set are variables that it is given.
 	Set []Variable
+	// Model is the variable that names its model, set where the operator names one.
+	Model string
 	// Pass are further variables of the operator's that reach it: names, or beginnings with an asterisk.
 	Pass []string
 	// Credentials are the operator's variables that hold its vendor's credential. None of them reaches
@@ -42,6 +45,7 @@ type Variable struct{ Name, Value string }
 type File struct {
 	Path    string // below the home folder
 	Content string
+	Model   string // goes before the content where the operator names a model
 }
 
 // all is ordered by name.
@@ -55,6 +59,7 @@ var all = []Profile{
 			// Without it the client asks hosts beside its model's.
 			{"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"},
 		},
+		Model:       "ANTHROPIC_MODEL",
 		Pass:        []string{"ANTHROPIC_MODEL", "ANTHROPIC_SMALL_FAST_MODEL", "ANTHROPIC_DEFAULT_*", "CLAUDE_CODE_MAX_OUTPUT_TOKENS", "CLAUDE_CODE_EFFORT_LEVEL", "MAX_THINKING_TOKENS"},
 		Credentials: []string{"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"},
 	},
@@ -67,7 +72,7 @@ var all = []Profile{
 			{"OPENAI_BASE_URL", "$GATEWAY/v1"},
 		},
 		Credentials: []string{"OPENAI_API_KEY", "CODEX_API_KEY"},
-		Files: []File{{Path: ".codex/config.toml", Content: `model_provider = "sallyport"
+		Files: []File{{Path: ".codex/config.toml", Model: "model = \"$MODEL\"\n", Content: `model_provider = "sallyport"
 
 [model_providers.sallyport]
 name = "Sallyport"
@@ -91,7 +96,7 @@ exporter = "none"
 			{"COPILOT_PROVIDER_WIRE_API", "completions"},
 			{"COPILOT_PROVIDER_API_KEY", "$TOKEN"},
 		},
-		Pass:        []string{"COPILOT_MODEL"},
+		Model: "COPILOT_MODEL", Pass: []string{"COPILOT_MODEL"},
 		Credentials: []string{"COPILOT_PROVIDER_API_KEY", "OPENAI_API_KEY"},
 	},
 	{
@@ -100,7 +105,7 @@ exporter = "none"
 			{"GOOGLE_GEMINI_BASE_URL", "$GATEWAY"},
 			{"GEMINI_API_KEY", "$TOKEN"},
 		},
-		Pass:        []string{"GEMINI_MODEL"},
+		Model: "GEMINI_MODEL", Pass: []string{"GEMINI_MODEL"},
 		Credentials: []string{"GEMINI_API_KEY", "GOOGLE_API_KEY"},
 		Files: []File{{Path: ".gemini/settings.json", Content: `{
   "security": {"auth": {"selectedType": "gemini-api-key"}},
@@ -184,11 +189,14 @@ func Recognise(args []string) (Profile, bool) {
 	return Profile{}, false
 }
 
-// A Fill is what stands for the placeholders.
+// NoModel stands for the model where the operator names none and a file has to name one.
+const NoModel = "default"
+
+// A Fill is what stands for the placeholders. Model may be empty.
 type Fill struct{ Gateway, Token, Home, Model string }
 
 func (f Fill) replacer() *strings.Replacer {
-	return strings.NewReplacer("$GATEWAY", f.Gateway, "$TOKEN", f.Token, "$HOME", f.Home, "$MODEL", f.Model)
+	return strings.NewReplacer("$GATEWAY", f.Gateway, "$TOKEN", f.Token, "$HOME", f.Home, "$MODEL", cmp.Or(f.Model, NoModel))
 }
 
 // Environ returns the variables of p as an environment has them.
@@ -198,6 +206,9 @@ func (p Profile) Environ(f Fill) []string {
 	for _, v := range p.Set {
 		out = append(out, v.Name+"="+r.Replace(v.Value))
 	}
+	if p.Model != "" && f.Model != "" {
+		out = append(out, p.Model+"="+f.Model)
+	}
 	return out
 }
 
@@ -206,7 +217,11 @@ func (p Profile) Generate(f Fill) map[string]string {
 	r := f.replacer()
 	out := map[string]string{}
 	for _, file := range p.Files {
-		out[file.Path] = r.Replace(file.Content)
+		content := file.Content
+		if f.Model != "" {
+			content = file.Model + content
+		}
+		out[file.Path] = r.Replace(content)
 	}
 	return out
 }
