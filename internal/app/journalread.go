@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -141,7 +140,7 @@ func RecordTexts(r *record.Reader, e record.Entry, keys record.Identities) []Rec
 
 // ReadAuditor reads an auditor's private keys.
 func (a *App) ReadAuditor(path string) (record.Identities, error) {
-	var src io.Reader = a.Stdin
+	src := a.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {

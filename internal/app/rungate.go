@@ -41,7 +41,7 @@ func (w *workspace) runGate(ctx context.Context, rep *RunReport, j runJournal, t
 		Principal: sallyport.Principal{Kind: sallyport.Agent, Name: rep.Agent}, Operator: rep.Operator, Run: rep.RunID, Repository: rep.Repository,
 		Use: "coding", Key: "run:" + rep.RunID, Session: rep.RunID, Limits: limits,
 	}}
-	parts.Journal = t.journal(proxyJournal{j.w})
+	parts.Journal = t.journal(proxyJournal(j))
 	return prompt.New(*parts)
 }
 

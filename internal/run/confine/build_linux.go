@@ -1,6 +1,7 @@
 package confine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -114,7 +115,7 @@ func (b *builder) folder(name string) (int, error) {
 			continue
 		}
 		next, err := at(fd, part, unix.O_DIRECTORY)
-		if err == unix.ENOENT {
+		if errors.Is(err, unix.ENOENT) {
 			if err = unix.Mkdirat(fd, part, 0o755); err == nil {
 				next, err = at(fd, part, unix.O_DIRECTORY)
 			}
@@ -139,7 +140,7 @@ func (b *builder) target(name string, dir bool) (int, error) {
 	}
 	defer unix.Close(parent)
 	fd, err := at(parent, path.Base(name), 0)
-	if err != unix.ENOENT {
+	if !errors.Is(err, unix.ENOENT) {
 		return fd, err
 	}
 	made, err := unix.Openat(parent, path.Base(name), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o444)
@@ -224,7 +225,7 @@ func (b *builder) proc(target string) error {
 	}
 	for _, name := range procCovered {
 		fd, err := at(b.root, target+"/"+name, 0)
-		if err == unix.ENOENT {
+		if errors.Is(err, unix.ENOENT) {
 			continue
 		}
 		if err != nil {

@@ -25,7 +25,7 @@ func (q *eventQueue) tell(e Event) {
 		return
 	}
 	if e.Time.IsZero() {
-		e.Time = time.Now()
+		e.Time = time.Now() //nolint:forbidigo // when it was seen, by the clock of who saw it
 	}
 	q.fn(e)
 }

@@ -1,6 +1,7 @@
 package confine
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -37,7 +38,8 @@ func (g *gateway) serve() {
 	for {
 		c, err := g.listener.Accept()
 		if err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+			var ne net.Error
+			if errors.As(err, &ne) && ne.Timeout() {
 				continue
 			}
 			return
@@ -70,7 +72,7 @@ func (g *gateway) drop(c net.Conn) {
 
 func (g *gateway) carry(inside net.Conn) {
 	defer g.drop(inside)
-	outside, err := net.DialTimeout("unix", g.socket, 10*time.Second)
+	outside, err := net.DialTimeout("unix", g.socket, 10*time.Second) //nolint:noctx // it ends with the session's gateway
 	if err != nil {
 		return
 	}
@@ -93,7 +95,7 @@ func pass(to, from net.Conn) {
 		return
 	}
 	if half, ok := to.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
+		_ = half.CloseWrite()
 	}
 }
 

@@ -34,7 +34,7 @@ func Init() int {
 	}
 	i := &initProcess{control: control}
 	if err := i.run(); err != nil {
-		send(control, message{Type: typeFailed, Error: err.Error()})
+		_ = send(control, message{Type: typeFailed, Error: err.Error()})
 		return 1
 	}
 	return 0
@@ -59,7 +59,9 @@ func (i *initProcess) readConfig() error {
 }
 
 func (i *initProcess) run() error {
-	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("close the init to what it starts: %w", err)
+	}
 	if err := i.readConfig(); err != nil {
 		return err
 	}
@@ -73,7 +75,7 @@ func (i *initProcess) run() error {
 	}
 	if c.Build {
 		if !c.Nested {
-			if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
+			if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil { //nolint:forbidigo // the kernel's, not a disk's
 				return fmt.Errorf("forbidding user namespaces: %w", err)
 			}
 		}
@@ -146,9 +148,9 @@ func (i *initProcess) run() error {
 	}
 	// The command has the standard files now.
 	for fd := range 3 {
-		unix.Dup3(configNull(), fd, 0)
+		_ = unix.Dup3(configNull(), fd, 0)
 	}
-	send(i.control, message{Type: typeStarted})
+	_ = send(i.control, message{Type: typeStarted})
 	go i.obey(result.pid)
 	return i.reap(result.pid)
 }
@@ -172,9 +174,9 @@ func (i *initProcess) obey(pid int) {
 		switch m.Type {
 		case typeContinue:
 			i.foreground(pid)
-			unix.Kill(-pid, unix.SIGCONT)
+			_ = unix.Kill(-pid, unix.SIGCONT)
 		case typeSignal:
-			unix.Kill(-pid, unix.Signal(m.Signal))
+			_ = unix.Kill(-pid, unix.Signal(m.Signal))
 		}
 	}
 }
@@ -192,7 +194,7 @@ func (i *initProcess) reap(pid int) error {
 		case got != pid:
 			continue
 		case status.Stopped():
-			send(i.control, message{Type: typeStopped, Signal: int(status.StopSignal())})
+			_ = send(i.control, message{Type: typeStopped, Signal: int(status.StopSignal())})
 		case status.Signaled():
 			return send(i.control, message{Type: typeExit, Signal: int(status.Signal())})
 		case status.Exited():
@@ -317,9 +319,9 @@ func (i *initProcess) foreground(pid int) {
 	defer runtime.UnlockOSThread()
 	var block, before unix.Sigset_t
 	block.Val[0] = 1 << (unix.SIGTTOU - 1)
-	unix.PthreadSigmask(unix.SIG_BLOCK, &block, &before)
-	unix.IoctlSetPointerInt(int(i.tty.Fd()), unix.TIOCSPGRP, pid)
-	unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &block, &before)
+	_ = unix.IoctlSetPointerInt(int(i.tty.Fd()), unix.TIOCSPGRP, pid)
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
 }
 
 func loopbackUp() error {
@@ -344,7 +346,7 @@ func listenTCP(port int) (*os.File, error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), "gateway")
-	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		f.Close()
 		return nil, err

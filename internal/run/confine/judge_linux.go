@@ -2,6 +2,7 @@ package confine
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -274,7 +275,7 @@ func (w *witness) program(n *notification, dirfd int32, path string, argv uint64
 	}
 	if fd, err := w.resolve(n, full, 0); err == nil {
 		unix.Close(fd)
-	} else if err == unix.ENOENT {
+	} else if errors.Is(err, unix.ENOENT) {
 		return verdict{}
 	}
 	return verdict{event: &Event{Kind: Process, Path: filepath.Clean(full), Argv: w.argv(n, argv)}}

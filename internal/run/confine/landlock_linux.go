@@ -69,7 +69,7 @@ func restrict(writable []string, nested bool) (int, error) {
 	} else if abi < 6 {
 		size = unsafe.Offsetof(attr.Scoped)
 	}
-	ruleset, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), size, 0)
+	ruleset, _, e := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), size, 0) //nolint:gosec // a structure of the kernel's interface
 	if e != 0 {
 		return 0, fmt.Errorf("making a ruleset: %w", e)
 	}
@@ -107,7 +107,7 @@ func landlockAllow(ruleset int, path string, rights uint64) error {
 		rights &= landlockFile
 	}
 	attr := unix.LandlockPathBeneathAttr{Allowed_access: rights, Parent_fd: int32(fd)}
-	if _, _, e := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&attr)), 0, 0, 0); e != 0 {
+	if _, _, e := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(ruleset), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&attr)), 0, 0, 0); e != 0 { //nolint:gosec // a structure of the kernel's interface
 		return fmt.Errorf("allowing %s: %w", path, e)
 	}
 	return nil

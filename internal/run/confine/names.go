@@ -44,7 +44,7 @@ func (s *nameServer) serve(events *eventQueue) {
 			continue
 		}
 		events.tell(Event{Kind: Network, Refused: true, Call: "dns", Address: name})
-		s.conn.WriteTo(answer, from)
+		_, _ = s.conn.WriteTo(answer, from) // who asked may have gone
 	}
 }
 

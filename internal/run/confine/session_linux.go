@@ -130,15 +130,15 @@ func start(ctx context.Context, spec Spec) (_ *Session, err error) {
 	closeAll(stdio.own)
 	stdio.feed(&s.feeds)
 
-	deadline := time.Now().Add(startTimeout)
+	deadline := time.Now().Add(startTimeout) //nolint:forbidigo // how long is waited, not what time it is
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	s.control.SetReadDeadline(deadline)
+	_ = s.control.SetReadDeadline(deadline)
 	if err := s.handshake(&spec); err != nil {
 		return nil, err
 	}
-	s.control.SetReadDeadline(time.Time{})
+	_ = s.control.SetReadDeadline(time.Time{})
 	s.stopOn = context.AfterFunc(ctx, func() { s.Close() })
 	go s.follow()
 	return s, nil
@@ -246,8 +246,8 @@ func (s *Session) handshake(spec *Spec) error {
 // diagnosis is why a builder failed, in its own words if it had any.
 func (s *Session) diagnosis(err error) string {
 	s.control.Close()
-	unix.Kill(s.cmd.Process.Pid, unix.SIGKILL)
-	s.cmd.Wait()
+	_ = unix.Kill(s.cmd.Process.Pid, unix.SIGKILL)
+	_ = s.cmd.Wait()
 	if line := s.stderr.last(); line != "" {
 		return line
 	}
@@ -286,9 +286,9 @@ func (s *Session) finish(status *Status) {
 			s.stopOn()
 		}
 		if status == nil {
-			s.cmd.Process.Kill()
+			_ = s.cmd.Process.Kill()
 		}
-		s.cmd.Wait()
+		_ = s.cmd.Wait()
 		s.control.Close()
 		s.gateway.close()
 		s.names.close()
@@ -311,8 +311,8 @@ func (s *Session) abandon() {
 		s.control.Close()
 	}
 	if s.cmd != nil && s.cmd.Process != nil {
-		s.cmd.Process.Kill()
-		s.cmd.Wait()
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
 	}
 	s.gateway.close()
 	s.names.close()
@@ -340,7 +340,7 @@ func (s *Session) Close() error {
 		return nil
 	default:
 	}
-	s.cmd.Process.Kill() // bwrap's or the init's own end is the namespace's
+	_ = s.cmd.Process.Kill() // bwrap's or the init's own end is the namespace's
 	s.control.Close()
 	<-s.done
 	return nil
@@ -374,7 +374,7 @@ func closeAll(files []*os.File) {
 // describe fills in the profile.
 func (s *Session) describe(spec *Spec, m message) error {
 	var u unix.Utsname
-	unix.Uname(&u)
+	_ = unix.Uname(&u)
 	p := Profile{
 		Mechanism: spec.Mechanism, Version: version(spec.Mechanism), Kernel: unix.ByteSliceToString(u.Release[:]),
 		Files: s.plan.files(), Network: "loopback", PIDs: true, Users: !spec.Nested, Landlock: m.Landlock,

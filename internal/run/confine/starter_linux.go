@@ -44,12 +44,12 @@ func bwrapCommand(rules []rule, nested bool, extra []*os.File) (*exec.Cmd, []*os
 		}
 		extra = append(extra, f)
 	}
-	return exec.Command(program, "--args", fmt.Sprint(firstFD), "--", InitPath), extra, nil
+	return exec.Command(program, "--args", fmt.Sprint(firstFD), "--", InitPath), extra, nil //nolint:noctx // [Session.Close] ends it
 }
 
 // namespacesCommand returns this program, to be the init in namespaces that the kernel makes with it.
 func namespacesCommand(exe string) *exec.Cmd {
-	cmd := exec.Command(exe)
+	cmd := exec.Command(exe) //nolint:noctx // [Session.Close] ends it, and its init with it
 	cmd.Args = []string{InitPath}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
@@ -113,7 +113,7 @@ func (s *Session) standardFiles(spec *Spec) (*standard, error) {
 		}
 		std.own = append(std.own, w)
 		std.files = [3]*os.File{null, null, w}
-		std.pumps = append(std.pumps, func() { io.Copy(s.stderr, r); r.Close() })
+		std.pumps = append(std.pumps, func() { _, _ = io.Copy(s.stderr, r); r.Close() })
 		return std, nil
 	}
 	for n, f := range []*os.File{spec.Stdin, spec.Stdout, spec.Stderr} {
@@ -138,7 +138,7 @@ func (s *Session) standardFiles(spec *Spec) (*standard, error) {
 			}
 			std.own = append(std.own, r)
 			std.files[n] = r
-			std.pumps = append(std.pumps, func() { io.Copy(w, f); w.Close() })
+			std.pumps = append(std.pumps, func() { _, _ = io.Copy(w, f); w.Close() })
 		default:
 			std.files[n] = f
 		}

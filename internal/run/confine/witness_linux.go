@@ -2,6 +2,7 @@ package confine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,7 +62,7 @@ type verdict struct {
 func newWitness(f *os.File, s *Session, spec *Spec) (*witness, error) {
 	w := &witness{
 		file: f, byNr: map[int32][]call{}, events: s.events, plan: s.plan, root: -1, mounts: map[string]bool{}, names: s.names != nil,
-		end: func() { s.cmd.Process.Kill() },
+		end: func() { _ = s.cmd.Process.Kill() },
 	}
 	if spec.Gateway != "" {
 		if w.gate = spec.Port; w.gate == 0 {
@@ -83,7 +84,7 @@ func newWitness(f *os.File, s *Session, spec *Spec) (*witness, error) {
 		return nil, err
 	}
 	// Whom a call wakes runs where the caller ran (Linux 6.6).
-	unix.IoctlSetInt(int(f.Fd()), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+	_ = unix.IoctlSetInt(int(f.Fd()), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 	w.wg.Go(w.serve)
 	return w, nil
 }
@@ -107,7 +108,7 @@ func (w *witness) serve() {
 			continue
 		}
 		var n notification
-		if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n))); e != 0 {
+		if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n))); e != 0 { //nolint:gosec // a structure of the kernel's interface
 			if e == unix.EINTR || e == unix.ENOENT { // the caller was killed meanwhile
 				continue
 			}
@@ -123,7 +124,7 @@ func (w *witness) serve() {
 		if v.err == 0 {
 			a.flags = unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
 		}
-		if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&a))); e != 0 && e != unix.ENOENT && e != unix.EINTR {
+		if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&a))); e != 0 && e != unix.ENOENT && e != unix.EINTR { //nolint:gosec // a structure of the kernel's interface
 			w.end()
 			return
 		}
@@ -230,7 +231,7 @@ func (w *witness) argv(n *notification, addr uint64) []string {
 	var out []string
 	pointers := w.read(n, addr, 8*maxArguments)
 	for i := 0; i+8 <= len(pointers); i += 8 {
-		p := *(*uint64)(unsafe.Pointer(&pointers[i]))
+		p := *(*uint64)(unsafe.Pointer(&pointers[i])) //nolint:gosec // a structure of the kernel's interface
 		if p == 0 {
 			break
 		}
@@ -292,7 +293,7 @@ func (w *witness) look(n *notification, path string, follow bool) (place, bool) 
 			unix.Close(fd)
 			return p, ok
 		}
-		if err != unix.ENOENT {
+		if !errors.Is(err, unix.ENOENT) {
 			return place{}, false
 		}
 		parent, name := filepath.Split(strings.TrimRight(path, "/"))

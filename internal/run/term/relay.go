@@ -40,7 +40,7 @@ func Attach(in, out, master *os.File, signaled func(syscall.Signal)) (*Relay, er
 	}
 	r := &Relay{in: in, out: out, master: master, mode: mode, printed: make(chan struct{})}
 	if r.stopped, r.stop, err = os.Pipe(); err != nil {
-		mode.Restore()
+		_ = mode.Restore()
 		return nil, err
 	}
 	r.resize()
@@ -57,14 +57,14 @@ func Attach(in, out, master *os.File, signaled func(syscall.Signal)) (*Relay, er
 		for sig := range r.ending {
 			sig, _ := sig.(syscall.Signal)
 			if sig == syscall.SIGTERM || sig == syscall.SIGHUP {
-				r.mode.Restore()
+				_ = r.mode.Restore()
 			}
 			signaled(sig)
 		}
 	})
 	r.wg.Go(r.keys)
 	go func() {
-		io.Copy(out, master) // ends with an error when the command's side is gone
+		_, _ = io.Copy(out, master) // ends with an error when the command's side is gone
 		close(r.printed)
 	}()
 	return r, nil
@@ -73,7 +73,7 @@ func Attach(in, out, master *os.File, signaled func(syscall.Signal)) (*Relay, er
 // resize gives the command's terminal the size of the person's; its foreground is told by the kernel.
 func (r *Relay) resize() {
 	if w, err := unix.IoctlGetWinsize(int(r.in.Fd()), unix.TIOCGWINSZ); err == nil {
-		unix.IoctlSetWinsize(int(r.master.Fd()), unix.TIOCSWINSZ, w)
+		_ = unix.IoctlSetWinsize(int(r.master.Fd()), unix.TIOCSWINSZ, w)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 func Run(s *confine.Session, in, out *os.File) (confine.Status, error) {
 	r, err := Attach(in, out, s.Terminal(), func(sig syscall.Signal) {
 		if sig == syscall.SIGINT || sig == syscall.SIGQUIT {
-			s.Signal(int(sig))
+			_ = s.Signal(int(sig))
 			return
 		}
 		s.Close()
@@ -26,7 +26,7 @@ func Run(s *confine.Session, in, out *os.File) (confine.Status, error) {
 			s.Close()
 			continue // until the end of the command closes the channel
 		}
-		s.Continue()
+		_ = s.Continue()
 	}
 	status, err := s.Wait()
 	if closing := r.Close(); err == nil {
