@@ -74,12 +74,10 @@ func (s *sealer) statement(end *runEnd, tally run.Tally, confinement run.Confine
 	for _, kind := range slices.Sorted(maps.Keys(tally.Refused)) {
 		p.Sandbox.Refused = append(p.Sandbox.Refused, predicate.RefusedCount{Kind: kind, Count: tally.Refused[kind]})
 	}
-	// Hooks and answers tell of the same calls. The answers are what the supervisor saw itself; hooks tell of
-	// more only where an agent reaches a model by another way.
-	for _, name := range slices.Sorted(maps.Keys(tally.Tools)) {
-		if i := slices.IndexFunc(p.Tools, func(t predicate.ToolUse) bool { return t.Name == name }); i >= 0 {
-			p.Tools[i].Calls = max(p.Tools[i].Calls, tally.Tools[name])
-		} else {
+	// Hooks and answers tell of the same calls, and Codex by other names. The answers are what the supervisor
+	// saw itself, so that hooks count where no model was asked through it.
+	if len(p.Tools) == 0 {
+		for _, name := range slices.Sorted(maps.Keys(tally.Tools)) {
 			p.Tools = append(p.Tools, predicate.ToolUse{Name: name, Calls: tally.Tools[name]})
 		}
 	}
