@@ -225,12 +225,18 @@ func (w *workspace) supervised(ctx context.Context, rep *RunReport, s *sealer, p
 		return err
 	}
 	defer home.remove()
-	env := runEnviron(s.ro.Environ, w.cfg.Runs.Environment, p, home)
+	env, err := runEnviron(s.ro.Environ, w.cfg.Runs.Environment, p, home)
+	if err != nil {
+		return err
+	}
 	rep.Version = w.agentVersion(ctx, s.ro.Args, p, env)
 	if s.start, err = w.snapshot(ctx); err != nil {
 		return err
 	}
 	s.begin(w, rep)
+	if s.run.Anchor, err = w.logHead(ctx); err != nil {
+		return err
+	}
 	token := newToken()
 	j, err := w.newRunJournal(rep, s)
 	if err != nil {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -143,6 +144,24 @@ func (s *sealer) file(ctx context.Context, w *workspace, bundle []byte) (sallypo
 		return d, err
 	}
 	return d, st.append(ctx)
+}
+
+// logHead returns the newest checkpoint of the verifier's own log that it has signed, where there is one: a
+// run that names it has begun after it.
+func (w *workspace) logHead(ctx context.Context) (_ *predicate.LogAnchor, err error) {
+	if !w.cfg.Log.Local() {
+		return nil, nil
+	}
+	st, err := w.openState(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	defer done(&err, st.Close)
+	h, ok, err := st.db.KnownHead(ctx)
+	if err != nil || !ok || h.Size > 1<<53 {
+		return nil, err
+	}
+	return &predicate.LogAnchor{Origin: st.marker.Origin, Size: int64(h.Size), Root: "sha256:" + hex.EncodeToString(h.Root)}, nil //nolint:gosec // bounded above
 }
 
 // checkpoint signs what a run has done so far. The statement is not sealed: no gate takes it for the whole.

@@ -59,7 +59,7 @@ func TestClients(t *testing.T) {
 			}
 
 			p := attestation(t, s)
-			if p.Agent.Name != c.agent || !p.Sealed || p.Conclusion != predicate.ConclusionSuccess || len(p.Models) == 0 || p.Prompts == nil || p.Prompts.Requests < 4 ||
+			if p.Agent.Name != c.agent || !p.Sealed || p.Conclusion != predicate.ConclusionSuccess || len(p.Models) == 0 || p.Prompts == nil || p.Prompts.Requests < 4 || p.Anchor == nil ||
 				!slices.Contains(p.Changes.Commits, s.Rev("HEAD")) || len(p.Tools) == 0 {
 				t.Errorf("the run says %+v", p)
 			}
