@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -15,15 +14,14 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
-	"github.com/sallyport-dev/sallyport/internal/base/strict"
 	"github.com/sallyport-dev/sallyport/internal/hook"
+	"github.com/sallyport-dev/sallyport/internal/run"
 )
 
 // What a run gives its hooks.
 const (
 	hookGatewayEnv = "SALLYPORT_GATEWAY"
 	hookTokenEnv   = "SALLYPORT_TOKEN" //nolint:gosec // the variable's name
-	HookPath       = "/sallyport/v0/hook"
 )
 
 // A HookReport is one event of an agent and what it was answered. It is a claim: the agent's side wrote it.
@@ -34,7 +32,6 @@ type HookReport struct {
 }
 
 const (
-	maxHookReport  = 4 << 20
 	hookReportWait = 500 * time.Millisecond
 	maxHookJournal = 32 << 20
 )
@@ -68,7 +65,7 @@ func postHook(ctx context.Context, gateway, token string, report []byte) error {
 	}
 	ctx, stop := context.WithTimeout(ctx, hookReportWait)
 	defer stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.JoinPath(HookPath).String(), bytes.NewReader(report))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.JoinPath(run.HookPath).String(), bytes.NewReader(report))
 	if err != nil {
 		return err
 	}
@@ -103,45 +100,4 @@ func keepHook(state string, report []byte) error {
 	}
 	_, err = f.Write(append(bytes.TrimSpace(report), '\n')) // one write, so that two hooks do not mix
 	return errors.Join(err, f.Close())
-}
-
-// A HookSink takes what hooks report inside a run.
-type HookSink interface {
-	// Hook must not return before the report is as durable as the run's record is. It must be safe for
-	// concurrent use.
-	Hook(ctx context.Context, r HookReport) error
-}
-
-// HookHandler serves [HookPath] for a run's supervisor. Whoever mounts it has to know whose token the request
-// bears: the handler trusts nothing in it, opens nothing, and answers with nothing but a status.
-func HookHandler(to HookSink) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			http.Error(w, "POST only", http.StatusMethodNotAllowed)
-			return
-		}
-		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHookReport))
-		if err != nil {
-			http.Error(w, "the report is too large or was cut off", http.StatusRequestEntityTooLarge)
-			return
-		}
-		var report HookReport
-		if err := strict.LaxJSON(b, maxHookReport, &report); err != nil {
-			http.Error(w, "the report cannot be read", http.StatusBadRequest)
-			return
-		}
-		if _, err := hook.ParseAgent(string(report.Event.Agent)); err != nil {
-			http.Error(w, "unknown agent", http.StatusBadRequest)
-			return
-		}
-		if _, err := hook.ParseKind(string(report.Event.Kind)); err != nil {
-			http.Error(w, "unknown event", http.StatusBadRequest)
-			return
-		}
-		if err := to.Hook(r.Context(), report); err != nil {
-			http.Error(w, "the report could not be kept", http.StatusInternalServerError)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
 }

@@ -67,7 +67,7 @@ func (a *App) Proxy(ctx context.Context, o Options, p ProxyOptions) (err error) 
 	if err := durable.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
-	w, err := openProxyRecord(dir, orDefault(p.Name, "proxy"), c.Repository, a.now)
+	w, err := openProxyRecord(dir, orDefault(p.Name, "proxy"), c.Repository, c.Prompt.Auditors, a.now)
 	if err != nil {
 		return withHint(fmt.Errorf("open the record: %w", err), "another folder can be named with --record")
 	}

@@ -275,12 +275,20 @@ func (j proxyJournal) Append(_ context.Context, r *prompt.Record, body []byte) e
 }
 
 // openProxyRecord takes the record of a gateway up again, or begins it.
-func openProxyRecord(dir, gateway, repository string, now func() time.Time) (*record.Writer, error) {
+func openProxyRecord(dir, gateway, repository string, auditors []string, now func() time.Time) (*record.Writer, error) {
 	if record.Is(dir) {
+		r, err := record.Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		// The record says whom its texts are for, and does not change its mind.
+		if !slices.Equal(r.Header().Auditors, auditors) {
+			return nil, withHint(fmt.Errorf("the record in %s was begun for other auditors than prompt.auditors names", dir), "seal it (sallyport record seal), move it away, and start again; or name the auditors that it has")
+		}
 		w, _, err := record.Resume(dir, record.Options{Now: now})
 		return w, err
 	}
-	return record.CreateWith(dir, record.Header{Gateway: gateway, Repository: repository, Supervisor: "sallyport " + Version()}, record.Options{Now: now})
+	return record.CreateWith(dir, record.Header{Gateway: gateway, Repository: repository, Auditors: auditors, Supervisor: "sallyport " + Version()}, record.Options{Now: now})
 }
 
 // credentialOf returns what opens a provider's endpoints. The secret is read for each request, so that a

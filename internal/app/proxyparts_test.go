@@ -49,7 +49,7 @@ func BenchmarkProxyMask(b *testing.B) {
 }
 
 func BenchmarkProxyJournal(b *testing.B) {
-	w, err := openProxyRecord(b.TempDir()+"/r", "g", "github.com/acme/app", time.Now)
+	w, err := openProxyRecord(b.TempDir()+"/r", "g", "github.com/acme/app", nil, time.Now)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func BenchmarkProxy(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w, err := openProxyRecord(b.TempDir()+"/r", "g", "github.com/acme/app", time.Now)
+	w, err := openProxyRecord(b.TempDir()+"/r", "g", "github.com/acme/app", nil, time.Now)
 	if err != nil {
 		b.Fatal(err)
 	}

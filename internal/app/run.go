@@ -225,12 +225,18 @@ func (w *workspace) supervised(ctx context.Context, rep *RunReport, s *sealer, p
 		return err
 	}
 	defer home.remove()
-	env := runEnviron(s.ro.Environ, w.cfg.Runs.Environment, p, home)
+	env, err := runEnviron(s.ro.Environ, w.cfg.Runs.Environment, p, home)
+	if err != nil {
+		return err
+	}
 	rep.Version = w.agentVersion(ctx, s.ro.Args, p, env)
 	if s.start, err = w.snapshot(ctx); err != nil {
 		return err
 	}
 	s.begin(w, rep)
+	if s.run.Anchor, err = w.logHead(ctx); err != nil {
+		return err
+	}
 	token := newToken()
 	j, err := w.newRunJournal(rep, s)
 	if err != nil {
@@ -249,11 +255,13 @@ func (w *workspace) supervised(ctx context.Context, rep *RunReport, s *sealer, p
 	}
 	name, email := w.app.gitUser(ctx, w.repo.WorkTree())
 	var prepared error
+	var etc map[string]string
+	_, confined := cage.(run.Confined)
 	outcome, runErr := run.Supervise(ctx, run.Options{
 		ID: rep.RunID, Folder: home.socket, Token: token, Cage: cage, Journal: j, Start: s.run, Signals: s.ro.Signals, Now: w.app.now,
 		Started: func(c string) { s.run.Command.Arguments = c },
-		Gateway: gate,
-		Every:   w.cfg.Runs.Every(),
+		Gateway: gate, Etc: func() map[string]string { return etc },
+		Every: w.cfg.Runs.Every(),
 		Process: run.Process{
 			Args: s.ro.Args, Env: env, Dir: w.repo.WorkTree(), Home: home.dir, Workspace: w.repo.WorkTree(), UID: -1, GID: -1,
 			ReadOnly: w.cfg.Runs.Read, ReadWrite: w.cfg.Runs.Write, Protected: instructed,
@@ -262,6 +270,16 @@ func (w *workspace) supervised(ctx context.Context, rep *RunReport, s *sealer, p
 		Environ: func(port int) []string {
 			f := profile.Fill{Gateway: fmt.Sprintf("http://127.0.0.1:%d", port), Token: token, Home: home.dir, Model: s.ro.Model}
 			prepared = home.generate(p, f, gitIdentity(name, email))
+			installed, err := false, error(nil)
+			if confined {
+				etc, err = runHooks(rep.Agent, f)
+				installed = len(etc) > 0
+			} else {
+				installed, err = homeHooks(rep.Agent, home.dir, f)
+			}
+			if prepared = errors.Join(prepared, err); err == nil && installed {
+				s.run.Hooks = &predicate.HookBeats{Installed: true}
+			}
 			return gatewayEnviron(p, f, rep.RunID)
 		},
 		Checkpoint: func(ctx context.Context, t run.Tally, c run.Confinement) error { return w.checkpoint(ctx, s, j, t, c) },

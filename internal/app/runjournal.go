@@ -22,7 +22,7 @@ func (w *workspace) newRunJournal(rep *RunReport, s *sealer) (runJournal, error)
 	}
 	j, err := record.CreateWith(filepath.Join(w.path(runRecords), rep.RunID), record.Header{
 		Run: rep.RunID, Repository: rep.Repository, Operator: rep.Operator, Agent: agent, Supervisor: "sallyport " + Version(),
-		Started: predicate.FormatTime(s.start.at),
+		Started: predicate.FormatTime(s.start.at), Auditors: w.cfg.Runs.Auditors,
 	}, record.Options{Now: w.app.now})
 	return runJournal{j}, err
 }

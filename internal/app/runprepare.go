@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/base/strict"
 	"github.com/sallyport-dev/sallyport/internal/build"
+	"github.com/sallyport-dev/sallyport/internal/mask"
 	"github.com/sallyport-dev/sallyport/internal/run"
 	"github.com/sallyport-dev/sallyport/internal/run/profile"
 	"github.com/sallyport-dev/sallyport/internal/scan"
@@ -215,13 +216,26 @@ func (a *App) gitUser(ctx context.Context, dir string) (name, email string) {
 	return get("GIT_AUTHOR_NAME", "user.name"), get("GIT_AUTHOR_EMAIL", "user.email")
 }
 
-// looksSecret reports whether a variable's value is kept from a run.
-func looksSecret(name, _ string) bool { return build.SecretName(name) }
+// secretValues returns what tells whether a variable's value is kept from a run: by its name, or by what the
+// masking engine finds in the value.
+func secretValues() (func(name, value string) bool, error) {
+	engine, err := mask.New(mask.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return func(name, value string) bool {
+		return build.SecretName(name) || slices.ContainsFunc(engine.Find(nil, []byte(value)), func(f mask.Finding) bool { return f.Kind.Secret() })
+	}, nil
+}
 
 // runEnviron is the environment of a run, but for what the gateway's address is part of.
-func runEnviron(environ, further []string, p profile.Profile, h *runHome) []string {
+func runEnviron(environ, further []string, p profile.Profile, h *runHome) ([]string, error) {
+	looksSecret, err := secretValues()
+	if err != nil {
+		return nil, err
+	}
 	env := run.Clean(environ, slices.Concat(run.Allowed, p.Pass, further), looksSecret, func(name, _ string) string { return run.Sentinel(name) })
-	return append(env, "HOME="+h.dir, "TMPDIR="+filepath.Join(h.dir, "tmp"), "GIT_TERMINAL_PROMPT=0")
+	return append(env, "HOME="+h.dir, "TMPDIR="+filepath.Join(h.dir, "tmp"), "GIT_TERMINAL_PROMPT=0"), nil
 }
 
 // gatewayEnviron is the rest of it.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,12 +75,10 @@ func (s *sealer) statement(end *runEnd, tally run.Tally, confinement run.Confine
 	for _, kind := range slices.Sorted(maps.Keys(tally.Refused)) {
 		p.Sandbox.Refused = append(p.Sandbox.Refused, predicate.RefusedCount{Kind: kind, Count: tally.Refused[kind]})
 	}
-	// Hooks and answers tell of the same calls. The answers are what the supervisor saw itself; hooks tell of
-	// more only where an agent reaches a model by another way.
-	for _, name := range slices.Sorted(maps.Keys(tally.Tools)) {
-		if i := slices.IndexFunc(p.Tools, func(t predicate.ToolUse) bool { return t.Name == name }); i >= 0 {
-			p.Tools[i].Calls = max(p.Tools[i].Calls, tally.Tools[name])
-		} else {
+	// Hooks and answers tell of the same calls, and Codex by other names. The answers are what the supervisor
+	// saw itself, so that hooks count where no model was asked through it.
+	if len(p.Tools) == 0 {
+		for _, name := range slices.Sorted(maps.Keys(tally.Tools)) {
 			p.Tools = append(p.Tools, predicate.ToolUse{Name: name, Calls: tally.Tools[name]})
 		}
 	}
@@ -145,6 +144,24 @@ func (s *sealer) file(ctx context.Context, w *workspace, bundle []byte) (sallypo
 		return d, err
 	}
 	return d, st.append(ctx)
+}
+
+// logHead returns the newest checkpoint of the verifier's own log that it has signed, where there is one: a
+// run that names it has begun after it.
+func (w *workspace) logHead(ctx context.Context) (_ *predicate.LogAnchor, err error) {
+	if !w.cfg.Log.Local() {
+		return nil, nil
+	}
+	st, err := w.openState(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	defer done(&err, st.Close)
+	h, ok, err := st.db.KnownHead(ctx)
+	if err != nil || !ok || h.Size > 1<<53 {
+		return nil, err
+	}
+	return &predicate.LogAnchor{Origin: st.marker.Origin, Size: int64(h.Size), Root: "sha256:" + hex.EncodeToString(h.Root)}, nil //nolint:gosec // bounded above
 }
 
 // checkpoint signs what a run has done so far. The statement is not sealed: no gate takes it for the whole.

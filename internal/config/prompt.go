@@ -28,6 +28,9 @@ type Prompt struct {
 	Registry string `yaml:"registry"`
 	// Models are those that may be used, where there is no registry. Both at once are refused.
 	Models []PromptModel `yaml:"models"`
+	// Auditors are public keys (age1…) of whoever may read what was sent: prompts are then kept in the gate's
+	// record, encrypted to them. In a run, runs.auditors counts. Default: none, and no text is kept.
+	Auditors []string `yaml:"auditors"`
 	// Keys are the virtual keys. `sallyport proxy key` makes one and prints the entry.
 	Keys []PromptKey `yaml:"keys"`
 	// Certificates are who comes with a client certificate that tls.client_ca issued.
@@ -217,6 +220,9 @@ func (p Prompt) validate(raw map[string]any) error {
 		return bad("prompt.providers", "is missing, or a list of the section is too long")
 	}
 	if err := p.validateListen(); err != nil {
+		return err
+	}
+	if err := validAuditors("prompt.auditors", p.Auditors); err != nil {
 		return err
 	}
 	names := map[string]bool{}

@@ -40,6 +40,29 @@ type Runs struct {
 	// Timestamps is the address of the authority (RFC 3161) that says when a run's key signed; see
 	// docs/keys.md. Default: none, and then a run authority's certificates prove nothing.
 	Timestamps string `yaml:"timestamps"`
+
+	// Auditors are public keys (age1…) of whoever may read what a run's texts were: prompts and arguments are
+	// then kept in its record, encrypted to them. Default: none, and no text is kept.
+	Auditors []string `yaml:"auditors"`
+}
+
+// auditorPattern is an age public key. Others that age knows, such as those of SSH, say too little about how
+// they are kept.
+var auditorPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^age1[02-9ac-hj-np-z]{58}$`) })
+
+// maxAuditors bounds the keys that each text is encrypted to.
+const maxAuditors = 16
+
+func validAuditors(key string, keys []string) error {
+	if len(keys) > maxAuditors {
+		return bad(key, "has more than %d keys", maxAuditors)
+	}
+	for i, k := range keys {
+		if !auditorPattern().MatchString(k) || slices.Contains(keys[:i], k) {
+			return bad(key, "%q is no public key as age-keygen prints it (age1…), or stands twice", clip(k))
+		}
+	}
+	return nil
 }
 
 // How confinement is demanded.
@@ -85,6 +108,9 @@ func (r Runs) validate(raw map[string]any) error {
 		if !slices.Contains(runMechanisms, m) {
 			return bad("runs.mechanisms", "%q is none of %s", clip(m), strings.Join(runMechanisms, ", "))
 		}
+	}
+	if err := validAuditors("runs.auditors", r.Auditors); err != nil {
+		return err
 	}
 	if len(r.Environment) > maxPatterns || len(r.Read) > maxPatterns || len(r.Write) > maxPatterns {
 		return bad("runs", "a list has more than %d entries", maxPatterns)

@@ -35,6 +35,9 @@ type Options struct {
 	Env map[string]string
 	// Read returns the file at a path, or nil if there is none. Nil: there are no files.
 	Read func(path string) ([]byte, error)
+	// Confined says that a supervisor's cage is round the agent. Then a managed file does not forbid the mode
+	// without which Gemini CLI runs nothing unattended.
+	Confined bool
 	// Remove takes the hooks out instead.
 	Remove bool
 }
@@ -314,6 +317,9 @@ func (o Options) harden(a Agent, doc map[string]any) error {
 		}
 		return errors.Join(set("permissions", "disableBypassPermissionsMode", "disable"), set("sandbox", "failIfUnavailable", true))
 	case Gemini:
+		if o.Confined {
+			return set("hooksConfig", "enabled", true)
+		}
 		return errors.Join(set("hooksConfig", "enabled", true), set("security", "disableYoloMode", true))
 	}
 	return nil

@@ -32,7 +32,7 @@ func (c Confined) Start(ctx context.Context, p Process) (Session, error) {
 	}
 	s := &confinedSession{}
 	spec := confine.Spec{
-		Mechanism: c.Mechanism, Workspace: p.Workspace, ReadOnly: append(shown, p.ReadOnly...), ReadWrite: p.ReadWrite, Protected: p.Protected, Hidden: c.Hidden,
+		Mechanism: c.Mechanism, Workspace: p.Workspace, ReadOnly: append(shown, p.ReadOnly...), ReadWrite: p.ReadWrite, Protected: p.Protected, Hidden: c.Hidden, Etc: p.Etc,
 		Home: p.Home, Dir: p.Dir, Args: args, Env: p.Env, Gateway: p.Gateway, Port: p.Port,
 		Events: func(e confine.Event) {
 			if told(e) {

@@ -118,23 +118,33 @@ func (s *supervisor) hook(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// parseHook reads a report.
+// parseHook reads a report, as `sallyport hook` writes it.
 func parseHook(body []byte) (hookReport, error) {
 	var in struct {
-		Event    string `json:"event"`
-		Agent    string `json:"agent"`
-		Tool     string `json:"tool"`
-		Decision string `json:"decision"`
-		Code     string `json:"code"`
+		Event struct {
+			Agent string `json:"agent"`
+			Kind  string `json:"kind"`
+			Tool  string `json:"tool"`
+		} `json:"event"`
+		Decision struct {
+			Verdict string `json:"verdict"`
+			Reasons []struct {
+				Code string `json:"code"`
+			} `json:"reasons"`
+		} `json:"decision"`
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		return hookReport{}, err
 	}
-	if in.Event == "" {
+	if in.Event.Kind == "" {
 		return hookReport{}, errors.New("the event is missing")
 	}
 	sum := sha256.Sum256(body)
-	return hookReport{Event: clip(in.Event), Agent: clip(in.Agent), Tool: clip(in.Tool), Decision: clip(in.Decision), Code: clip(in.Code), SHA256: hex.EncodeToString(sum[:])}, nil
+	r := hookReport{Event: clip(in.Event.Kind), Agent: clip(in.Event.Agent), Tool: clip(in.Event.Tool), Decision: clip(in.Decision.Verdict), SHA256: hex.EncodeToString(sum[:])}
+	if len(in.Decision.Reasons) > 0 {
+		r.Code = clip(in.Decision.Reasons[0].Code)
+	}
+	return r, nil
 }
 
 func (s *supervisor) heard(r hookReport) {

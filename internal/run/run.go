@@ -101,10 +101,11 @@ type Process struct {
 	Workspace string
 	ReadOnly  []string // beside the workspace and the system
 	ReadWrite []string
-	Protected []string // inside the workspace, not to be written
-	Gateway   string   // the gateway's socket
-	Port      int      // where the gateway is, on 127.0.0.1
-	UID, GID  int      // whom it runs as; -1 for the supervisor's own
+	Protected []string          // inside the workspace, not to be written
+	Etc       map[string]string // files that a cage lays below /etc, by their paths there
+	Gateway   string            // the gateway's socket
+	Port      int               // where the gateway is, on 127.0.0.1
+	UID, GID  int               // whom it runs as; -1 for the supervisor's own
 	Stdin     *os.File
 	Stdout    *os.File
 	Stderr    *os.File
@@ -137,6 +138,8 @@ type Options struct {
 	Gateway http.Handler
 	// Environ completes the environment once the gateway's address is known.
 	Environ func(port int) []string
+	// Etc, if set, returns the files for [Process.Etc]. It is called after Environ.
+	Etc     func() map[string]string
 	Signals <-chan os.Signal
 	Now     func() time.Time
 	// Every is how often Checkpoint is called while the run goes on; zero for never.
@@ -179,6 +182,9 @@ func Supervise(ctx context.Context, o Options) (Outcome, error) {
 	p := o.Process
 	p.Gateway, p.Port, p.Event = socket, port, s.event
 	p.Env = overlay(p.Env, o.Environ(port))
+	if o.Etc != nil {
+		p.Etc = o.Etc()
+	}
 	session, err := o.Cage.Start(ctx, p)
 	if err != nil {
 		out.Ended, out.ExitStatus, out.Conclusion = o.Now(), statusOf(err), predicate.ConclusionFailure

@@ -109,9 +109,9 @@ func TestGateway(t *testing.T) {
 		method, url, token, body string
 		want                     int
 	}{
-		{"POST", HookPath, "token", `{"event":"pre-tool","tool":"Bash","decision":"deny"}`, http.StatusNoContent},
-		{"POST", HookPath, "other", `{"event":"pre-tool"}`, http.StatusUnauthorized},
-		{"POST", HookPath, "", `{"event":"pre-tool"}`, http.StatusUnauthorized},
+		{"POST", HookPath, "token", `{"event":{"kind":"pre-tool","tool":"Bash"},"decision":{"verdict":"deny"}}`, http.StatusNoContent},
+		{"POST", HookPath, "other", `{"event":{"kind":"pre-tool"}}`, http.StatusUnauthorized},
+		{"POST", HookPath, "", `{"event":{"kind":"pre-tool"}}`, http.StatusUnauthorized},
 		{"POST", HookPath, "token", `{}`, http.StatusBadRequest},
 		{"POST", HookPath, "token", strings.Repeat("x", maxHook+1), http.StatusRequestEntityTooLarge},
 		{"GET", HookPath, "token", "", http.StatusMethodNotAllowed},
@@ -141,7 +141,7 @@ func TestClean(t *testing.T) {
 }
 
 func FuzzHook(f *testing.F) {
-	for _, s := range []string{`{"event":"pre-tool","tool":"Bash"}`, `{"event":1}`, `[]`, `{"event":"` + strings.Repeat("x", 500) + `"}`, "\xff"} {
+	for _, s := range []string{`{"event":{"kind":"pre-tool","tool":"Bash"},"decision":{"verdict":"deny","reasons":[{"code":"x"}]}}`, `{"event":1}`, `[]`, `{"event":{"kind":"` + strings.Repeat("x", 500) + `"}}`, "\xff"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -59,10 +59,14 @@ func TestClients(t *testing.T) {
 			}
 
 			p := attestation(t, s)
-			if p.Agent.Name != c.agent || !p.Sealed || p.Conclusion != predicate.ConclusionSuccess || len(p.Models) == 0 || p.Prompts == nil || p.Prompts.Requests < 4 ||
+			if p.Agent.Name != c.agent || !p.Sealed || p.Conclusion != predicate.ConclusionSuccess || len(p.Models) == 0 || p.Prompts == nil || p.Prompts.Requests < 4 || p.Anchor == nil ||
 				!slices.Contains(p.Changes.Commits, s.Rev("HEAD")) || len(p.Tools) == 0 {
 				t.Errorf("the run says %+v", p)
 			}
+			if p.Hooks == nil || !p.Hooks.Installed || p.Hooks.Events == 0 {
+				t.Errorf("the agent's hooks were not heard: %+v", p.Hooks)
+			}
+			t.Logf("hooks: %+v, tools: %+v", p.Hooks, p.Tools)
 			opens := s.Check()
 			if opens.Status != sallyport.ExitOpen || opens.Decision.Outcome != sallyport.Open {
 				t.Errorf("the gate does not open: %v", opens.Result)

@@ -38,7 +38,9 @@ func bwrapArgs(rules []rule, nested bool, data int) (args, contents []string) {
 		case link:
 			args = append(args, "--symlink", r.Source, r.Target)
 		case content:
-			args = append(args, "--perms", "0444", "--ro-bind-data", strconv.Itoa(data+len(contents)), r.Target)
+			// As a file of the root, which is read-only in the end: a mounted one is a deleted file, by its name in
+			// /proc, and Claude Code takes that for none.
+			args = append(args, "--perms", "0444", "--file", strconv.Itoa(data+len(contents)), r.Target)
 			contents = append(contents, r.Data)
 		case procs:
 			args = append(args, "--proc", r.Target)

@@ -84,7 +84,10 @@ type Spec struct {
 	// Hidden are paths that the command must not see: a Spec that shows one by another field is
 	// refused. The operator's home is hidden without being named.
 	Hidden []string
-	Home   string // the command's HOME, a folder made for it; empty: one in memory
+	// Etc are read-only files below /etc, by their paths there, with their content: an agent's settings as
+	// an administrator gives them. None takes the place of what is shown of /etc without being named.
+	Etc  map[string]string
+	Home string // the command's HOME, a folder made for it; empty: one in memory
 
 	Dir  string   // where the command starts; empty: the workspace
 	Args []string // the command

@@ -225,3 +225,31 @@ func TestForeignWorktree(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// What is laid into /etc is there under its own name, and stays as it is.
+func TestEtc(t *testing.T) {
+	mechanisms(t, func(t *testing.T, m confine.Mechanism) {
+		spec := shell(m, workspace(t), `cat /etc/agent/a.json; exec 3</etc/agent/a.json; readlink /proc/self/fd/3
+for f in /etc/agent/a.json /etc/agent/b /etc/c; do echo x 2>/dev/null >$f && echo $f is written; done
+rm -f /etc/agent/a.json 2>/dev/null; mv /etc/agent /etc/other 2>/dev/null; cat /etc/agent/a.json`)
+		spec.Etc = map[string]string{"agent/a.json": "{}\n"}
+		r := runIn(t, spec)
+		if r.err != nil || strings.ReplaceAll(r.out, "/etc/agent/a.json: ", "") != "{}\n/etc/agent/a.json\n{}\n" && r.out != "{}\n/etc/agent/a.json\n{}\n" {
+			t.Errorf("%v\n%s", r.err, r.out)
+		}
+	})
+}
+
+func TestEtcRefused(t *testing.T) {
+	ws := workspace(t)
+	for _, name := range []string{"hosts", "ssl/x", "passwd", "../x", "/x", "", ".", "a/../b", "a\nb"} {
+		spec := shell("", ws, "exit 0")
+		spec.Etc = map[string]string{name: "x"}
+		if s, err := confine.Start(t.Context(), spec); err == nil {
+			s.Close()
+			t.Errorf("%q was laid", name)
+		} else if !errors.Is(err, confine.ErrSpec) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

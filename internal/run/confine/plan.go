@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,6 +97,9 @@ func newPlan(s *Spec) (*plan, error) {
 		}
 	}
 	p.system()
+	if err := p.etc(s.Etc); err != nil {
+		return nil, err
+	}
 
 	// Whatever the Spec shows comes in the order of depth, so that a folder never lies over what is
 	// inside it; hidden paths take part, since they may lie inside something that is shown.
@@ -214,6 +218,30 @@ func (p *plan) system() {
 	}
 	add(rule{Kind: folder, Target: "/run"})
 	add(rule{Kind: bindRead, Source: "/proc/self/exe", Target: InitPath})
+}
+
+// maxEtc bounds the files that are laid into /etc, all of them together. They travel with the plan.
+const maxEtc = 20 << 10
+
+// etc adds the files that the Spec lays into /etc.
+func (p *plan) etc(files map[string]string) error {
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		full := "/etc/" + name
+		if !filepath.IsLocal(name) || filepath.Clean(name) != name || name == "." || strings.ContainsAny(name, "\x00\n") {
+			return fmt.Errorf("%w: %q is no path below /etc", ErrSpec, name)
+		}
+		if size += len(name) + len(files[name]); size > maxEtc {
+			return fmt.Errorf("%w: the files for /etc have more than %d bytes", ErrSpec, maxEtc)
+		}
+		for _, r := range p.rules {
+			if r.Target != "/etc" && (within(full, r.Target) || within(r.Target, full)) {
+				return fmt.Errorf("%w: /etc/%s would lie over %s", ErrSpec, name, r.Target)
+			}
+		}
+		p.rules = append(p.rules, rule{Kind: content, Target: full, Data: files[name]})
+	}
+	return nil
 }
 
 // mayShow refuses a rule that would show a hidden path as a whole.
