@@ -40,7 +40,9 @@ func (e *Engine) FindJSON(dst []Finding, body []byte) ([]Finding, error) {
 	w := &s.walk
 	w.body, w.i, w.out, w.keyLen = body, 0, w.out[:0], 0
 	w.joined.reset()
+	s.spent, s.allowed, s.oneBody = 0, 0, true
 	err := s.walkJSON()
+	s.oneBody = false
 	if err == nil {
 		dst = append(dst, tidy(w.out)...)
 	}
@@ -74,6 +76,7 @@ func (s *search) walkJSON() error {
 		}
 		if w.i >= len(body) {
 			if depth == 0 && state == wantComma {
+				w.joined.look(s)
 				return nil
 			}
 			return errSyntax

@@ -148,6 +148,9 @@ type search struct {
 	jwtEnd   [2]int // ends of the parts that the last one had
 	commands int    // commands up to here have been looked at
 	spent    int    // bytes of values that have been judged: a text that is all names gets shorter looks
+	allowed  int    // bytes of text that have been looked at, which is what spent is held against
+	oneBody  bool   // the texts are the strings of one body, and share what may be spent
+	borders  []int  // where strings of a body are joined in the text: a token may begin and end there
 	scratch  []byte
 	inner    *search // for what is encoded in the text
 	hashing  hashing
@@ -183,7 +186,11 @@ func (s *search) release() {
 // look fills found with what it finds in text.
 func (s *search) look(text []byte) {
 	s.text, s.found, s.named, s.until = text, s.found[:0], 0, 0
-	s.jwtEnd, s.commands, s.spent = [2]int{}, 0, 0
+	s.jwtEnd, s.commands = [2]int{}, 0
+	if !s.oneBody {
+		s.spent, s.allowed = 0, 0
+	}
+	s.allowed += len(text)
 	set, triggers := s.e.set, s.e.triggers
 	var state uint32
 	for i := 0; i < len(text); {
