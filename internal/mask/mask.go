@@ -28,6 +28,7 @@ type Finding struct {
 	End        int                `json:"end"`
 	Severity   sallyport.Severity `json:"severity"`
 	Escaped    bool               `json:"-"` // the span lies in a string of JSON, as it is written there
+	Bare       bool               `json:"-"` // it is a number of JSON, whole: its sentinel is a string
 	confidence uint8
 }
 
@@ -48,6 +49,7 @@ type Engine struct {
 	precise  bool
 	longest  int // of a known value
 	known    *knownSet
+	through  *throughSet
 	hashed   *HashList
 	personal *personal
 	docs     *Documents
@@ -129,6 +131,7 @@ func New(o Options) (*Engine, error) {
 			add(f.head(), trigger{act: actKnown, arg: i})
 			e.longest = max(e.longest, len(f.text))
 		}
+		e.through = newThrough(o.Known)
 	}
 	if e.personal, err = newPersonal(o.Personal, o.Recognisers); err != nil {
 		return nil, fmt.Errorf("mask: %w", err)
@@ -152,6 +155,8 @@ type search struct {
 	oneBody  bool   // the texts are the strings of one body, and share what may be spent
 	borders  []int  // where strings of a body are joined in the text: a token may begin and end there
 	scratch  []byte
+	view     []byte  // the text without its escapes and white space
+	viewAt   []int   // where each byte of it comes from
 	inner    *search // for what is encoded in the text
 	hashing  hashing
 	walk     walker
@@ -179,6 +184,7 @@ func (e *Engine) Find(dst []Finding, text []byte) []Finding {
 // release gives the search back, without what it has seen.
 func (s *search) release() {
 	clear(s.scratch)
+	clear(s.view)
 	s.text, s.found = nil, s.found[:0]
 	s.e.pool.Put(s)
 }
@@ -203,6 +209,7 @@ func (s *search) look(text []byte) {
 		}
 	}
 	s.encoded()
+	s.through()
 	if s.e.hashed != nil {
 		s.hashes()
 	}
