@@ -206,7 +206,7 @@ func valueKey(text []byte, i int) int {
 // assigned judges the value that begins at i, or behind the white space there.
 func (s *search) assigned(i int, l level, loose bool) {
 	limit := maxValue
-	if s.spent > 4*len(s.text)+64<<10 {
+	if s.spent > 4*s.allowed+64<<10 {
 		limit = 80
 	}
 	v := valueAt(s.text, i, loose, limit)

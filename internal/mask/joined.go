@@ -3,10 +3,13 @@ package mask
 import "slices"
 
 // A joiner keeps the ends of the texts of a message that follow one another, so that a secret that is
-// cut by the ends of content blocks is found in what they say together.
+// cut by the ends of content blocks is found in what they say together. It searches what it has gathered
+// when enough is new, and at the end of the body: each byte is searched a few times, however short the strings.
 type joiner struct {
-	text   []byte
-	pieces []piece
+	text    []byte
+	pieces  []piece
+	borders []int // where in text one string ends and the next begins
+	fresh   int   // bytes, at the end of text, that no search has seen
 }
 
 // A piece says where a part of the joined text stands in the body.
@@ -18,33 +21,49 @@ type piece struct {
 // and gets it, since the strings between its ends are short.
 const seam = 256
 
-func (j *joiner) reset() { j.text, j.pieces = j.text[:0], j.pieces[:0] }
+func (j *joiner) reset() {
+	j.text, j.pieces, j.borders, j.fresh = j.text[:0], j.pieces[:0], j.borders[:0], 0
+}
 
-// add looks at the seam between what came before and text, a string that begins at start in the body.
+// add puts text, a string that begins at start in the body, behind what came before.
 func (j *joiner) add(s *search, text []byte, start int) {
 	w := &s.walk
 	if len(text) == 0 || !carriesText(w.key[:w.keyLen]) {
 		return
 	}
 	span := max(seam, s.e.longest)
-	old := len(j.text)
-	if old > 0 {
+	if len(j.text) > 0 {
+		j.borders = append(j.borders, len(j.text))
 		head := text[:min(len(text), span)]
 		j.push(w, head, 0, start)
-		s.look(j.text)
-		for _, f := range tidy(s.found) {
-			if f.Start < old && f.End > old {
-				j.cut(w, f)
-			}
-		}
+		j.fresh += len(head)
 	}
-	// Keep the end of what is there by now.
-	if len(text) >= span || old == 0 {
-		j.text, j.pieces = j.text[:0], j.pieces[:0]
+	switch {
+	case len(text) >= span || len(j.text) == 0:
+		j.look(s)
+		j.reset()
 		tail := max(0, len(text)-span)
 		j.push(w, text[tail:], tail, start)
-	} else if extra := len(j.text) - 2*span; extra > 0 {
-		j.drop(extra)
+	case j.fresh >= 2*span:
+		j.look(s)
+		j.drop(len(j.text) - 2*span)
+	}
+}
+
+// look searches the joined text, and notes what lies in more than one string of it.
+func (j *joiner) look(s *search) {
+	if j.fresh == 0 {
+		return
+	}
+	j.fresh = 0
+	s.borders = j.borders
+	s.look(j.text)
+	s.borders = nil
+	for _, f := range tidy(s.found) {
+		i, _ := slices.BinarySearch(j.borders, f.Start+1)
+		if i < len(j.borders) && j.borders[i] < f.End {
+			j.cut(&s.walk, f)
+		}
 	}
 }
 
@@ -79,14 +98,13 @@ func carriesText(key []byte) bool {
 	return false
 }
 
-// drop forgets the first n bytes.
+// drop forgets about n bytes of the begin: no more, since what is kept is what the next search needs.
 func (j *joiner) drop(n int) {
-	k := 0
-	for k < len(j.pieces) && j.pieces[k].at < n {
-		k++
+	k, exact := slices.BinarySearchFunc(j.pieces, n, func(p piece, n int) int { return p.at - n })
+	if !exact {
+		k--
 	}
-	if k == len(j.pieces) {
-		j.text, j.pieces = j.text[:0], j.pieces[:0]
+	if k <= 0 {
 		return
 	}
 	n = j.pieces[k].at
@@ -95,17 +113,24 @@ func (j *joiner) drop(n int) {
 	for i := range j.pieces {
 		j.pieces[i].at -= n
 	}
+	b, _ := slices.BinarySearch(j.borders, n+1)
+	j.borders = j.borders[:copy(j.borders, j.borders[b:])]
+	for i := range j.borders {
+		j.borders[i] -= n
+	}
 }
 
 // cut notes each piece of a finding that lies in more than one string.
 func (j *joiner) cut(w *walker, f Finding) {
-	for i, p := range j.pieces {
+	first, exact := slices.BinarySearchFunc(j.pieces, f.Start, func(p piece, at int) int { return p.at - at })
+	if !exact {
+		first--
+	}
+	for i := first; i < len(j.pieces) && j.pieces[i].at < f.End; i++ {
+		p := j.pieces[i]
 		end := len(j.text)
 		if i+1 < len(j.pieces) {
 			end = j.pieces[i+1].at
-		}
-		if end <= f.Start || p.at >= f.End {
-			continue
 		}
 		from, to := p.raw, p.raw+p.length
 		if p.length == end-p.at { // as it is written

@@ -40,7 +40,9 @@ func (e *Engine) FindJSON(dst []Finding, body []byte) ([]Finding, error) {
 	w := &s.walk
 	w.body, w.i, w.out, w.keyLen = body, 0, w.out[:0], 0
 	w.joined.reset()
+	s.spent, s.allowed, s.oneBody = 0, 0, true
 	err := s.walkJSON()
+	s.oneBody = false
 	if err == nil {
 		dst = append(dst, tidy(w.out)...)
 	}
@@ -74,6 +76,7 @@ func (s *search) walkJSON() error {
 		}
 		if w.i >= len(body) {
 			if depth == 0 && state == wantComma {
+				w.joined.look(s)
 				return nil
 			}
 			return errSyntax
@@ -128,6 +131,7 @@ func (s *search) walkJSON() error {
 				if end < 0 {
 					return errSyntax
 				}
+				s.jsonNumber(w.i, end)
 				w.i = end
 				state = wantComma
 			}
@@ -233,6 +237,26 @@ func (s *search) jsonString(isKey bool) error {
 		w.joined.add(s, text, start)
 	}
 	return nil
+}
+
+// minNumber is the length from which a number may be a known value or one of a card.
+const minNumber = MinKnown
+
+// jsonNumber looks at the number body[start:end]: known values and payment cards alone, since whatever else is
+// made of digits is a number more often than not.
+func (s *search) jsonNumber(start, end int) {
+	w := &s.walk
+	if end-start < minNumber || s.e.known == nil && (s.e.personal == nil || !s.e.personal.card) {
+		return
+	}
+	s.look(w.body[start:end])
+	for _, f := range tidy(s.found) {
+		if f.Kind == "secret:known" || f.Kind == Card {
+			f.Start, f.End, f.Bare = start, end, true
+			w.out = append(w.out, f)
+			return
+		}
+	}
 }
 
 // minKeyLook is the length from which a key of an object may itself be a secret.

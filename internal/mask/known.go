@@ -68,6 +68,13 @@ func newKnown(list []Known) (*knownSet, error) {
 		add(url.QueryEscape(value), false)
 		add(url.PathEscape(value), false)
 		add(percent(value), true)
+		add(each(value, "%%%02x"), true)
+		add(each(value, `\u%04x`), true)
+		add(each(value, `\\u%04x`), true)
+		add(each(value, "&#%d;"), false)
+		add(each(value, "&#x%x;"), true)
+		add(each(value, " %02x")[1:], true)
+		add(each(value, ":%02x")[1:], true)
 		add(hex.EncodeToString([]byte(value)), true)
 		add(strings.ReplaceAll(strings.ReplaceAll(value, "&", "&amp;"), `"`, "&quot;"), false)
 		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
@@ -112,6 +119,15 @@ func percent(s string) string {
 		} else {
 			fmt.Fprintf(&b, "%%%02X", s[i])
 		}
+	}
+	return b.String()
+}
+
+// each writes every byte in a form.
+func each(s, form string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		fmt.Fprintf(&b, form, s[i])
 	}
 	return b.String()
 }

@@ -28,6 +28,7 @@ type Finding struct {
 	End        int                `json:"end"`
 	Severity   sallyport.Severity `json:"severity"`
 	Escaped    bool               `json:"-"` // the span lies in a string of JSON, as it is written there
+	Bare       bool               `json:"-"` // it is a number of JSON, whole: its sentinel is a string
 	confidence uint8
 }
 
@@ -48,6 +49,7 @@ type Engine struct {
 	precise  bool
 	longest  int // of a known value
 	known    *knownSet
+	through  *throughSet
 	hashed   *HashList
 	personal *personal
 	docs     *Documents
@@ -129,6 +131,7 @@ func New(o Options) (*Engine, error) {
 			add(f.head(), trigger{act: actKnown, arg: i})
 			e.longest = max(e.longest, len(f.text))
 		}
+		e.through = newThrough(o.Known)
 	}
 	if e.personal, err = newPersonal(o.Personal, o.Recognisers); err != nil {
 		return nil, fmt.Errorf("mask: %w", err)
@@ -148,7 +151,12 @@ type search struct {
 	jwtEnd   [2]int // ends of the parts that the last one had
 	commands int    // commands up to here have been looked at
 	spent    int    // bytes of values that have been judged: a text that is all names gets shorter looks
+	allowed  int    // bytes of text that have been looked at, which is what spent is held against
+	oneBody  bool   // the texts are the strings of one body, and share what may be spent
+	borders  []int  // where strings of a body are joined in the text: a token may begin and end there
 	scratch  []byte
+	view     []byte  // the text without its escapes and white space
+	viewAt   []int   // where each byte of it comes from
 	inner    *search // for what is encoded in the text
 	hashing  hashing
 	walk     walker
@@ -176,6 +184,7 @@ func (e *Engine) Find(dst []Finding, text []byte) []Finding {
 // release gives the search back, without what it has seen.
 func (s *search) release() {
 	clear(s.scratch)
+	clear(s.view)
 	s.text, s.found = nil, s.found[:0]
 	s.e.pool.Put(s)
 }
@@ -183,7 +192,11 @@ func (s *search) release() {
 // look fills found with what it finds in text.
 func (s *search) look(text []byte) {
 	s.text, s.found, s.named, s.until = text, s.found[:0], 0, 0
-	s.jwtEnd, s.commands, s.spent = [2]int{}, 0, 0
+	s.jwtEnd, s.commands = [2]int{}, 0
+	if !s.oneBody {
+		s.spent, s.allowed = 0, 0
+	}
+	s.allowed += len(text)
 	set, triggers := s.e.set, s.e.triggers
 	var state uint32
 	for i := 0; i < len(text); {
@@ -196,6 +209,7 @@ func (s *search) look(text []byte) {
 		}
 	}
 	s.encoded()
+	s.through()
 	if s.e.hashed != nil {
 		s.hashes()
 	}

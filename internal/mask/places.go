@@ -3,6 +3,7 @@ package mask
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -12,7 +13,7 @@ import (
 // format checks for a token whose prefix stands at start.
 func (s *search) format(f *format, start, end int) {
 	text := s.text
-	if !has(text, start, f.prefix) || !startsHere(text, start) {
+	if !has(text, start, f.prefix) || !startsHere(text, start) && !s.border(start, start+1) {
 		return
 	}
 	stop := end
@@ -24,7 +25,14 @@ func (s *search) format(f *format, start, end int) {
 		stop--
 	}
 	n := stop - end
-	if n < f.least || n > f.most || f.least == f.most && stop < len(text) && word.has(text[stop]) {
+	if n > f.most || n == f.most && f.least == f.most && stop < len(text) && word.has(text[stop]) && !s.border(stop, stop+1) {
+		// Too long, but what goes on may be the next string of a message.
+		if n = s.lastBorder(end+f.least, end+f.most) - end; n < 0 {
+			return
+		}
+		stop = end + n
+	}
+	if n < f.least {
 		return
 	}
 	body := text[end:stop]
@@ -44,6 +52,20 @@ func (s *search) format(f *format, start, end int) {
 	if f.kind == "secret:aws-access-key" {
 		s.awsSecret(start, stop)
 	}
+}
+
+// border reports whether a string of the body ends in text[from:to].
+func (s *search) border(from, to int) bool {
+	return len(s.borders) > 0 && s.lastBorder(from, to-1) >= 0
+}
+
+// lastBorder returns the last end of a string from from to to, both included, or -1.
+func (s *search) lastBorder(from, to int) int {
+	i, _ := slices.BinarySearch(s.borders, to+1)
+	if i == 0 || s.borders[i-1] < from {
+		return -1
+	}
+	return s.borders[i-1]
 }
 
 // awsSecret looks for the other half of an AWS key near its id: forty characters of base64.

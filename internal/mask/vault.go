@@ -45,6 +45,7 @@ type entry struct {
 	sign  string
 	value []byte // as it reads
 	raw   []byte // as it was written in a string of JSON, if that is not how it would be written now
+	bare  bool   // it was a number of JSON
 }
 
 // NewVault returns an empty vault, whose sentinels look like ⟦secret:aws-access-key:1⟧.
@@ -66,7 +67,11 @@ func (v *Vault) Mask(dst, text []byte, found []Finding) []byte {
 			continue
 		}
 		dst = append(dst, text[at:f.Start]...)
-		dst = append(dst, v.sign(f, text)...)
+		if f.Bare {
+			dst = append(append(append(dst, '"'), v.sign(f, text)...), '"')
+		} else {
+			dst = append(dst, v.sign(f, text)...)
+		}
 		at = f.End
 	}
 	return append(dst, text[at:]...)
@@ -85,7 +90,7 @@ func (v *Vault) sign(f Finding, text []byte) string {
 			written = raw
 		}
 	}
-	key := keyOf(f.Kind, value, written)
+	key := keyOf(f.Kind, value, written, f.Bare)
 	v.mu.RLock()
 	e := v.byValue[key]
 	v.mu.RUnlock()
@@ -101,7 +106,7 @@ func (v *Vault) sign(f Finding, text []byte) string {
 	if len(kind) > maxSentinel/2 {
 		kind = kind[:maxSentinel/2]
 	}
-	e = &entry{kind: f.Kind, value: bytes.Clone(value), raw: bytes.Clone(written)}
+	e = &entry{kind: f.Kind, value: bytes.Clone(value), raw: bytes.Clone(written), bare: f.Bare}
 	for {
 		v.count[f.Kind]++
 		e.sign = v.form.open + string(kind) + ":" + strconv.Itoa(v.count[f.Kind]) + v.form.close
@@ -115,8 +120,12 @@ func (v *Vault) sign(f Finding, text []byte) string {
 }
 
 // keyOf tells values apart, also those that are written in two ways.
-func keyOf(kind Kind, value, written []byte) string {
-	return string(kind) + "\x00" + strconv.Itoa(len(value)) + "\x00" + string(value) + string(written)
+func keyOf(kind Kind, value, written []byte, bare bool) string {
+	mark := "\x00"
+	if bare {
+		mark = "\x01"
+	}
+	return string(kind) + mark + strconv.Itoa(len(value)) + "\x00" + string(value) + string(written)
 }
 
 // keep notes an entry. The caller holds the lock.
@@ -164,7 +173,7 @@ func (v *Vault) UnmaskJSON(dst, text []byte, allow func(Kind) bool) []byte {
 }
 
 func (v *Vault) unmask(dst, text []byte, allow func(Kind) bool, escaped bool) []byte {
-	open := []byte(v.form.open)
+	open, begin := []byte(v.form.open), len(dst)
 	for len(text) > 0 {
 		i := bytes.Index(text, open)
 		if i < 0 {
@@ -182,7 +191,12 @@ func (v *Vault) unmask(dst, text []byte, allow func(Kind) bool, escaped bool) []
 			text = text[n:]
 			continue
 		}
-		dst = e.restore(dst, escaped)
+		if k := len(dst) - 1; escaped && e.bare && k >= begin && dst[k] == '"' && (k == begin || dst[k-1] != '\\') && n < len(text) && text[n] == '"' {
+			dst, n = dst[:k], n+1 // a number again, and no string
+			dst = append(dst, e.value...)
+		} else {
+			dst = e.restore(dst, escaped)
+		}
 		text = text[n:]
 	}
 	return append(dst, text...)
@@ -278,6 +292,7 @@ type savedEntry struct {
 	Kind     Kind   `json:"kind"`
 	Value    []byte `json:"value"`
 	Raw      []byte `json:"raw,omitempty"`
+	Bare     bool   `json:"bare,omitempty"`
 }
 
 // Save writes the vault, values and all: whoever reads it has the secrets.
@@ -286,7 +301,7 @@ func (v *Vault) Save() ([]byte, error) {
 	defer v.mu.RUnlock()
 	out := savedVault{Version: 1, ASCII: v.form == ascii, Entries: []savedEntry{}}
 	for _, e := range v.bySign {
-		out.Entries = append(out.Entries, savedEntry{e.sign, e.kind, e.value, e.raw})
+		out.Entries = append(out.Entries, savedEntry{e.sign, e.kind, e.value, e.raw, e.bare})
 	}
 	slices.SortFunc(out.Entries, func(a, b savedEntry) int { return cmp.Compare(a.Sentinel, b.Sentinel) })
 	return sallyport.EncodeJSON(out)
@@ -316,8 +331,8 @@ func LoadVault(b []byte) (*Vault, error) {
 		if !ok1 || !ok2 || i < 1 || err != nil || n < 1 || len(s.Value) == 0 || v.bySign[s.Sentinel] != nil || len(s.Sentinel) > maxSentinel {
 			return nil, fmt.Errorf("read the vault: %q is no sentinel, or stands there twice", s.Sentinel)
 		}
-		e := &entry{kind: s.Kind, sign: s.Sentinel, value: s.Value, raw: s.Raw}
-		v.keep(keyOf(s.Kind, s.Value, s.Raw), e)
+		e := &entry{kind: s.Kind, sign: s.Sentinel, value: s.Value, raw: s.Raw, bare: s.Bare}
+		v.keep(keyOf(s.Kind, s.Value, s.Raw, s.Bare), e)
 		v.count[s.Kind] = max(v.count[s.Kind], n)
 	}
 	return v, nil
