@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/sallyport-dev/sallyport/internal/base/durable"
 	"github.com/sallyport-dev/sallyport/internal/hook"
 )
 
@@ -31,7 +30,8 @@ type HookInstall struct {
 }
 
 // InstallHooks writes the settings that make an agent call Sallyport's hooks. Nothing is written where dry is
-// true. A file that is changed is kept beside itself first; a link is not written through.
+// true. A file that is changed is kept beside itself first. No link is read or written through: neither one in the
+// file's place, nor one below the repository, the home or the root that is installed into.
 func (a *App) InstallHooks(agent hook.Agent, o hook.Options, dry bool) (HookInstall, error) {
 	res := HookInstall{Agent: agent, Tier: o.Tier, Files: []HookFile{}, Opens: hook.Opens(agent)}
 	if o.Binary == "" {
@@ -53,16 +53,23 @@ func (a *App) InstallHooks(agent hook.Agent, o hook.Options, dry bool) (HookInst
 			return res, withHint(errors.New("no repository here"), "run it inside one, or choose --managed or --user")
 		}
 	}
+	base := o.Project
+	switch o.Tier {
+	case hook.Managed:
+		base = filepath.Join("/", o.Root)
+	case hook.User:
+		base = o.Home
+	}
 	before := map[string][]byte{}
 	o.Read = func(path string) ([]byte, error) {
-		if info, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		dir, err := openWithoutLinks(base, filepath.Dir(path), false)
+		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		} else if err != nil {
 			return nil, err
-		} else if !info.Mode().IsRegular() {
-			return nil, fmt.Errorf("%s is no regular file, and is left alone", path)
 		}
-		b, err := readAtMost(path, 4<<20)
+		defer dir.close()
+		b, err := dir.read(filepath.Base(path), 4<<20)
 		before[path] = b
 		return b, err
 	}
@@ -89,7 +96,7 @@ func (a *App) InstallHooks(agent hook.Agent, o hook.Options, dry bool) (HookInst
 			f.State = "changed"
 		}
 		if !dry {
-			if err := f.apply(old); err != nil {
+			if err := f.apply(base, old); err != nil {
 				return res, withHint(err, "managed settings need an administrator: sudo sallyport hook install …; --dry-run shows what would be written")
 			}
 		}
@@ -98,27 +105,36 @@ func (a *App) InstallHooks(agent hook.Agent, o hook.Options, dry bool) (HookInst
 	return res, nil
 }
 
-func (f *HookFile) apply(old []byte) error {
+func (f *HookFile) apply(base string, old []byte) error {
 	if f.State == "unchanged" {
 		return nil
 	}
-	mode := fs.FileMode(0o644)
-	if info, err := os.Lstat(f.Path); err == nil {
+	dir, err := openWithoutLinks(base, filepath.Dir(f.Path), true)
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	name, mode := filepath.Base(f.Path), fs.FileMode(0o644)
+	info, err := dir.stat(name)
+	if err != nil {
+		return err
+	}
+	if info != nil {
 		mode = info.Mode().Perm()
 	}
 	if old != nil {
+		backup := name + ".before-sallyport"
 		f.Backup = f.Path + ".before-sallyport"
-		if _, err := os.Lstat(f.Backup); errors.Is(err, fs.ErrNotExist) {
-			if err := durable.WriteFile(f.Backup, old, mode); err != nil {
+		if was, err := dir.stat(backup); err != nil {
+			return err
+		} else if was == nil {
+			if err := dir.write(backup, old, mode); err != nil {
 				return err
 			}
 		}
 	}
 	if f.Content == nil {
-		return os.Remove(f.Path)
+		return dir.root.Remove(name)
 	}
-	if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
-		return err
-	}
-	return durable.WriteFile(f.Path, f.Content, mode)
+	return dir.write(name, f.Content, mode)
 }

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/sallyport-dev/sallyport/internal/base/strict"
 )
 
 // The marks round what is ours in a TOML file. Keys stand at the top and tables at the end, since after the
@@ -100,11 +98,9 @@ func (o Options) openCode(path string, before []byte) (map[string][]byte, error)
 		}
 		return map[string][]byte{path: code}, nil
 	}
-	doc := map[string]any{}
-	if len(strings.TrimSpace(string(before))) > 0 {
-		if err := strict.LaxJSON(before, maxSettings, &doc); err != nil {
-			return nil, fmt.Errorf("%s: the file is no plain JSON, and is left alone: %w", path, err)
-		}
+	doc, err := settingsObject(before)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	at := filepath.Join(filepath.Dir(path), "sallyport.js")
 	address := (&url.URL{Scheme: "file", Path: "/etc/opencode/sallyport.js"}).String() // as the agent will see it
@@ -126,12 +122,8 @@ func (o Options) openCode(path string, before []byte) (map[string][]byte, error)
 		files[path] = nil
 		return files, nil
 	}
-	b, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	files[path] = append(b, '\n')
-	return files, nil
+	files[path], err = settingsJSON(doc)
+	return files, err
 }
 
 // pluginMark is in every version of our plugin.

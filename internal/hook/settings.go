@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -186,11 +187,9 @@ func entries(a Agent) []entry {
 
 // mergeJSON lays the hooks into a JSON settings file.
 func (o Options) mergeJSON(a Agent, before []byte) ([]byte, error) {
-	doc := map[string]any{}
-	if len(strings.TrimSpace(string(before))) > 0 {
-		if err := strict.LaxJSON(before, maxSettings, &doc); err != nil {
-			return nil, fmt.Errorf("the file is no plain JSON, and is left alone: %w", err)
-		}
+	doc, err := settingsObject(before)
+	if err != nil {
+		return nil, err
 	}
 	hooks, ok := object(doc, "hooks")
 	if !ok {
@@ -232,11 +231,39 @@ func (o Options) mergeJSON(a Agent, before []byte) ([]byte, error) {
 	if o.Remove && (len(doc) == 0 || len(doc) == 1 && doc["version"] != nil) {
 		return nil, nil
 	}
-	b, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return nil, err
+	return settingsJSON(doc)
+}
+
+// settingsObject reads a settings file, of which everything is written again: numbers keep the digits that they
+// have, also those that no float64 holds.
+func settingsObject(before []byte) (map[string]any, error) {
+	doc := map[string]any{}
+	if len(bytes.TrimSpace(before)) == 0 {
+		return doc, nil
 	}
-	return append(b, '\n'), nil
+	err := strict.CheckJSON(before, maxSettings)
+	if err == nil {
+		dec := json.NewDecoder(bytes.NewReader(before))
+		dec.UseNumber()
+		err = dec.Decode(&doc)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the file is no plain JSON, and is left alone: %w", err)
+	}
+	if doc == nil {
+		return nil, errors.New("the file is no JSON object, and is left alone")
+	}
+	return doc, nil
+}
+
+// settingsJSON writes it, with < > & as they were and not as escapes for web pages.
+func settingsJSON(doc map[string]any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(doc)
+	return b.Bytes(), err
 }
 
 // object returns the object that doc has under name, or an empty one.

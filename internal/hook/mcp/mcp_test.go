@@ -23,7 +23,8 @@ func server() *Server {
 	}}
 }
 
-// TestFrames answers frames as clients write them; the first three are recorded from Claude Code 2.1.197.
+// TestFrames answers frames as clients write them; the first three are written by hand in the form
+// in which Claude Code 2.1.197 writes them.
 func TestFrames(t *testing.T) {
 	for _, tt := range []struct{ in, want string }{
 		{`{"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"roots":{},"elicitation":{}},"clientInfo":{"name":"claude-code","version":"2.1.197"}},"jsonrpc":"2.0","id":0}`, `"protocolVersion":"2025-11-25"`},
