@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/sallyport-dev/sallyport/internal/run/confine"
+	"github.com/sallyport-dev/sallyport/internal/run/term"
 )
 
 // Confined is the cage of package confine.
@@ -68,24 +69,28 @@ type confinedSession struct {
 	given   []*os.File // that only the command needs
 	copied  []chan struct{}
 	restore func()
+	lost    error // why it was ended at once
 }
 
 // files gives the command its standard files. A terminal of the operator's is never the command's: who
 // holds one can type into it. With a terminal on both sides the command gets one of its own.
 func (s *confinedSession) files(spec *confine.Spec, p Process) error {
-	if isTerminal(p.Stdin) && isTerminal(p.Stdout) {
-		size := terminalSize(p.Stdout)
+	if term.IsTerminal(p.Stdin) && term.IsTerminal(p.Stdout) {
+		size := confine.Size{Rows: 24, Columns: 80}
+		if rows, columns, err := term.Size(p.Stdout); err == nil {
+			size = confine.Size{Rows: rows, Columns: columns}
+		}
 		spec.Terminal = &size
 		return nil
 	}
-	if !isTerminal(p.Stdin) {
+	if !term.IsTerminal(p.Stdin) {
 		spec.Stdin = p.Stdin
 	}
 	for _, f := range []struct {
 		from *os.File
 		to   **os.File
 	}{{p.Stdout, &spec.Stdout}, {p.Stderr, &spec.Stderr}} {
-		if !isTerminal(f.from) {
+		if !term.IsTerminal(f.from) {
 			*f.to = f.from
 			continue
 		}
@@ -124,12 +129,19 @@ func (s *confinedSession) attach(p Process) {
 	if pty == nil {
 		return
 	}
-	s.restore = joinTerminal(p.Stdin, pty)
-	s.carry(p.Stdout, pty)
-	go func() { _, _ = io.Copy(pty, p.Stdin) }() // ends with the process: a read of a terminal cannot be called off
+	// The supervisor passes signals on by itself.
+	relay, err := term.Attach(p.Stdin, p.Stdout, pty, func(syscall.Signal) {})
+	if err != nil {
+		s.lost = fmt.Errorf("join the agent's terminal with yours: %w", err)
+		go s.Session.Close() //nolint:errcheck // Wait says how it ended
+		return
+	}
+	s.restore = func() { _ = relay.Close() }
 	go func() {
-		for range s.Session.Stops() { // ^Z has nowhere to go: the agent goes on
-			_ = s.Session.Continue()
+		for range s.Session.Stops() { // by ^Z, which stops this program too, until fg
+			if relay.Suspend() != nil || s.Session.Continue() != nil {
+				_ = s.Session.Close()
+			}
 		}
 	}()
 }
@@ -149,6 +161,9 @@ func (s *confinedSession) finish() {
 func (s *confinedSession) Wait() (int, error) {
 	st, err := s.Session.Wait()
 	s.finish()
+	if s.lost != nil {
+		return st.Exit(), s.lost
+	}
 	if errors.Is(err, confine.ErrLost) {
 		return statusSignal + int(syscall.SIGKILL), nil // ended from outside, as [confinedSession.Signal] does
 	}
