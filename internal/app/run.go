@@ -229,7 +229,7 @@ func (w *workspace) supervised(ctx context.Context, rep *RunReport, s *sealer, p
 	if err != nil {
 		return err
 	}
-	rep.Version = w.agentVersion(ctx, s.ro.Args, p, env)
+	rep.Version = agentVersion(ctx, rep, s.ro.Args, p, env)
 	if s.start, err = w.snapshot(ctx); err != nil {
 		return err
 	}
@@ -319,8 +319,8 @@ func (s *sealer) begin(w *workspace, rep *RunReport) {
 const versionWait = 20 * time.Second
 
 // agentVersion asks an agent that is known for its version. It runs before the run, by the operator's
-// will, in the run's environment.
-func (w *workspace) agentVersion(ctx context.Context, args []string, p profile.Profile, env []string) string {
+// will, in the run's environment; not as root, if it is another user's.
+func agentVersion(ctx context.Context, rep *RunReport, args []string, p profile.Profile, env []string) string {
 	recognised, ok := profile.Recognise(args)
 	if len(p.Version) == 0 || !ok || recognised.Name != p.Name {
 		return ""
@@ -328,6 +328,10 @@ func (w *workspace) agentVersion(ctx context.Context, args []string, p profile.P
 	program := args[:1]
 	if len(recognised.Programs) > 0 && !contains(recognised.Programs, filepath.Base(args[0])) && len(args) > 1 {
 		program = args[:2] // an interpreter and the script
+	}
+	if !safeToAsk(program) {
+		rep.note("%s is not asked for its version: others than root can write it, and this is root", filepath.Base(program[len(program)-1]))
+		return ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionWait)
 	defer cancel()
