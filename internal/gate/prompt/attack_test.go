@@ -77,3 +77,35 @@ func TestManyHeaders(t *testing.T) {
 		t.Errorf("%d reached the vendor", n)
 	}
 }
+
+// A form has one reading, a batch file as well, and what the client chose in a part's header is looked through.
+func TestUploadsOfAnAttacker(t *testing.T) {
+	r := newRig(t, nil, func(o *Options) { o.Rules.Files, o.Rules.Images = true, true })
+	line := `{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{"model":"good","messages":[]}}`
+	part := func(head, body string) string {
+		return "--b\r\nContent-Disposition: form-data; " + head + "\r\n\r\n" + body + "\r\n"
+	}
+	file := `name="file"; filename="a.jsonl"`
+	for _, c := range []struct{ form, code string }{
+		{part(`name="purpose"`, "batch") + part(file, line), ""},
+		{part(`name="Purpose"`, "batch") + part(file, line), "body-refused"},
+		{part(`name="purpose"; name*=utf-8''zzz`, "batch") + part(file, line), "body-refused"},
+		{part(`name="purpose"`, "batch ") + part(file, line), "field-refused"},
+		{part(`name="purpose"`, "batch") + part(file, "\x89PNG\r\n\x1a\n\x00\n"+line), "body-refused"},
+		{part(`name="purpose"`, "batch") + part(file, "{\"custom_id\":\r"+line[13:]), "body-refused"},
+		{part(`name="purpose"`, "batch") + part(file, line[:len(line)-1]+`,"Body":{"model":"bad"}}`), "body-refused"},
+		{part(`name="purpose"`, "batch") + part(file, strings.Replace(line, `"model":"good"`, `"model":"good","Model":"bad"`, 1)), "body-refused"},
+		{part(`name="purpose"`, "assistants") + part(`name="file"; filename="`+pathSecret+`.txt"`, "a"), "field-refused"},
+		{part(`name="purpose"`, "assistants") + part(`name="`+pathSecret+`"`, "a"), "body-refused"},
+	} {
+		got := r.do("POST", "/v1/files", c.form+"--b--\r\n", "Content-Type", "multipart/form-data; boundary=b")
+		if code := got.header.Get("X-Sallyport-Reason"); code != c.code {
+			t.Errorf("%s: code %q, want %q: %s", c.form, code, c.code, got.body)
+		}
+	}
+	n := len(r.reached())
+	r.do("POST", "/v1/files", part(`name="purpose"`, "assistants")+part(file+"\r\nX-Note: "+pathSecret, `{"a":1}`+"\n"+`{"b":"`+string(quote(nil, []byte(secret)))[1:]+"}")+"--b--\r\n", "Content-Type", "multipart/form-data; boundary=b")
+	if all := r.reached(); len(all) != n+1 || strings.Contains(all[n].body, pathSecret) || strings.Contains(all[n].body, "hunter2") {
+		t.Errorf("%+v", all[n:])
+	}
+}
