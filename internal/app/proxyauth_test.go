@@ -216,8 +216,8 @@ func TestProxyMasker(t *testing.T) {
 	if got := string(other.Flush(other.Write(nil, []byte(sentinels.A)))); strings.Contains(got, "byron@") {
 		t.Errorf("another session sees %s", got)
 	}
-	if out, _, err := m.MaskJSON("s", []byte(body), []prompt.Span{{End: len(body)}}); err != nil || string(out) != body {
-		t.Errorf("media were changed: %s", out)
+	if out, _, err := m.MaskJSON("s", []byte(body), []prompt.Span{{End: len(body)}}); err != nil || strings.Contains(string(out), "quartz") || !strings.Contains(string(out), "byron@") {
+		t.Errorf("of media, all but known values is left as it is: %s", out)
 	}
 	_, _, err = m.MaskJSON("s", []byte(`{"a":"`+passage+`"}`), nil)
 	var ref *prompt.Refusal

@@ -224,6 +224,9 @@ func (m *proxyMasker) MaskText(session string, text []byte) ([]byte, map[string]
 func (m *proxyMasker) replace(session string, text []byte, found []mask.Finding, skip []prompt.Span) ([]byte, map[string]int, error) {
 	if len(skip) > 0 {
 		found = slices.DeleteFunc(found, func(f mask.Finding) bool {
+			if f.Kind == "secret:known" {
+				return false // is never spared, whatever it stands in: it is no chance that it is there
+			}
 			// The last one that begins no later; they do not overlap.
 			i := sort.Search(len(skip), func(i int) bool { return skip[i].Start > f.Start }) - 1
 			return i >= 0 && f.End <= skip[i].End

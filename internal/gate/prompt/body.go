@@ -176,6 +176,8 @@ func (r *Rules) judge(f *facts) (map[string]int, *Refusal) {
 			ok = r.Audio
 		case "remote":
 			ok = r.Remote
+		case "file":
+			ok = r.Files
 		}
 		if !ok {
 			hint := "leave it out, or have prompt.pass allow " + m.kind + " (docs/prompt-gate.md)"
@@ -200,7 +202,7 @@ func (r *Rules) judge(f *facts) (map[string]int, *Refusal) {
 func (f *facts) skips() []Span {
 	var out []Span
 	for _, m := range f.media {
-		if m.kind != "remote" {
+		if m.End > m.Start && m.kind != "unknown" {
 			out = append(out, m.Span)
 		}
 	}

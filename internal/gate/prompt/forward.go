@@ -176,7 +176,7 @@ func (x *exchange) once(ctx context.Context, e Endpoint) (resp *http.Response, a
 	if err != nil {
 		return nil, false, refuse(http.StatusBadGateway, "upstream-failed", "ask whoever runs the gate", "the request could not be made")
 	}
-	req.Header = x.passing()
+	req.Header = x.header.Clone() // never nil: what passed maskHeaders
 	// The transport sends a body once more if none of it was written, which is harmless, and if an
 	// Idempotency-Key says that it may, which not every vendor keeps. Under a spelling that it does not look
 	// for, the key is the vendor's business alone.

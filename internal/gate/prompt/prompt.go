@@ -184,7 +184,8 @@ type Span struct{ Start, End int }
 // concurrent use.
 type Masker interface {
 	// MaskJSON returns body with what must not leave replaced, and how many of each kind. Spans in
-	// skip are media, in the order in which they stand; nothing in them is replaced. It may return
+	// skip are media, in the order in which they stand; nothing in them is replaced but values that are
+	// known to be secret. It may return
 	// body itself, and must not change it. A [*Refusal] as error refuses the request.
 	MaskJSON(session string, body []byte, skip []Span) (masked []byte, found map[string]int, err error)
 	// MaskText is MaskJSON for text that is no JSON.

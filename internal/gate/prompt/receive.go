@@ -207,8 +207,12 @@ func (x *exchange) maskHeaders() *Refusal {
 	if len(found) > 0 {
 		return refuse(http.StatusForbidden, "path-refused", "take it out of the path", "the path or the query holds what must not leave")
 	}
-	for name, values := range x.passing() {
-		for _, v := range values {
+	// What is looked at here is what is sent: it is chosen once.
+	if x.header = x.passing(); len(x.header) > maxHeaders {
+		return refuse(http.StatusBadRequest, "header-refused", "send fewer headers", "more than %d headers would be sent on", maxHeaders)
+	}
+	for name, values := range x.header {
+		for _, v := range append([]string{name}, values...) {
 			if len(v) > maxHeader {
 				return refuse(http.StatusBadRequest, "header-refused", "", "the header %s is longer than %d bytes", name, maxHeader)
 			}
@@ -217,7 +221,7 @@ func (x *exchange) maskHeaders() *Refusal {
 				return maskRefusal(err)
 			}
 			if len(found) > 0 {
-				return refuse(http.StatusForbidden, "header-refused", "take it out of the header", "the header %s holds what must not leave", name)
+				return refuse(http.StatusForbidden, "header-refused", "take it out of the header", "the header %s, or its name, holds what must not leave", x.clean(name))
 			}
 		}
 	}
@@ -228,7 +232,7 @@ func (x *exchange) maskHeaders() *Refusal {
 func (x *exchange) passing() http.Header {
 	out := http.Header{}
 	for name, values := range x.r.Header {
-		if len(out) < maxHeaders && passHeader(name, x.rt.provider.Headers) {
+		if passHeader(name, x.rt.provider.Headers) {
 			out[name] = values
 		}
 	}

@@ -2,6 +2,7 @@ package prompt
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -132,10 +133,13 @@ func (s *scanner) value(depth int, name string) bool {
 		}
 	case '"':
 		start := s.i
-		if _, ok := s.text(); !ok {
+		escaped, ok := s.text()
+		if !ok {
 			return false
 		}
-		s.dataURL(start+1, s.i-1)
+		if mediaMember(name) {
+			s.dataURL(start, s.i, escaped)
+		}
 		return true
 	case 't':
 		return s.word("true")
@@ -241,11 +245,16 @@ func isHex(b []byte) bool {
 	return true
 }
 
-// An object's members that decide whether it is a medium.
+// An object's members that decide whether it is a medium. Texts are decoded: what they say must not depend
+// on how they are spelt.
 type shape struct {
-	data, media, url Span // string values, without quotes
-	typ, format      string
-	fileID           bool
+	data   Span // content of a string, without quotes
+	media  string
+	url    string
+	typ    string
+	fileID bool
+	// What was found in the arguments of what may be a tool's call: how much there was before, and after.
+	args struct{ media, servers, mediaEnd, serversEnd int }
 }
 
 func (s *scanner) object(depth int, name string) bool {
@@ -303,8 +312,12 @@ func (s *scanner) object(depth int, name string) bool {
 		s.i++
 		s.space()
 		at := s.i
+		media, servers := len(s.f.media), len(s.f.servers)
 		if !s.value(depth+1, string(key)) {
 			return false
+		}
+		if k := string(key); k == "input" || k == "args" || k == "response" {
+			sh.args.media, sh.args.servers, sh.args.mediaEnd, sh.args.serversEnd = media, servers, len(s.f.media), len(s.f.servers)
 		}
 		s.note(&sh, key, at, s.i)
 		if depth == 0 {
@@ -325,31 +338,61 @@ func (s *scanner) object(depth int, name string) bool {
 
 // note remembers a member that may make its object a medium.
 func (s *scanner) note(sh *shape, key []byte, start, end int) {
+	if lower := string(key); (lower == "urlContext" || lower == "url_context") && s.b[start] == '{' {
+		s.add(medium{kind: "remote"}) // a tool by which the vendor fetches addresses
+	}
 	if end-start < 2 || s.b[start] != '"' {
 		return
 	}
 	in := Span{start + 1, end - 1}
+	decoded := func() string {
+		t, _ := text(s.b[start:end])
+		return short(t)
+	}
 	switch string(key) {
 	case "type":
-		sh.typ = short(s.b[in.Start:in.End])
-	case "format":
-		sh.format = short(s.b[in.Start:in.End])
-	case "data", "file_data", "bytes":
+		sh.typ = decoded()
+	case "data", "file_data", "fileData", "bytes":
 		sh.data = in
 	case "media_type", "mimeType", "mime_type":
-		sh.media = in
-	case "url", "image_url", "file_url", "fileUri", "file_uri", "server_url", "uri":
-		sh.url = in
+		sh.media = decoded()
 	case "file_id":
-		sh.fileID = true
+		sh.fileID = end-start > 2
+	case "url", "image_url", "file_url", "document_url", "video_url", "audio_url", "fileUri", "file_uri", "server_url", "uri":
+		sh.url = decoded()
+	}
+	switch string(key) {
+	case "image_url", "file_url", "document_url", "video_url", "audio_url", "fileUri", "file_uri":
+		if u := decoded(); u != "" && !isDataURL(u) {
+			s.add(medium{kind: "remote"})
+		}
 	}
 }
 
-func short(b []byte) string {
-	if len(b) > 64 {
-		b = b[:64]
+// mediaMember reports whether a member of that name is where vendors look for media. A data URL anywhere
+// else is text, and masked like all text.
+func mediaMember(name string) bool {
+	switch name {
+	case "url", "image_url", "file_url", "document_url", "video_url", "audio_url", "fileUri", "file_uri", "uri", "data", "file_data", "bytes":
+		return true
 	}
-	return string(b)
+	return false
+}
+
+func short(s string) string {
+	if len(s) > 64 {
+		return s[:64]
+	}
+	return s
+}
+
+// isDataURL reports whether s is a data URL. Schemes have no case.
+func isDataURL(s string) bool { return len(s) >= 5 && strings.EqualFold(s[:5], "data:") }
+
+func (s *scanner) add(m medium) {
+	if len(s.f.media) <= maxMedia { // and refuse all of it
+		s.f.media = append(s.f.media, m)
+	}
 }
 
 // conclude looks at an object whose end was met. name is that of the member it is the value of.
@@ -357,49 +400,76 @@ func (s *scanner) conclude(sh *shape, name string) {
 	if len(s.f.media) > maxMedia || len(s.f.servers) > maxMedia {
 		return // and refuse all of it
 	}
-	url := s.b[sh.url.Start:sh.url.End]
-	remote := len(url) > 0 && !bytes.HasPrefix(url, []byte("data:"))
-	switch {
-	case sh.typ == "mcp" || name == "mcp_servers":
-		s.f.servers = append(s.f.servers, short(url))
-		return
-	case sh.data.End > sh.data.Start && sh.media.End > sh.media.Start && !(sh.typ == "text"):
-		s.medium(string(s.b[sh.media.Start:sh.media.End]), sh.data)
-	case name == "input_audio" && sh.data.End > sh.data.Start:
-		s.f.media = append(s.f.media, medium{kind: "audio", Span: sh.data})
+	// What a tool is called with, and what a function returned as an object, is text to a vendor, whatever its
+	// members are called. It is masked as such.
+	if a := sh.args; a.mediaEnd+a.serversEnd > a.media+a.servers && (sh.typ == "tool_use" || name == "functionCall" || name == "functionResponse") {
+		s.f.media = append(s.f.media[:a.media], s.f.media[a.mediaEnd:]...)
+		s.f.servers = append(s.f.servers[:a.servers], s.f.servers[a.serversEnd:]...)
 	}
-	if remote && (sh.typ == "url" || sh.typ == "input_image" || sh.typ == "input_file" || name == "image_url" || name == "fileData" || name == "file_data") {
-		s.f.media = append(s.f.media, medium{kind: "remote"})
+	hasData := sh.data.End > sh.data.Start
+	remote := sh.url != "" && !isDataURL(sh.url)
+	switch {
+	case sh.typ == "mcp" || name == "mcp_servers" || name == "mcpServers":
+		s.f.servers = append(s.f.servers, sh.url)
+		return
+	case hasData && isDataURL(string(s.b[sh.data.Start:min(sh.data.End, sh.data.Start+5)])): // noted where it stands
+	case hasData && sh.media != "" && sh.typ != "text":
+		s.medium(sh.media, sh.data)
+	case name == "input_audio" && hasData:
+		s.medium("audio/any", sh.data)
+	case hasData && (name == "source" || name == "file" || sh.typ == "input_file" || sh.typ == "file"):
+		s.medium("application/octet-stream", sh.data) // of a vendor that names the type elsewhere, or nowhere
+	}
+	switch {
+	case sh.fileID:
+		s.add(medium{kind: "file"})
+	case strings.HasPrefix(sh.typ, "web_fetch"):
+		s.add(medium{kind: "remote"})
+	case remote:
+		switch name {
+		case "image_url", "video_url", "audio_url", "document_url", "fileData", "file_data", "s3Location", "source":
+			s.add(medium{kind: "remote"})
+			return
+		}
+		if sh.typ == "url" || sh.typ == "input_image" || sh.typ == "input_file" {
+			s.add(medium{kind: "remote"})
+		}
 	}
 }
 
-// medium notes inline data of a media type, if the data are what the type says. What is not stays text,
-// and is looked through like all text.
+// medium notes inline data of a media type, if the data are what the type says. What is not is refused: the
+// gate cannot look through it, and does not know what a vendor makes of it.
 func (s *scanner) medium(mediaType string, data Span) {
-	if len(s.f.media) > maxMedia {
-		return // and refuse all of it
-	}
 	kind := mediaKind(mediaType)
-	if kind == "text" {
-		// Base64 of text cannot be looked through here: it is a document.
-		kind = "document"
-		s.f.media = append(s.f.media, medium{kind: kind, Span: data})
-		return
-	}
-	if !looksLike(kind, s.b[data.Start:data.End]) {
+	b := s.b[data.Start:data.End]
+	switch {
+	case !isBase64(b):
+		kind = "unknown"
+	case kind == "text":
+		kind = "document" // base64 of text cannot be looked through here
+	case !looksLike(kind, b):
 		kind = "unknown"
 	}
-	s.f.media = append(s.f.media, medium{kind: kind, Span: data})
+	s.add(medium{kind: kind, Span: data})
 }
 
-// dataURL notes a string that is a data URL as a whole.
-func (s *scanner) dataURL(start, end int) {
-	if end-start < 12 || !bytes.HasPrefix(s.b[start:end], []byte("data:")) {
+// dataURL notes a string, with its quotes, that is a data URL as a whole. One that is spelt with escapes
+// cannot be spliced and is of no known kind.
+func (s *scanner) dataURL(start, end int, escaped bool) {
+	if escaped {
+		if t, _ := text(s.b[start:end]); isDataURL(t) {
+			s.add(medium{kind: "unknown"})
+		}
+		return
+	}
+	start, end = start+1, end-1
+	if !isDataURL(string(s.b[start:min(end, start+5)])) {
 		return
 	}
 	head := s.b[start:min(end, start+128)]
 	mark := bytes.Index(head, []byte(";base64,"))
-	if mark < 0 {
+	if mark < 5 {
+		s.add(medium{kind: "unknown"})
 		return
 	}
 	mediaType, _, _ := strings.Cut(string(head[5:mark]), ";")
@@ -419,17 +489,38 @@ func mediaKind(mediaType string) string {
 	return "document"
 }
 
-// looksLike reports whether base64 begins as files of the kind do.
-func looksLike(kind string, b64 []byte) bool {
-	starts := map[string][]string{
-		"image":    {"iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk0", "AAAA"},
-		"document": {"JVBERi0", "UEsDB", "0M8R4"},
-		"audio":    {"UklGR", "SUQz", "//", "T2dnUw", "ZkxhQ", "AAAA", "GkXfo"},
+// isBase64 reports whether all of b is base64, padded or not.
+func isBase64(b []byte) bool {
+	b = bytes.TrimSuffix(b, []byte("="))
+	b = bytes.TrimSuffix(b, []byte("="))
+	if len(b)%4 == 1 {
+		return false
 	}
-	for _, p := range starts[kind] {
-		if bytes.HasPrefix(b64, []byte(p)) {
-			return true
+	for _, c := range b {
+		if !isWord(c) && c != '+' && c != '/' || c == '-' || c == '_' {
+			return false
 		}
+	}
+	return len(b) > 0
+}
+
+// looksLike reports whether what base64 decodes to begins as files of the kind do.
+func looksLike(kind string, b64 []byte) bool {
+	b64 = bytes.TrimRight(b64[:min(len(b64), 32)], "=")
+	head := make([]byte, 24)
+	n, err := base64.RawStdEncoding.Decode(head, b64)
+	if err != nil {
+		return false
+	}
+	head = head[:n]
+	at := func(i int, s string) bool { return len(head) >= i+len(s) && string(head[i:i+len(s)]) == s }
+	switch kind {
+	case "image":
+		return at(0, "\x89PNG\r\n\x1a\n") || at(0, "\xff\xd8\xff") || at(0, "GIF8") || at(0, "RIFF") && at(8, "WEBP") || at(0, "BM") && at(6, "\x00\x00\x00\x00") || at(4, "ftyp")
+	case "document":
+		return at(0, "%PDF-") || at(0, "PK\x03\x04") || at(0, "\xd0\xcf\x11\xe0")
+	case "audio":
+		return at(0, "RIFF") || at(0, "ID3") || at(0, "OggS") || at(0, "fLaC") || at(0, "\x1aE\xdf\xa3") || at(4, "ftyp") || len(head) > 2 && head[0] == 0xff && head[1]&0xe0 == 0xe0 && head[1]&0x06 != 0
 	}
 	return false
 }

@@ -30,6 +30,7 @@ type exchange struct {
 	alt    string
 	body   *body
 	out    []byte            // the body that is sent
+	header http.Header       // the headers that are sent on
 	named  []string          // models in a batch file
 	held   int64             // bytes that count against MaxBuffered
 	rec    Record            // of the request, and then what its end adds to

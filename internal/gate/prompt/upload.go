@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/textproto"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -46,6 +49,10 @@ func (x *exchange) upload(raw []byte, boundary string) *Refusal {
 		if err != nil {
 			return bodyRefused("is a form whose parts cannot be read")
 		}
+		head, ref := x.partHeader(p)
+		if ref != nil {
+			return ref
+		}
 		if p.FileName() == "" {
 			if _, twice := fields[p.FormName()]; twice || len(content) > maxField {
 				return bodyRefused("is a form with the field %.40q twice, or longer than %d bytes", p.FormName(), maxField)
@@ -62,7 +69,7 @@ func (x *exchange) upload(raw []byte, boundary string) *Refusal {
 			}
 			fields["\x00file"] = fields["purpose"]
 		}
-		w, err := out.CreatePart(p.Header)
+		w, err := out.CreatePart(head)
 		if err == nil {
 			_, err = w.Write(content)
 		}
@@ -87,8 +94,54 @@ func (x *exchange) upload(raw []byte, boundary string) *Refusal {
 	return nil
 }
 
+// The fields of a form that are known, and what files may be for.
+var (
+	formFields = []string{"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"}
+	purposes   = []string{"", "assistants", "batch", "evals", "fine-tune", "user_data", "vision"}
+)
+
+// partHeader makes the header of a part anew from what was understood of it, so that the vendor has no other
+// reading, and looks through what the client chose in it.
+func (x *exchange) partHeader(p *multipart.Part) (textproto.MIMEHeader, *Refusal) {
+	name, file := p.FormName(), p.FileName()
+	if !slices.Contains(formFields, name) || (file != "") != (name == "file") {
+		return nil, bodyRefused("is a form with the field %.40q, which is not known here", x.clean(name))
+	}
+	disposition := `form-data; name="` + name + `"`
+	if file != "" {
+		if strings.ContainsFunc(file, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '"' || r == '\\' || r == utf8.RuneError }) {
+			return nil, bodyRefused("is a form with a file whose name has letters that are read in several ways")
+		}
+		disposition += `; filename="` + file + `"`
+	}
+	head := textproto.MIMEHeader{"Content-Disposition": {disposition}}
+	kind := p.Header.Get("Content-Type")
+	if kind != "" {
+		t, _, err := mime.ParseMediaType(kind)
+		if err != nil {
+			return nil, bodyRefused("is a form with a part of no readable type")
+		}
+		kind = t
+		head.Set("Content-Type", t)
+	}
+	for _, v := range []string{file, kind} {
+		if _, found, err := x.g.o.Masker.MaskText(x.caller.Session, []byte(v)); err != nil {
+			return nil, maskRefusal(err)
+		} else if len(found) > 0 {
+			return nil, refuse(http.StatusForbidden, "field-refused", "take it out", "the file's name or type holds what must not leave")
+		}
+	}
+	return head, nil
+}
+
 // file returns what is sent instead of a file's content.
 func (x *exchange) file(content []byte, purpose string) ([]byte, *Refusal) {
+	if !slices.Contains(purposes, purpose) {
+		return nil, refuse(http.StatusForbidden, "field-refused", "name a purpose of the vendor's", "the purpose %.40q of a file is not known here", x.clean(purpose))
+	}
+	if purpose == "batch" {
+		return x.lines(content) // which are JSON, or nothing
+	}
 	if !utf8.Valid(content) || bytes.IndexByte(content, 0) >= 0 || bytes.HasPrefix(content, []byte("%PDF-")) {
 		kind := "document"
 		if t := http.DetectContentType(content); len(t) > 6 && t[:6] == "image/" {
@@ -100,11 +153,11 @@ func (x *exchange) file(content []byte, purpose string) ([]byte, *Refusal) {
 		x.rec.Media = map[string]int{kind: 1}
 		return content, nil
 	}
-	if purpose == "batch" {
-		return x.lines(content)
-	}
 	return x.maskPart(content)
 }
+
+// lineNames are the members of a line of a batch file.
+var lineNames = []string{"custom_id", "method", "url", "body"}
 
 // lines reads a batch file, a request in each line.
 func (x *exchange) lines(content []byte) ([]byte, *Refusal) {
@@ -118,17 +171,21 @@ func (x *exchange) lines(content []byte) ([]byte, *Refusal) {
 			out = append(out, line...)
 			continue
 		}
-		f, ref := scan(bytes.TrimRight(line, "\r\n"))
+		whole := bytes.TrimRight(line, "\r\n")
+		if bytes.IndexByte(whole, '\r') >= 0 {
+			return nil, bodyRefused("is a batch with a line that some take for two")
+		}
+		f, ref := scan(whole)
 		if ref != nil {
 			return nil, ref
 		}
-		b := &body{raw: get(line, "body"), facts: f}
-		inner, ref := scan(b.raw)
-		if ref != nil {
-			return nil, ref
+		for _, m := range f.top {
+			if !slices.Contains(lineNames, m.name) {
+				return nil, bodyRefused("is a batch with the name %.40q in a line", x.clean(m.name))
+			}
 		}
-		b.facts = inner
-		if ref := b.findModels(&route{dialect: OpenAI, op: operation{models: true}}); ref != nil {
+		b, ref := (&route{dialect: OpenAI, op: operation{models: true}}).read(f.get(whole, "body"))
+		if ref != nil {
 			return nil, ref
 		}
 		for _, m := range b.models {
@@ -153,17 +210,48 @@ func (x *exchange) lines(content []byte) ([]byte, *Refusal) {
 }
 
 func (x *exchange) maskPart(content []byte) ([]byte, *Refusal) {
-	mask := x.g.o.Masker.MaskText
-	if f, ref := scan(content); ref == nil && len(f.media) == 0 {
-		mask = func(session string, b []byte) ([]byte, map[string]int, error) {
-			return x.g.o.Masker.MaskJSON(session, b, nil)
-		}
+	if len(bytes.TrimSpace(content)) > 0 && bytes.TrimSpace(content)[0] == '{' {
+		return x.maskLines(content)
 	}
-	out, found, err := mask(x.caller.Session, content)
+	out, found, err := x.g.o.Masker.MaskText(x.caller.Session, content)
 	if err != nil {
 		return nil, maskRefusal(err)
 	}
 	x.count(found)
+	return out, nil
+}
+
+// maskLines masks JSON, whole or a value in each line, as such: its escapes are undone for the search. What is
+// neither is masked as the text that it is.
+func (x *exchange) maskLines(content []byte) ([]byte, *Refusal) {
+	pieces := [][]byte{content}
+	if _, ref := scan(content); ref != nil {
+		pieces = slices.Collect(bytes.Lines(content))
+	}
+	out := make([]byte, 0, len(content))
+	for _, p := range pieces {
+		mask := x.g.o.Masker.MaskText
+		if _, ref := scan(bytes.TrimSpace(p)); ref == nil {
+			mask = func(session string, b []byte) ([]byte, map[string]int, error) {
+				return x.g.o.Masker.MaskJSON(session, b, nil)
+			}
+		}
+		masked, found, err := mask(x.caller.Session, p)
+		if err != nil {
+			return nil, maskRefusal(err)
+		}
+		x.count(found)
+		out = append(out, masked...)
+	}
+	// Text of several lines, such as a private key, is seen only as a whole.
+	if len(pieces) > 1 {
+		var found map[string]int
+		var err error
+		if out, found, err = x.g.o.Masker.MaskText(x.caller.Session, out); err != nil {
+			return nil, maskRefusal(err)
+		}
+		x.count(found)
+	}
 	return out, nil
 }
 
