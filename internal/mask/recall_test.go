@@ -9,7 +9,7 @@ import (
 func TestPlaces(t *testing.T) {
 	e := engine(t, Options{})
 	const pw = "Sup3rS" + "3cretX"
-	hexToken := "5a1f0c9e7b3d" + "48e26f90ab17c4d3e852"
+	digits32 := "5a1f0c9e" + "7b3d48e2" + "6f90ab17" + "c4d3e852"
 	for _, row := range []struct{ name, text, want string }{
 		{"mysql", "mysql -u root -p" + pw + " db", "secret:password " + pw},
 		{"sshpass", "sshpass -p " + pw + " ssh a@b", "secret:password " + pw},
@@ -18,14 +18,14 @@ func TestPlaces(t *testing.T) {
 		{"openssl, pass", "openssl pkcs12 -in a.p12 -passin pass:" + pw + " -nodes", "secret:password " + pw},
 		{"docker login", "docker login -u me -p " + pw + " registry.corp.io", "secret:password " + pw},
 		{"Dockerfile", "FROM alpine\nENV DB_PASS " + pw + "\n", "secret:password " + pw},
-		{"Dockerfile, token", "ENV API_TOKEN " + hexToken, "secret:generic " + hexToken},
+		{"Dockerfile, token", "ENV API_TOKEN " + digits32, "secret:generic " + digits32},
 		{"aws configure", "aws configure set aws_secret_access_key " + "kJ8vQ2mZx7Lp0Wd4RtYb6Nc1HsGf9Ea3UoTiXqV5", "secret:generic kJ8vQ2mZx7Lp0Wd4RtYb6Nc1HsGf9Ea3UoTiXqV5"},
-		{"a header", "Authorization: " + hexToken, "secret:generic " + hexToken},
+		{"a header", "Authorization: " + digits32, "secret:generic " + digits32},
 		{"a tuple", "requests.get(u, auth=('admin', '" + pw + "'))", "secret:password " + pw},
 		{"a credential", `new NetworkCredential("joe@corp.io", "` + pw + `");`, "secret:password " + pw},
 		{"a sentence", "My password is " + pw + " and it works", "secret:password " + pw},
 		{"a sentence with a colon", "the password is: " + pw + "\n", "secret:password " + pw},
-		{"a secret key", "the secret key is " + hexToken + ".", "secret:generic " + hexToken},
+		{"a secret key", "the secret key is " + digits32 + ".", "secret:generic " + digits32},
 		{"kubectl", "kubectl create secret generic a --from-literal=password=" + pw, "secret:password " + pw},
 		{"for one command", "PG" + "PASSWORD=hunter22 psql -h db", "secret:password hunter22"},
 		{"pw", "TF_VAR_db_pw=" + pw + "\n", "secret:password " + pw},
