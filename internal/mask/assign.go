@@ -36,14 +36,20 @@ func (s *search) name(start, end int) {
 	}
 	flag := begin < len(text) && text[begin] == '-'
 	quoted := how == gap && (text[at] == '"' || text[at] == '\'')
-	if how == gap && !flag && !quoted {
+	// ENV NAME value, as a Dockerfile has it, and "config set NAME value".
+	env := how == gap && !flag && !quoted && (hasFold(text, begin-4, "env ") || hasFold(text, begin-11, "config set ") || hasFold(text, begin-14, "configure set ") || has(text, begin-4, "ARG "))
+	said := how == sets && text[at-1] == ' ' && at >= 3 && has(text, at-3, "is ") // a sentence
+	if how == gap && !flag && !quoted && !env {
 		return
+	}
+	if env {
+		at = run(text, at, blank, 16)
 	}
 	l := levelOf(bytes.Trim(text[begin:stop], "-."))
 	if l == noSecret || quoted && !flag && l < strong {
 		return
 	}
-	s.assigned(at, l, how == gap && !quoted)
+	s.assigned(at, l, how == gap && !quoted && !env || said && text[at] != '"' && text[at] != '\'' && text[at] != '`')
 }
 
 // How a name is joined to what follows.
@@ -151,10 +157,11 @@ closedOff:
 			return m + 1, sets
 		}
 	}
-	if k > j && has(text, k, "is ") {
-		if m := run(text, k+3, blank, 4); m < len(text) && (text[m] == '"' || text[m] == '\'' || text[m] == '`') {
-			return m, sets // the password is "…"
-		}
+	if k > j && j == i && has(text, k, "is ") && k+3 < len(text) {
+		return run(text, k+3, blank, 4), said(text, k+3) // the password is "…"
+	}
+	if k > j && has(text, k, "is:") {
+		return k + 3, sets
 	}
 	if k > j && j == i {
 		// "password string = …", as Go and SQL write it, or a flag and its value.
@@ -165,6 +172,14 @@ closedOff:
 		return k, gap
 	}
 	return 0, none
+}
+
+// said judges the operation of "is": what must stand there is a value, not another word.
+func said(text []byte, i int) operation {
+	if run(text, i, blank, 4) < len(text) {
+		return sets
+	}
+	return none
 }
 
 func isType(w []byte) bool {
@@ -196,7 +211,13 @@ func valueKey(text []byte, i int) int {
 		if b == 'n' && text[j-1] == '\\' || b == 'r' && text[j-1] == '\\' {
 			continue
 		}
-		if !space.has(b) && b != '"' && b != '\'' && b != ',' && b != '\\' && b != ';' {
+		if b == 'd' && has(text, j, "default") { // variable "x" { default = "…" }
+			if k := run(text, j+7, blank, 16); k < len(text) && text[k] == '=' {
+				return k + 1
+			}
+			return 0
+		}
+		if !space.has(b) && b != '{' && b != '"' && b != '\'' && b != ',' && b != '\\' && b != ';' {
 			return 0
 		}
 	}
@@ -210,6 +231,9 @@ func (s *search) assigned(i int, l level, loose bool) {
 		limit = 80
 	}
 	v := valueAt(s.text, i, loose, limit)
+	if v.prose && v.start > 1 && s.text[v.start-1] == '=' && upper.has(s.text[v.start-2]) {
+		v.prose = false // a variable for one command: PGPASSWORD=… psql
+	}
 	s.spent += max(v.end-v.start, 64)
 	if v.start >= v.end {
 		return
@@ -315,7 +339,7 @@ func valueAt(text []byte, i int, loose bool, limit int) value {
 	// What follows tells prose and code from a bare value.
 	k := run(text, i, blank, 8)
 	switch {
-	case i == len(text) || k == len(text) || text[k] == '\n' || text[k] == '\r' || has(text, k, `\n`) || has(text, k, `\r`):
+	case i == len(text) || k == len(text) || text[k] == '\n' || text[k] == '\r' || has(text, k, `\n`) || has(text, k, `\r`), k > i && text[k] == '#':
 		v.line = tight
 	case k > i && (letter.has(text[k]) || text[k] >= 0x80):
 		v.prose = true
@@ -332,7 +356,9 @@ func valueAt(text []byte, i int, loose bool, limit int) value {
 // endsValue reports whether a bare value that began at start ends before text[i].
 func endsValue(text []byte, i, start int) bool {
 	switch b := text[i]; b {
-	case ' ', '\t', '\n', '\r', '"', '\'', '`', ';', '<', '>', ')', '}', ']', '|', 0x1b, '(', '{':
+	case '"', '\'':
+		return !quoteInside(text, i, start)
+	case ' ', '\t', '\n', '\r', '`', ';', '<', '>', ')', '}', ']', '|', 0x1b, '(', '{':
 		return true
 	case ',':
 		return i+1 == len(text) || space.has(text[i+1]) || text[i+1] == '"' || text[i+1] == '\'' || bytes.IndexByte(text[i:min(len(text), i+40)], '=') > 0
@@ -349,6 +375,23 @@ func endsValue(text []byte, i, start int) bool {
 		return i > start && space.has(text[i-1])
 	}
 	return false
+}
+
+// quoteInside reports whether the quotation mark at i is part of a bare value: letters or digits on both sides, and
+// no other to the end of the line, which would say that the value stands in a string.
+func quoteInside(text []byte, i, start int) bool {
+	if i == start || i+1 >= len(text) || !alnum.has(text[i+1]) || !alnum.has(text[i-1]) {
+		return false
+	}
+	rest := text[i+1 : min(len(text), i+80)]
+	if n := bytes.IndexByte(rest, '\n'); n >= 0 {
+		rest = rest[:n]
+	}
+	before := text[max(0, start-80):start]
+	if n := bytes.LastIndexByte(before, '\n'); n >= 0 {
+		before = before[n:]
+	}
+	return bytes.IndexByte(rest, text[i]) < 0 && bytes.IndexByte(before, text[i]) < 0
 }
 
 // closing returns where the string ends that began at i behind slashes and q, or -1.
@@ -389,7 +432,7 @@ func isSecret(v []byte, at value, l level, precise bool) bool {
 	if at.code && !sh.random() {
 		return false
 	}
-	if !at.quoted && (isReference(v, &sh) || !at.line && isName(v, &sh)) {
+	if !at.quoted && (isReference(v, &sh) || !at.line && isName(v, &sh) && !(l == strong && respelled(v))) {
 		return false
 	}
 	hasSpace := bytes.IndexByte(v, ' ') >= 0
@@ -413,7 +456,7 @@ func isSecret(v []byte, at value, l level, precise bool) bool {
 		// A secret of letters and digits that somebody made up: not one word.
 		return !precise && (at.quoted || at.line) && n >= 8 && sh.digits > 0 && sh.lower+sh.upper > 0 && sh.others*3 <= n && !identifier(v, &sh)
 	case at.loose:
-		return random || sh.digits > 0 && sh.lower+sh.upper > 1 && n >= 6 && !identifier(v, &sh)
+		return random || sh.digits > 0 && sh.lower+sh.upper > 1 && n >= 6 && (!identifier(v, &sh) || respelled(v))
 	}
 	if precise && (hasSpace || !at.quoted && !at.line || bytes.IndexByte(v, '/') >= 0) {
 		return false
@@ -433,7 +476,7 @@ func isSecret(v []byte, at value, l level, precise bool) bool {
 	switch {
 	case precise:
 		return at.quoted && mixed >= 3 && n >= 8 && !identifier(v, &sh)
-	case identifier(v, &sh):
+	case identifier(v, &sh) && !respelled(v):
 		return false
 	case mixed >= 2 && (sh.digits > 0 || sh.others > 0):
 		return at.quoted || !at.prose
@@ -443,6 +486,18 @@ func isSecret(v []byte, at value, l level, precise bool) bool {
 		return (at.quoted || at.line) && !at.prose && n >= 5 && n <= 20
 	}
 	return mixed >= 2 && (at.quoted || at.line) && !sh.wordy()
+}
+
+// respelled reports whether digits stand for letters inside of words, as in passwords that people make up: two
+// or more that have small letters on both sides.
+func respelled(v []byte) bool {
+	n := 0
+	for i := 1; i+1 < len(v); i++ {
+		if digit.has(v[i]) && letter.has(v[i-1]) && lower.has(v[i+1]) {
+			n++
+		}
+	}
+	return n >= 2
 }
 
 // isReference reports whether a bare value names something instead of being it: a member, a call, a
@@ -501,8 +556,8 @@ func identifier(v []byte, sh *shape) bool {
 	if sh.digits*4 > sh.length || sh.lower+sh.upper < 4 {
 		return false
 	}
-	for _, b := range v {
-		if !dotted.has(b) && b != '/' && b != ':' && b != '$' && b != '[' && b != ']' && b != '(' && b != ')' && b != ',' && b != ' ' {
+	for i, b := range v {
+		if !dotted.has(b) && b != '/' && b != ':' && !(b == '$' && i+1 < len(v)) && b != '[' && b != ']' && b != '(' && b != ')' && b != ',' && b != ' ' {
 			return false
 		}
 	}

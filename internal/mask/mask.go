@@ -72,6 +72,8 @@ const (
 	actCurl
 	actIdentified
 	actLogin
+	actCommand
+	actPair
 )
 
 type trigger struct {
@@ -81,7 +83,7 @@ type trigger struct {
 }
 
 // version changes with what the engine makes of the same text.
-const version = "1"
+const version = "2"
 
 // Digest names what an engine without further options finds: equal digests, equal findings.
 func Digest() sallyport.Digest {
@@ -118,10 +120,16 @@ func New(o Options) (*Engine, error) {
 		add(mark.word, trigger{act: actBack, arg: i})
 	}
 	for word, act := range map[string]action{
-		"://": actURL, "bearer": actScheme, "basic ": actScheme, "-----begin": actPEM, "eyj": actJWT, "identified by": actIdentified, "curl ": actCurl,
+		"://": actURL, "bearer": actScheme, "ssws ": actScheme, "basic ": actScheme, "-----begin": actPEM, "eyj": actJWT, "identified by": actIdentified, "curl ": actCurl,
 		"login ": actLogin, "putty-user-key-file-": actPEM,
 	} {
 		add(word, trigger{act: act})
+	}
+	for i, c := range commandTable {
+		add(c.word, trigger{act: actCommand, arg: i})
+	}
+	for _, w := range []string{"credential(", "directoryentry(", "basicauth(", "auth=(", "auth = ("} {
+		add(w, trigger{act: actPair})
 	}
 	if len(o.Known) > 0 {
 		if e.known, err = newKnown(o.Known); err != nil {
@@ -142,24 +150,25 @@ func New(o Options) (*Engine, error) {
 
 // A search is one pass over one text.
 type search struct {
-	e        *Engine
-	text     []byte
-	found    []Finding
-	named    int    // names up to here have been looked at
-	until    int    // a block up to here has been found
-	depth    int    // of encodings
-	jwtEnd   [2]int // ends of the parts that the last one had
-	commands int    // commands up to here have been looked at
-	spent    int    // bytes of values that have been judged: a text that is all names gets shorter looks
-	allowed  int    // bytes of text that have been looked at, which is what spent is held against
-	oneBody  bool   // the texts are the strings of one body, and share what may be spent
-	borders  []int  // where strings of a body are joined in the text: a token may begin and end there
-	scratch  []byte
-	view     []byte  // the text without its escapes and white space
-	viewAt   []int   // where each byte of it comes from
-	inner    *search // for what is encoded in the text
-	hashing  hashing
-	walk     walker
+	e          *Engine
+	text       []byte
+	found      []Finding
+	named      int    // names up to here have been looked at
+	until      int    // a block up to here has been found
+	depth      int    // of encodings
+	jwtEnd     [2]int // ends of the parts that the last one had
+	commands   int    // commands up to here have been looked at
+	commandEnd int    // where the last look for an option ended
+	spent      int    // bytes of values that have been judged: a text that is all names gets shorter looks
+	allowed    int    // bytes of text that have been looked at, which is what spent is held against
+	oneBody    bool   // the texts are the strings of one body, and share what may be spent
+	borders    []int  // where strings of a body are joined in the text: a token may begin and end there
+	scratch    []byte
+	view       []byte  // the text without its escapes and white space
+	viewAt     []int   // where each byte of it comes from
+	inner      *search // for what is encoded in the text
+	hashing    hashing
+	walk       walker
 }
 
 func (e *Engine) search() *search {
@@ -192,7 +201,7 @@ func (s *search) release() {
 // look fills found with what it finds in text.
 func (s *search) look(text []byte) {
 	s.text, s.found, s.named, s.until = text, s.found[:0], 0, 0
-	s.jwtEnd, s.commands = [2]int{}, 0
+	s.jwtEnd, s.commands, s.commandEnd = [2]int{}, 0, 0
 	if !s.oneBody {
 		s.spent, s.allowed = 0, 0
 	}
@@ -245,6 +254,10 @@ func (s *search) hit(t *trigger, start, end int) {
 		s.curl(end)
 	case actIdentified:
 		s.assigned(end, strong, false)
+	case actCommand:
+		s.command(&commandTable[t.arg], start, end)
+	case actPair:
+		s.pair(end - 1)
 	case actLogin:
 		s.netrc(end)
 	}

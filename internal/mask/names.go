@@ -19,7 +19,7 @@ const (
 // keywords are what names of secrets hold. Those in short stand alone or where a word begins, since
 // they are parts of ordinary words.
 var keywords = map[string]level{
-	"password": strong, "passwd": strong, "passphrase": strong, "passcode": strong, "pwd": strong, "pass": strong, "psw": strong,
+	"password": strong, "passwd": strong, "passphrase": strong, "passcode": strong, "pwd": strong, "pass": strong, "_pw": strong, "psw": strong,
 	"passwort": strong, "senha": strong, "contrasena": strong, "contraseña": strong, "wachtwoord": strong, "motdepasse": strong, "mot_de_passe": strong, "parola": strong,
 	"пароль": strong, "密码": strong, "passw": strong, "pword": strong,
 
@@ -33,12 +33,12 @@ var keywords = map[string]level{
 	"cryptokey": medium, "crypto_key": medium, "aes_key": medium, "aeskey": medium, "hmac_key": medium, "hmackey": medium, "jwt": medium, "accesstoken": medium, "pat": medium,
 
 	"key": weak, "auth": weak, "signature": weak, "session": weak, "cookie": weak, "sig": weak, "seed": weak, "mnemonic": weak, "salt": weak,
-	"authorization": weak, "webhook": weak, "sas": weak, "credentials": medium, "hash": weak, "nonce": weak, "otp": medium, "sid": weak, "login": weak, "dsn": weak, "cert": weak,
+	"authorization": medium, "secret key": medium, "webhook": weak, "sas": weak, "credentials": medium, "hash": weak, "nonce": weak, "otp": medium, "sid": weak, "login": weak, "dsn": weak, "cert": weak,
 }
 
 // short keywords must begin where a word begins.
 func short(k string) bool {
-	return len(k) <= 4 || k == "login" || k == "parola" || k == "senha" || k == "creds"
+	return len(k) <= 4 && k[0] != '_' || k == "login" || k == "parola" || k == "senha" || k == "creds"
 }
 
 // about are words that, after the keyword, make a name that is about a secret and not of one.
@@ -66,7 +66,8 @@ var apart = sync.OnceValue(func() map[string]bool {
 type nameTable struct {
 	set    *words.Set
 	levels []level
-	shorts []bool
+	shorts []bool // must begin a word
+	strict []bool // must end one
 }
 
 var nameTables = sync.OnceValue(func() *nameTable {
@@ -76,6 +77,7 @@ var nameTables = sync.OnceValue(func() *nameTable {
 		list = append(list, k)
 		t.levels = append(t.levels, l)
 		t.shorts = append(t.shorts, short(k))
+		t.strict = append(t.strict, len(k) <= 4 || short(k))
 	}
 	t.set = words.New(list)
 	return t
@@ -94,7 +96,7 @@ func levelOf(name []byte) level {
 		i, state = end, after
 		for _, w := range found {
 			start := end - t.set.Len(w)
-			if t.shorts[w] && !beginsWord(name, start) || !endsWord(name, end, t.shorts[w]) {
+			if t.shorts[w] && !beginsWord(name, start) || !endsWord(name, end, t.strict[w]) {
 				continue
 			}
 			if t.levels[w] > best {

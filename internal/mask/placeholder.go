@@ -72,7 +72,10 @@ func placeholder(v []byte) bool {
 	if distinct, limit := distinctOf(v), 3; distinct < limit && n > 3 || distinct < 2 {
 		return true
 	}
-	return stopParts().Contains(v) || ladder(v)
+	if v[0] == '.' && n > 2 && v[1] == '$' {
+		return true // the end of a string, and a variable behind it
+	}
+	return stopParts().Contains(v) || ladder(v) || counts(v)
 }
 
 func distinctOf(v []byte) int {
@@ -85,6 +88,21 @@ func distinctOf(v []byte) int {
 		}
 	}
 	return n
+}
+
+// counts reports whether letters and digits of v count up or down by turns, as in a1b2c3d4: nobody is given that.
+func counts(v []byte) bool {
+	steps, n := 0, 0
+	for i := 2; i < len(v); i++ {
+		if !alnum.has(v[i]) || !alnum.has(v[i-1]) || !alnum.has(v[i-2]) {
+			continue
+		}
+		n++
+		if d := int(v[i]) - int(v[i-2]); d == 1 || d == -1 {
+			steps++
+		}
+	}
+	return n >= 8 && steps*10 >= n*7
 }
 
 // ladder reports whether most of v counts up or down, or repeats: 123456789, abcdef, aaaa1111.

@@ -13,9 +13,10 @@ import (
 // format checks for a token whose prefix stands at start.
 func (s *search) format(f *format, start, end int) {
 	text := s.text
-	if !has(text, start, f.prefix) || !startsHere(text, start) && !s.border(start, start+1) {
+	if !has(text, start, f.prefix) || !startsHere(text, start) && !s.border(start, start+1) && !f.glued() {
 		return
 	}
+	glued := !startsHere(text, start) && !s.border(start, start+1)
 	stop := end
 	for limit := min(len(text), end+f.most+1); stop < limit && f.body[text[stop]]; {
 		stop++
@@ -38,8 +39,12 @@ func (s *search) format(f *format, start, end int) {
 	body := text[end:stop]
 	sev := sallyport.Critical
 	switch {
-	case distinctOf(body) < 4:
+	case distinctOf(body) < 4 || counts(body):
 		return
+	case glued:
+		if sh := shapeOf(body); !sh.random() {
+			return
+		}
 	case f.loose:
 		if sh := shapeOf(body); !sh.random() || sh.digits < 2 {
 			return
@@ -52,6 +57,12 @@ func (s *search) format(f *format, start, end int) {
 	if f.kind == "secret:aws-access-key" {
 		s.awsSecret(start, stop)
 	}
+}
+
+// glued reports whether a token of the format is one behind a word too: its prefix is long and ends in a mark.
+func (f *format) glued() bool {
+	n := len(f.prefix)
+	return n >= 4 && !f.loose && f.least >= 16 && f.body != nil && (f.prefix[n-1] == '_' || f.prefix[n-1] == '-') && letter.has(f.prefix[0])
 }
 
 // border reports whether a string of the body ends in text[from:to].
@@ -140,7 +151,7 @@ func (s *search) back(m *backMark, start, end int) {
 	if n := stop - end; n < m.after[0] || n > m.after[1] {
 		return
 	}
-	if sh := shapeOf(text[from:stop]); sh.digits < 2 || sh.wordy() && !sh.hexOnly {
+	if sh := shapeOf(text[from:stop]); sh.digits < 2 || sh.wordy() && !sh.hexOnly || counts(text[from:stop]) {
 		return
 	}
 	s.add(m.kind, string(m.kind[len("secret:"):]), from, stop, sallyport.Critical, byForm)

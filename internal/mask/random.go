@@ -125,5 +125,8 @@ func (s *shape) random() bool {
 		// Without a digit only a jumble counts: random base64 of 24 letters has none once in 60 times.
 		return s.length >= 20 && s.pairs >= 8 && s.common*100 < s.pairs*55
 	}
+	if s.length >= 32 && s.digits >= 3 && s.upper >= 6 && s.lower >= 6 && s.entropy >= 4.8 {
+		return true // no name has as many different characters
+	}
 	return !s.wordy() || s.turns*4 >= s.length
 }
