@@ -21,7 +21,16 @@ func (f *facts) arguments(name string, args []shell.Word) {
 	case "mv":
 		f.each(rest, func(w shell.Word) { f.write(name, w, true, true) })
 		f.into(name, args, rest)
-	case "cp", "install", "rsync", "scp", "ln":
+	case "ln":
+		f.link(args, rest)
+		if len(rest) > 1 {
+			f.write(name, rest[len(rest)-1], false, false)
+		}
+		f.into(name, args, rest)
+	case "cp", "install", "rsync", "scp":
+		if recursive || has(options, "a", "--archive") {
+			f.copied(name, rest)
+		}
 		if len(rest) > 0 {
 			f.each(rest[:len(rest)-1], func(w shell.Word) { f.read(name, w) })
 			f.write(name, rest[len(rest)-1], false, false)
@@ -30,9 +39,17 @@ func (f *facts) arguments(name string, args []shell.Word) {
 	case "tee", "touch", "truncate", "mkdir", "mkfifo", "sponge", "ed", "ex", "vi", "vim", "nano", "patch":
 		f.each(rest, func(w shell.Word) { f.write(name, w, false, false) })
 	case "chmod", "chown", "chgrp", "setfacl", "chattr":
-		if len(rest) > 1 {
-			f.each(rest[1:], func(w shell.Word) { f.write(name, w, false, recursive) })
+		// chmod -x FILE has its mode among the options.
+		skip := 1
+		if has(options, "", "--reference") || name == "chmod" && slices.ContainsFunc(options, func(o string) bool { return strings.Trim(o, "-rwxXst,=+ugoa") == "" }) {
+			skip = 0
 		}
+		f.each(rest[min(skip, len(rest)):], func(w shell.Word) {
+			f.write(name, w, false, recursive)
+			if recursive {
+				f.whole(name, w)
+			}
+		})
 	case "dd":
 		f.each(rest, func(w shell.Word) {
 			if p, ok := strings.CutPrefix(w.Text, "of="); ok {
@@ -166,6 +183,7 @@ func (f *facts) git(args []shell.Word) {
 	case "rm", "mv":
 		f.each(rest, func(w shell.Word) { f.write("git", w, true, has(options, "r")) })
 	case "checkout", "restore":
+		f.brought(args[i].Text, options, args[i+1:], rest)
 		f.each(rest, func(w shell.Word) {
 			if strings.Contains(w.Text, "/") || strings.HasPrefix(w.Text, ".") {
 				f.write("git", w, false, false)
@@ -192,12 +210,18 @@ func (f *facts) find(args []shell.Word) {
 	}
 	for _, a := range args {
 		if strings.HasPrefix(a.Text, "-") || a.Text == "(" || a.Text == "!" {
-			return
+			break
 		}
 		if deletes {
 			f.write("find", a, true, !named)
+			f.byName(args, a)
 		} else {
 			f.read("find", a)
+		}
+	}
+	for i, a := range args {
+		if i+1 < len(args) && slices.Contains([]string{"-fprint", "-fprint0", "-fprintf", "-fls"}, a.Text) {
+			f.write("find", args[i+1], false, false)
 		}
 	}
 }

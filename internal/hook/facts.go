@@ -67,6 +67,7 @@ type facts struct {
 	place Place
 	dir   string // the working folder; empty: not known
 	in    sallyport.ToolInput
+	links map[string]string // that the line makes, by their absolute names
 }
 
 func (f *facts) command(c shell.Command) {
@@ -103,7 +104,7 @@ func (f *facts) enter(args []shell.Word) {
 	case args[0].Dynamic || args[0].Text == "-":
 		f.dir = ""
 	default:
-		f.dir = f.absolute(args[0].Text)
+		f.dir = f.through(f.absolute(args[0].Text))
 	}
 }
 
@@ -125,8 +126,13 @@ func (f *facts) absolute(s string) string {
 func (f *facts) paths(w shell.Word) []sallyport.ToolPath {
 	abs := f.absolute(w.Text)
 	all := []string{abs}
+	if to := f.through(abs); to != abs {
+		all = append(all, to)
+	}
 	if f.place.Look != nil && filepath.IsAbs(abs) && !w.Dynamic {
-		all = append(all, f.place.Look(abs)...)
+		for _, p := range slices.Clone(all) {
+			all = append(all, f.place.Look(p)...)
+		}
 	}
 	var out []sallyport.ToolPath
 	for _, p := range all {

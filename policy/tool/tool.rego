@@ -46,10 +46,14 @@ deny contains {
 protected(write) if matches(write.path, data.protected)
 
 protected(write) if {
-	write.removes
+	moved(write)
 	some pattern in data.protected
 	startswith(pattern, concat("", [lower(write.path), "/"]))
 }
+
+moved(write) if write.removes
+
+moved(write) if write.tree
 
 deny contains {
 	"code": "tool-protected-path", "outcome": "shut", "place": write.path,
@@ -288,7 +292,7 @@ pushes(command) if "push" in words(command)
 rewrites(command) if {
 	pushes(command)
 	some arg in command.args
-	regex.match(`^(--force.*|--mirror|--delete|--prune|-[a-zA-Z]*[fd][a-zA-Z]*|\+.+|:.+)$`, arg)
+	regex.match(`^(--for.*|--m.*|--de.*|--pru.*|-[a-zA-Z]*[fd][a-zA-Z]*|\+.+|:.+)$`, arg)
 }
 
 rewrites(command) if {
@@ -323,7 +327,8 @@ deny contains {
 bypasses(command) if {
 	command.name == "git"
 	some arg in command.args
-	arg == "--no-verify"
+	startswith(arg, "--no-v") # git takes every beginning of an option that means one thing
+	startswith("--no-verify", arg)
 }
 
 bypasses(command) if {
@@ -337,12 +342,17 @@ bypasses(command) if {
 bypasses(command) if {
 	command.name == "git"
 	some arg in command.args
-	regex.match(`(?i)^(core\.(hookspath|fsmonitor|sshcommand|editor|pager|worktree|gitproxy)|alias\..*|include(if)?\..*|url\..*insteadof|filter\..*|credential\..*|gpg\..*|user\.signingkey|commit\.gpgsign|diff\..*\.textconv|sallyport\..*|safe\.directory)(=|$)`, arg)
+	regex.match(`(?i)^(-c|--[a-z-]+=)?(core\.(hookspath|fsmonitor|sshcommand|editor|pager|worktree|gitproxy|askpass|attributesfile)|sequence\.editor|init\.templatedir|diff\.external|diff\..*\.command|interactive\.difffilter|(diff|merge)tool\..*|merge\..*\.driver|pager\..*|uploadpack\..*|remote\..*\.(uploadpack|receivepack|proxy|vcs)|https?\..*proxy|protocol\..*|alias\..*|include(if)?\..*|url\..*insteadof|filter\..*|credential\..*|gpg\..*|user\.signingkey|commit\.gpgsign|diff\..*\.textconv|sallyport\..*|safe\.directory)(=|$)`, arg)
+}
+
+bypasses(command) if {
+	command.name == "git"
+	words(command)[0] in ["send-pack", "http-push"] # a push that asks no hook
 }
 
 bypasses(command) if {
 	some name in command.env
-	regex.match(`^(HUSKY.*|SKIP|PRE_COMMIT_.*|LEFTHOOK.*|GIT_CONFIG.*|GIT_SSH.*|GIT_EXEC_PATH|GIT_DIR|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_.*|BASH_ENV|ENV|PROMPT_COMMAND|NODE_OPTIONS|PYTHONSTARTUP|SALLYPORT_.*|.*_BASE_URL|(?i)(https?|all|no)_proxy)$`, name)
+	regex.match(`^(HUSKY.*|SKIP|PRE_COMMIT_.*|LEFTHOOK.*|GIT_CONFIG.*|GIT_SSH.*|GIT_EXEC_PATH|GIT_DIR|GIT_COMMON_DIR|GIT_TEMPLATE_DIR|GIT_ATTR_SOURCE|LD_PRELOAD|LD_LIBRARY_PATH|DYLD_.*|BASH_ENV|ENV|PROMPT_COMMAND|NODE_OPTIONS|PYTHONSTARTUP|SALLYPORT_.*|.*_BASE_URL|(?i)(https?|all|no)_proxy)$`, name)
 }
 
 bypasses(command) if {
@@ -353,7 +363,8 @@ bypasses(command) if {
 
 bypasses(command) if {
 	command.name == "sallyport"
-	regex.match(`^(approval (give|refuse)|exception (add|revoke)|root .*|key .*|hook install.*|model (approve|add|revoke).*|trust .*|sign.*|attest.*|data .*|log .*|init.*)`, concat(" ", words(command)))
+	# The value of an option before the command stands among the words.
+	regex.match(`(^| )(approval (give|refuse)|exception (add|revoke)|root .*|key .*|hook install.*|model (approve|add|revoke).*|record erase.*|trust .*|sign.*|attest.*|data .*|log .*|init.*)`, concat(" ", words(command)))
 }
 
 bypasses(command) if {
@@ -382,13 +393,36 @@ sends(command) if command.name in data.raw_network
 sends(command) if {
 	command.name in ["curl", "wget", "http", "https", "xh"]
 	some arg in command.args
-	regex.match(`^(-d.*|--data.*|--json.*|-F.*|--form.*|-T.*|--upload-file.*|--post-.*|--body-.*|-X.*|--request.*|--method.*|--unix-socket.*|-x|--proxy.*|--proxy1.*)$`, arg)
+	regex.match(`^(-d.*|--data.*|--json.*|-F.*|--form.*|-T.*|--upload-file.*|--post-.*|--body-.*|-X.*|--request.*|--method.*|--unix-socket.*|-x|--proxy.*|--noproxy.*|--no-proxy|--preproxy.*|--socks.*)$`, arg)
 	not regex.match(`^(-X|--request=?)(GET|HEAD)$`, arg)
 }
 
 sends(command) if {
 	some arg in command.args
 	regex.match(`^/dev/(tcp|udp)/`, arg)
+}
+
+# Where pushes go from now on.
+sends(command) if {
+	command.name == "git"
+	array.slice(words(command), 0, 2) in [["remote", "add"], ["remote", "set-url"]]
+}
+
+sends(command) if {
+	command.name == "git"
+	said := words(command)
+	said[0] == "config"
+	count(said) > 2
+	some word in said
+	regex.match(`(?i)^remote\..*\.(push)?url$`, word)
+}
+
+deny contains {
+	"code": "tool-network", "outcome": "waiting", "place": read.path,
+	"text": sprintf("%s opens a connection through %s", [read.by, read.path]),
+} if {
+	some read in input.reads
+	regex.match(`^/dev/(tcp|udp)/`, read.path)
 }
 
 deny contains {

@@ -13,10 +13,10 @@ import (
 var shells = []string{"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "rbash", "mksh", "busybox"}
 
 // interpreters run programs that this package does not read.
-var interpreters = []string{"python", "python2", "python3", "perl", "ruby", "node", "nodejs", "deno", "bun", "php", "lua", "awk", "gawk", "tclsh", "osascript", "pwsh", "powershell"}
+var interpreters = []string{"python", "python2", "python3", "perl", "ruby", "node", "nodejs", "deno", "bun", "php", "lua", "awk", "gawk", "mawk", "nawk", "tclsh", "osascript", "pwsh", "powershell"}
 
 // call reads a simple command.
-func (r *reader) call(c *syntax.CallExpr, depth int, from, into, document string, hasDocument bool) error {
+func (r *reader) call(c *syntax.CallExpr, depth int, from, into string, document Word, hasDocument bool) error {
 	var env []string
 	for _, a := range c.Assigns {
 		if a.Name != nil {
@@ -26,6 +26,9 @@ func (r *reader) call(c *syntax.CallExpr, depth int, from, into, document string
 			return err
 		}
 		r.assign(a)
+		if err := r.variable(a, depth); err != nil {
+			return err
+		}
 	}
 	if len(c.Args) == 0 {
 		if len(env) > 0 {
@@ -71,7 +74,7 @@ func quotedWord(w *syntax.Word) bool {
 }
 
 // start reads a command by its words, and the commands that it starts in its turn.
-func (r *reader) start(words []Word, env []string, depth int, from, into, document string, hasDocument bool) error {
+func (r *reader) start(words []Word, env []string, depth int, from, into string, document Word, hasDocument bool) error {
 	if depth > 100 {
 		return errDeep
 	}
@@ -80,6 +83,11 @@ func (r *reader) start(words []Word, env []string, depth int, from, into, docume
 	if len(inner) == 0 {
 		inner = words // env or sudo without a command
 	}
+	piped := slices.Contains(w.through, "xargs") || slices.Contains(w.through, "parallel")
+	if piped {
+		inner = r.fed(inner, from)
+	}
+	program := inner[0].Text
 	cmd := Command{Words: slices.Clone(inner), Env: env, From: from, Into: into, Elevated: r.elevated || w.elevated, Indirect: r.indirect}
 	cmd.Words[0].Text = path.Base(cmd.Words[0].Text)
 	name := cmd.Name()
@@ -90,11 +98,15 @@ func (r *reader) start(words []Word, env []string, depth int, from, into, docume
 		r.unclear("%s starts what its input names", w.unknown)
 	}
 	r.script.Commands = append(r.script.Commands, cmd)
-	if slices.Contains(w.through, "xargs") || slices.Contains(w.through, "parallel") {
-		if slices.Contains(shells, name) {
-			r.unclear("%s runs what comes out of a pipe", name)
-		}
+	switch {
+	case w.cleared:
+		r.unclear("%s starts without the variables that send its connections through the gate", name)
+	case piped && slices.Contains(shells, name):
+		r.unclear("%s runs what comes out of a pipe", name)
+	case piped && !slices.Contains(readers, name):
+		r.unclear("what %s is given comes out of a pipe", name)
 	}
+	r.keep(cmd, document, hasDocument)
 	was, wasIndirect := r.elevated, r.indirect
 	r.elevated, r.indirect = cmd.Elevated, true
 	defer func() { r.elevated, r.indirect = was, wasIndirect }()
@@ -104,11 +116,18 @@ func (r *reader) start(words []Word, env []string, depth int, from, into, docume
 		}
 	}
 	args := cmd.Words[1:]
+	if strings.Contains(program, "/") {
+		if err := r.file(program, program, depth); err != nil {
+			return err
+		}
+	}
 	switch {
+	case name == "git":
+		return r.git(args, depth)
 	case slices.Contains(shells, name):
 		return r.shell(name, args, depth, from, document, hasDocument)
 	case slices.Contains(interpreters, name):
-		r.interpreter(name, args, from, document, hasDocument)
+		return r.interpreter(name, args, depth, from, document, hasDocument)
 	case name == "eval":
 		var parts []string
 		dynamic := false
@@ -120,6 +139,8 @@ func (r *reader) start(words []Word, env []string, depth int, from, into, docume
 	case name == "source" || name == ".":
 		if len(args) > 0 && (args[0].Dynamic || strings.HasPrefix(args[0].Text, "/dev/")) {
 			r.unclear("%s reads a script that is not known before it runs", name)
+		} else if len(args) > 0 {
+			return r.file("sh", args[0].Text, depth)
 		}
 	case name == "trap" && len(args) > 0 && args[0].Text != "-":
 		return r.nested(args[0], depth)
@@ -136,7 +157,7 @@ func (r *reader) start(words []Word, env []string, depth int, from, into, docume
 	case name == "ssh" || name == "docker" || name == "podman" || name == "kubectl":
 		// What runs elsewhere is judged as if it ran here, where it can be told apart.
 		if i := slices.IndexFunc(args, func(a Word) bool { return slices.Contains(shells, path.Base(a.Text)) }); i >= 0 {
-			return r.start(args[i:], nil, depth+1, "", "", "", false)
+			return r.start(args[i:], nil, depth+1, "", "", Word{}, false)
 		}
 	}
 	return nil
@@ -151,7 +172,7 @@ func (r *reader) nested(w Word, depth int) error {
 }
 
 // shell reads what a shell is given to run.
-func (r *reader) shell(name string, args []Word, depth int, from, document string, hasDocument bool) error {
+func (r *reader) shell(name string, args []Word, depth int, from string, document Word, hasDocument bool) error {
 	if name == "busybox" {
 		if len(args) == 0 {
 			return nil
@@ -179,17 +200,17 @@ func (r *reader) shell(name string, args []Word, depth int, from, document strin
 			if args[i].Dynamic {
 				r.unclear("%s runs a script that is not known before it runs", name)
 			}
-			return nil // a script in a file
+			return r.file(name, args[i].Text, depth)
 		}
 	}
 	return r.standard(name, depth, from, document, hasDocument)
 }
 
 // standard reads what a shell gets on its standard input.
-func (r *reader) standard(name string, depth int, from, document string, hasDocument bool) error {
+func (r *reader) standard(name string, depth int, from string, document Word, hasDocument bool) error {
 	switch {
 	case hasDocument:
-		return r.nested(Word{Text: document}, depth)
+		return r.nested(document, depth)
 	case from == "echo" || from == "printf":
 		if line, ok := r.printed(); ok {
 			return r.nested(Word{Text: line}, depth)
@@ -249,29 +270,31 @@ func (r *reader) decoded() (string, bool) {
 
 // interpreter says what cannot be told of a program in another language: it is not read, only whether it stands
 // in a file, in the line, or comes out of a pipe.
-func (r *reader) interpreter(name string, args []Word, from, document string, hasDocument bool) {
+func (r *reader) interpreter(name string, args []Word, depth int, from string, document Word, hasDocument bool) error {
 	flags := []string{"-c", "-e", "-E", "-r", "--eval", "-pe", "-ne", "-p", "eval", "--command", "-Command", "-EncodedCommand"}
+	if strings.HasSuffix(name, "awk") {
+		r.awk(name, args)
+		return nil
+	}
 	for _, a := range args {
-		if name == "awk" || name == "gawk" {
-			if strings.Contains(a.Text, "system(") || strings.Contains(a.Text, "| getline") {
-				r.unclear("%s starts programs", name)
-			}
-			return
-		}
 		if slices.Contains(flags, a.Text) {
 			r.program(name, strings.Join(textsOf(args), "\n"))
-			return
+			return nil
 		}
 		if !strings.HasPrefix(a.Text, "-") {
-			return // a file
+			return r.file(name, a.Text, depth)
 		}
 	}
 	switch {
 	case hasDocument:
-		r.program(name, document)
+		if document.Dynamic {
+			r.unclear("%s runs a program that is put together when it runs", name)
+		}
+		r.program(name, document.Text)
 	case from != "" && (len(args) == 0 || slices.ContainsFunc(args, func(a Word) bool { return a.Text == "-" })):
 		r.unclear("%s runs what comes out of a pipe", name)
 	}
+	return nil
 }
 
 // reaches are what a program of a few lines holds if it does more than compute.
@@ -315,7 +338,7 @@ func (r *reader) find(args []Word, depth int, into string) error {
 						words[j] = Word{strings.TrimSuffix(args[0].Text, "/") + "/*", args[0].Dynamic}
 					}
 				}
-				if err := r.start(words, nil, depth+1, "", into, "", false); err != nil {
+				if err := r.start(words, nil, depth+1, "", into, Word{}, false); err != nil {
 					return err
 				}
 			}

@@ -83,7 +83,7 @@ func Parse(line string) (s Script, err error) {
 			s, err = Script{}, fmt.Errorf("%w: %v", ErrUnreadable, p)
 		}
 	}()
-	r := &reader{vars: map[string]Word{}, functions: map[string]bool{}}
+	r := &reader{vars: map[string]Word{}, functions: map[string]bool{}, files: map[string]Word{}}
 	if err := r.line(line, 0); err != nil {
 		return Script{}, err
 	}
@@ -97,6 +97,8 @@ type reader struct {
 	functions map[string]bool
 	elevated  bool
 	indirect  bool
+	// files are those that the line writes, by the last part of their names, with what it puts into them.
+	files map[string]Word
 }
 
 func (r *reader) unclear(format string, args ...any) {
@@ -145,16 +147,18 @@ func (r *reader) statement(s *syntax.Stmt, depth int, from, into string) error {
 		return fmt.Errorf("%w: nested too deeply", ErrUnreadable)
 	}
 	var writes, reads []Word
-	document := ""
+	var document Word
 	hasDocument := false
 	for _, d := range s.Redirs {
 		switch d.Op {
 		case syntax.Hdoc, syntax.DashHdoc:
-			w := r.word(d.Hdoc)
-			document, hasDocument = w.Text, true
+			document, hasDocument = r.word(d.Hdoc), true
 		case syntax.WordHdoc:
-			document, hasDocument = r.word(d.Word).Text, true
-		case syntax.RdrIn, syntax.RdrInOut:
+			document, hasDocument = r.word(d.Word), true
+		case syntax.RdrInOut: // for both, as a connection is
+			reads = append(reads, r.word(d.Word))
+			writes = append(writes, r.word(d.Word))
+		case syntax.RdrIn:
 			reads = append(reads, r.word(d.Word))
 		case syntax.DplIn, syntax.DplOut:
 			if w := r.word(d.Word); strings.Trim(w.Text, "0123456789-") != "" || w.Dynamic {
@@ -183,6 +187,7 @@ func (r *reader) statement(s *syntax.Stmt, depth int, from, into string) error {
 		for i := before; i < len(r.script.Commands); i++ {
 			r.script.Commands[i].Writes = append(r.script.Commands[i].Writes, writes...)
 			r.script.Commands[i].Reads = append(r.script.Commands[i].Reads, reads...)
+			r.redirected(r.script.Commands[i], writes, document, hasDocument)
 		}
 	default: // > file, without a command
 		r.script.Commands = append(r.script.Commands, Command{Words: []Word{{Text: ":"}}, Writes: writes, Reads: reads, Elevated: r.elevated})
@@ -190,7 +195,7 @@ func (r *reader) statement(s *syntax.Stmt, depth int, from, into string) error {
 	return nil
 }
 
-func (r *reader) command(c syntax.Command, depth int, from, into, document string, hasDocument bool) error {
+func (r *reader) command(c syntax.Command, depth int, from, into string, document Word, hasDocument bool) error {
 	switch c := c.(type) {
 	case nil:
 		return nil
@@ -231,6 +236,9 @@ func (r *reader) walk(node syntax.Node, depth int, from, into string) error {
 			c := Command{Words: []Word{{Text: ":"}}, Elevated: r.elevated}
 			for _, a := range n.Args {
 				r.assign(a)
+				if err == nil {
+					err = r.variable(a, depth)
+				}
 				if a.Name != nil {
 					c.Env = append(c.Env, a.Name.Value)
 				}

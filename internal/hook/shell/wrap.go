@@ -67,6 +67,7 @@ type wrapped struct {
 	elevated bool
 	through  []string
 	lines    []Word
+	cleared  bool   // nothing is left of the variables
 	unknown  string // the wrapper that takes the program from its input
 }
 
@@ -85,6 +86,9 @@ func unwrap(words []Word) (inner []Word, w wrapped) {
 		w.elevated = w.elevated || by.elevates
 		w.env = append(w.env, env...)
 		w.lines = append(w.lines, lines...)
+		if name == "env" {
+			w.environment(words[1 : len(words)-len(rest)])
+		}
 		if len(rest) == 0 {
 			if by.input && len(lines) == 0 {
 				return words, w
@@ -101,6 +105,25 @@ func unwrap(words []Word) (inner []Word, w wrapped) {
 		words = rest
 	}
 	return words, w
+}
+
+// environment reads what env takes away, and variables in which a command line stands.
+func (w *wrapped) environment(args []Word) {
+	for i, a := range args {
+		option, value, inline := strings.Cut(a.Text, "=")
+		switch {
+		case a.Text == "-", long(a.Text, "ignore-environment", 1), cluster(a.Text) && strings.Contains(strings.SplitN(a.Text, "u", 2)[0], "i"):
+			w.cleared = true
+		case long(a.Text, "unset", 1) && inline:
+			w.env = append(w.env, value)
+		case (a.Text == "-u" || long(a.Text, "unset", 1)) && i+1 < len(args):
+			w.env = append(w.env, args[i+1].Text)
+		case cluster(a.Text) && len(a.Text) > 2 && a.Text[1] == 'u':
+			w.env = append(w.env, a.Text[2:])
+		case inline && slices.Contains(commandVariables, option):
+			w.lines = append(w.lines, Word{value, a.Dynamic})
+		}
+	}
 }
 
 // peel skips a wrapper's own options.
@@ -126,7 +149,7 @@ func (by wrapper) peel(args []Word) (rest, lines []Word, env []string) {
 			lines = append(lines, Word{a[2:], args[i].Dynamic}) // env -S'sh -c …'
 		case slices.Contains(values, a):
 			i++
-		case strings.HasPrefix(a, "-") && a != "-":
+		case strings.HasPrefix(a, "-") && (a != "-" || by.assigns): // env - is env -i
 		case by.assigns && hasInline && option != "" && !strings.ContainsAny(option, "/ "):
 			env = append(env, option)
 		case skip > 0:
