@@ -149,6 +149,8 @@ func (a *proxyAuth) caller(c config.PromptCaller, key, wish string) (prompt.Call
 	case len(c.Repositories) == 1 && !strings.Contains(c.Repositories[0], "*"):
 		out.Repository = c.Repositories[0]
 	}
+	// What was masked for one repository does not return in another's answers.
+	out.Session = key + "\x00" + out.Repository
 	l := c.Limits
 	if l == (config.PromptLimits{}) {
 		l = a.limits

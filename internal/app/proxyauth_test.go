@@ -168,6 +168,16 @@ func TestListedModels(t *testing.T) {
 	}
 }
 
+func TestSessionOfRepository(t *testing.T) {
+	var a proxyAuth
+	c := config.PromptCaller{Principal: "agent:a", Repositories: []string{"github.com/acme/*"}}
+	one, err := a.caller(c, "key:k", "github.com/acme/one")
+	two, err2 := a.caller(c, "key:k", "github.com/acme/two")
+	if err != nil || err2 != nil || one.Session == two.Session || one.Session == "" {
+		t.Errorf("%q and %q, %v, %v", one.Session, two.Session, err, err2)
+	}
+}
+
 func TestWild(t *testing.T) {
 	for _, c := range []struct {
 		pattern, s string

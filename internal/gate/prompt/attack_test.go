@@ -109,3 +109,32 @@ func TestUploadsOfAnAttacker(t *testing.T) {
 		t.Errorf("%+v", all[n:])
 	}
 }
+
+// An object with very many names is refused before they fill the memory, and a model's name that masking would
+// change is none that was approved.
+func TestManyNames(t *testing.T) {
+	names := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,"k%d":1`, i)
+		}
+		return b.String()
+	}
+	for _, c := range []struct {
+		body string
+		ok   bool
+	}{
+		{`{"model":"good"` + names(999) + `}`, true},
+		{`{"model":"good"` + names(1000) + `}`, false},
+		{`{"a":{"b":1` + names(maxNames-1) + `}}`, true},
+		{`{"a":{"b":1` + names(maxNames) + `}}`, false},
+	} {
+		if _, ref := scan([]byte(c.body)); (ref == nil) != c.ok {
+			t.Errorf("%d bytes: %v", len(c.body), ref)
+		}
+	}
+	r := newRig(t, nil, nil)
+	if got := r.do("POST", "/v1/messages", `{"model":"good-`+pathSecret+`"}`); got.header.Get("X-Sallyport-Reason") != "model-unapproved" || len(r.reached()) > 0 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}

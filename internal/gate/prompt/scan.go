@@ -19,6 +19,12 @@ const maxMedia = 2000
 // manyKeys is from how many keys on an object's keys are held in a map.
 const manyKeys = 24
 
+// maxTop bounds the outermost object's names, maxNames those of any object: they are held while it is read.
+const (
+	maxTop   = 1000
+	maxNames = 100_000
+)
+
 // facts are what a body says that decides about it.
 type facts struct {
 	top     []member // of the outermost object
@@ -304,6 +310,9 @@ func (s *scanner) object(depth int, name string) bool {
 			if many[string(key)] {
 				return s.fail(fmt.Sprintf("has the name %.40q twice in one object", key))
 			}
+			if len(many) == maxNames {
+				return s.fail(fmt.Sprintf("has an object with more than %d names", maxNames))
+			}
 			many[string(key)] = true
 		}
 		if s.space() != ':' {
@@ -321,6 +330,9 @@ func (s *scanner) object(depth int, name string) bool {
 		}
 		s.note(&sh, key, at, s.i)
 		if depth == 0 {
+			if len(s.f.top) == maxTop {
+				return s.fail(fmt.Sprintf("has more than %d outermost names", maxTop))
+			}
 			s.f.top = append(s.f.top, member{string(key), at, s.i})
 		}
 		switch s.space() {

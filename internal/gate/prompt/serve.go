@@ -178,6 +178,10 @@ func (x *exchange) models() []string {
 func (x *exchange) approvedAt(endpoint string, models []string) ([]ModelUse, *Refusal) {
 	var uses []ModelUse
 	for _, m := range models {
+		// A name that masking would change is another at the vendor than the one that is approved.
+		if (x.body != nil || x.named != nil) && x.clean(m) != m {
+			return append(uses, ModelUse{Name: x.clean(m)}), refuse(http.StatusForbidden, "model-unapproved", "name the model alone", "the model's name holds what must not leave")
+		}
 		v := x.g.o.Registry.Check(x.r.Context(), ModelRequest{
 			Principal: x.caller.Principal, Repository: x.caller.Repository,
 			Provider: x.rt.provider.Name, Model: m, Endpoint: endpoint, Operator: x.caller.Operator, Use: x.caller.Use, Operation: x.rt.op.name, Time: x.g.o.Clock(),
