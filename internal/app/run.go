@@ -270,7 +270,8 @@ func (w *workspace) supervised(ctx context.Context, rep *RunReport, s *sealer, p
 		Environ: func(port int) []string {
 			f := profile.Fill{Gateway: fmt.Sprintf("http://127.0.0.1:%d", port), Token: token, Home: home.dir, Model: s.ro.Model}
 			prepared = home.generate(p, f, gitIdentity(name, email))
-			installed, err := false, error(nil)
+			var installed bool
+			var err error
 			if confined {
 				etc, err = runHooks(rep.Agent, f)
 				installed = len(etc) > 0

@@ -143,6 +143,22 @@ var models = []row{
 		status: sallyport.ExitShut, codes: []string{"model-expired"},
 	},
 	{
+		name: "unknown model before a squash", attack: "the work of a run with an unknown model is squashed with an honest run's, so that nothing of it is left but its lines", from: modelled,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			return squashedModel(s, attack, func(r *predicate.AgentRun) { r.Models[0].Name = "gpt-9" })
+		},
+		status: sallyport.ExitShut, codes: []string{"model-unknown"},
+	},
+	{
+		name: "silent hooks before a squash", attack: "the same, and the first run's hooks were never heard", from: modelled,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			return squashedModel(s, attack, func(r *predicate.AgentRun) {
+				r.Hooks, r.Prompts = &predicate.HookBeats{Installed: true}, &predicate.Prompts{Requests: 3}
+			})
+		},
+		status: sallyport.ExitShut, codes: []string{"run-hooks-silent"},
+	},
+	{
 		name: "revoked model", attack: "the model was revoked after the run", from: modelled,
 		do:     usedAs(modelStory{}, func(m *modelStory) { m.revoked = true }),
 		status: sallyport.ExitShut, codes: []string{"model-revoked"},
@@ -152,4 +168,25 @@ var models = []row{
 		do:     usedAs(modelStory{lost: true}, func(m *modelStory) { m.revoked = true }),
 		status: sallyport.ExitShut, codes: []string{"model-revoked"},
 	},
+}
+
+// squashedModel has two runs write one below the other, and lands their squash. Bad changes what the
+// first of them says of itself.
+func squashedModel(s *scene.Scene, attack bool, bad func(*predicate.AgentRun)) scene.Verdict {
+	s.TB.Helper()
+	sonnet := func(r predicate.AgentRun) predicate.AgentRun {
+		r.Models = []predicate.Model{{Provider: "anthropic", Name: "claude-sonnet-4-20250514", Endpoint: "https://api.anthropic.com/v1/messages", Requests: 1}}
+		return r
+	}
+	first := s.Rev("HEAD")
+	run := sonnet(s.Run("main", "HEAD"))
+	if attack {
+		bad(&run)
+	}
+	s.Attest(run, scene.Supervisor)
+	s.Append("server.py", "# tail\n")
+	s.AgentCommit("Say where it ends")
+	s.Attest(sonnet(s.Run(first, "HEAD")), scene.Supervisor)
+	squash(s, false)
+	return s.Check()
 }

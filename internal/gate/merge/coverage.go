@@ -162,7 +162,7 @@ func newRun(p predicate.AgentRun) *run {
 
 // names reports whether the run says that it made any part of the change.
 func (r *run) names(c *sallyport.Change) bool {
-	if r.used {
+	if r.used || r.chained {
 		return true
 	}
 	for i := range c.Commits {

@@ -57,9 +57,9 @@ func (g *Gate) input(ctx context.Context, p Params, x *Examined, at time.Time, e
 		reports, found := g.Reporter.Reports(c, evidence)
 		in.Reports, in.Findings = reports, append(in.Findings, found...)
 	}
-	in.Findings = append(in.Findings, g.runFindings(c, evidence)...)
+	in.Findings = append(in.Findings, g.runFindings(c, runs, evidence)...)
 	nameAgents(in.Change.Commits, runs)
-	if err := g.models(&in, x, evidence, at); err != nil {
+	if err := g.models(&in, x, runs, evidence, at); err != nil {
 		return sallyport.Input{}, err
 	}
 	g.except(&in, x, at)

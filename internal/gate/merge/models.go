@@ -2,6 +2,7 @@ package merge
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
@@ -15,8 +16,10 @@ type Registry interface {
 	At(evidence []sallyport.Evidence, at time.Time) (judge func(run predicate.AgentRun) []sallyport.ModelInput, err error)
 }
 
-// models holds the models of the accepted runs that made a part of the change against the registry.
-func (g *Gate) models(in *sallyport.Input, x *Examined, evidence []sallyport.Evidence, at time.Time) error {
+// models holds the models of the accepted runs that made a part of the change against the registry: of
+// those that name a part of it, and of those that are relied on by their ends, none of whose commits,
+// files and hunks a squash has to have left.
+func (g *Gate) models(in *sallyport.Input, x *Examined, runs []*run, evidence []sallyport.Evidence, at time.Time) error {
 	if g.Registry == nil {
 		return nil
 	}
@@ -30,11 +33,19 @@ func (g *Gate) models(in *sallyport.Input, x *Examined, evidence []sallyport.Evi
 			continue
 		}
 		p, err := predicate.DecodeAgentRun(ev.Statement.Predicate)
-		if err != nil || g.accept(ev, p) != nil || !newRun(p).names(&x.Change) {
+		if err != nil || g.accept(ev, p) != nil || !relied(runs, ev, p) && !newRun(p).names(&x.Change) {
 			continue
 		}
 		seen[ev.Payload] = true
 		in.Models = append(in.Models, judge(p)...)
 	}
 	return nil
+}
+
+// relied reports whether the evidence is about a run, by its name and by who signed, that accounts for a
+// part of the change.
+func relied(runs []*run, ev sallyport.Evidence, p predicate.AgentRun) bool {
+	return slices.ContainsFunc(runs, func(r *run) bool {
+		return (r.used || r.chained) && r.id == p.RunID && r.signer == ev.Key
+	})
 }

@@ -20,14 +20,14 @@ type told struct {
 // policy accepts it or not. That a run covers nothing is for others to say: these are signs that a
 // supervisor was killed, that its key or record is in somebody else's hands, or that an agent got rid
 // of its hooks.
-func (g *Gate) runFindings(c *sallyport.Change, evidence []sallyport.Evidence) []sallyport.Finding {
+func (g *Gate) runFindings(c *sallyport.Change, runs []*run, evidence []sallyport.Evidence) []sallyport.Finding {
 	var all []told
 	for _, ev := range evidence {
 		if ev.Statement.PredicateType != predicate.AgentRunType {
 			continue
 		}
 		p, err := predicate.DecodeAgentRun(ev.Statement.Predicate)
-		if err == nil && p.Repository == g.Repository && newRun(p).names(c) {
+		if err == nil && p.Repository == g.Repository && (relied(runs, ev, p) || newRun(p).names(c)) {
 			all = append(all, told{ev.Attestation, ev.Key, p})
 		}
 	}
