@@ -34,10 +34,10 @@ func (j modelJudge) At(evidence []sallyport.Evidence, at time.Time) (func(predic
 
 // modelsOf holds the models of a run against the registry, at both ends of the run: what expired before it
 // ended was used without leave. A revocation counts whenever it came. A run that does not say which
-// models it used says so itself only if it counted its requests, and there were none.
+// models it used says so itself only if its network was closed but for the gateway, and that counted no request.
 func modelsOf(r *model.Registry, p predicate.AgentRun) []sallyport.ModelInput {
 	if len(p.Models) == 0 {
-		if p.Prompts != nil && p.Prompts.Requests == 0 {
+		if p.Prompts != nil && p.Prompts.Requests == 0 && p.Sandbox != nil && p.Sandbox.Mechanism != "none" {
 			return nil
 		}
 		return []sallyport.ModelInput{{

@@ -467,7 +467,7 @@ func (w *workspace) seal(ctx context.Context, rep *RunReport, s *sealer, j runJo
 // tell says what the record does not vouch for.
 func (r *RunReport) tell(end *runEnd) {
 	if n := len(end.foreign); n > 0 {
-		r.note("%d commit(s) appeared that are older than the run, and are not its own", n)
+		r.note("%d commit(s) appeared that were in the repository before the run: it vouches for its own commits, and for no file or hunk", n)
 	}
 	if end.leftOut > 0 {
 		r.note("%d changed file(s) are left out, since they had changes before the run", end.leftOut)

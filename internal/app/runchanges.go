@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +23,9 @@ type runStart struct {
 	tree   string            // that the work tree would make
 	dirty  map[string]bool   // paths that were not as in head
 	files  *git.WorkTreeState
+
+	commits   map[string]bool // all that the object store held, reachable or not
+	elsewhere []string        // branches that other work trees had checked out
 }
 
 // snapshot says how the workspace is.
@@ -39,6 +41,12 @@ func (w *workspace) snapshot(ctx context.Context) (*runStart, error) {
 		return nil, err
 	}
 	if s.refs, err = w.repo.Refs(ctx); err != nil {
+		return nil, err
+	}
+	if s.commits, err = w.repo.AllCommits(ctx); err != nil {
+		return nil, err
+	}
+	if s.elsewhere, err = w.repo.CheckedOutElsewhere(); err != nil {
 		return nil, err
 	}
 	if s.tree, s.files, err = w.repo.SnapshotWorkTree(ctx, head); err != nil {
@@ -59,7 +67,7 @@ type runEnd struct {
 	files       []changedFile
 	uncommitted int      // files that are in no commit, and of which the statement says nothing
 	leftOut     int      // files that were already changed when the run began
-	foreign     []string // commits that appeared, and are older than the run
+	foreign     []string // commits that appeared, and were here before the run or are somebody else's
 }
 
 // A changedFile is one that a run wrote, as the record has it.
@@ -78,6 +86,11 @@ type changedFile struct {
 //
 // What was not committed when the run began is nobody's: files that had such changes are left out, and
 // so are commits that touch them.
+//
+// A commit is the run's only if it was not in the object store when the run began: its dates and its
+// author say nothing, since who makes a commit chooses them. Where a commit that was there before
+// stands among the run's, hunks and files would be somebody else's too, and the run vouches for its own
+// commits alone.
 func (w *workspace) changed(ctx context.Context, start *runStart) (*runEnd, error) {
 	end := &runEnd{changes: predicate.Changes{Hunks: []string{}, Blobs: []predicate.Blob{}, Commits: []string{}}, files: []changedFile{}}
 	head, err := w.repo.Resolve(ctx, "HEAD")
@@ -97,7 +110,7 @@ func (w *workspace) changed(ctx context.Context, start *runStart) (*runEnd, erro
 		switch mine, err := w.madeByRun(ctx, start, c); {
 		case err != nil:
 			return nil, err
-		case c.time.Before(start.at.Truncate(time.Second)):
+		case start.commits[c.oid]:
 			end.foreign = append(end.foreign, c.oid)
 		case mine:
 			end.changes.Commits = append(end.changes.Commits, c.oid)
@@ -124,13 +137,19 @@ func (w *workspace) changed(ctx context.Context, start *runStart) (*runEnd, erro
 			}
 		}
 	}
-	if err := w.netChange(ctx, start, end, from, to); err != nil {
-		return nil, err
+	own := slices.Clone(end.changes.Commits)
+	if head == start.head {
+		own = append(own, head)
 	}
-	for _, c := range append(end.changes.Commits, head) {
+	if len(end.foreign) == 0 && (len(commits) > 0 || head == start.head) {
+		if err := w.netChange(ctx, start, end, from, to); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range own {
 		end.subjects = append(end.subjects, sallyport.GitCommit(c))
 	}
-	trees, err := w.repo.Trees(ctx, append(slices.Clone(end.changes.Commits), head))
+	trees, err := w.repo.Trees(ctx, own)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +160,7 @@ func (w *workspace) changed(ctx context.Context, start *runStart) (*runEnd, erro
 }
 
 // movedTips returns what the refs hold that moved since start. Branches that are checked out in other
-// work trees are theirs; tracking refs and evidence say what is elsewhere.
+// work trees, or were, are theirs; tracking refs and evidence say what is elsewhere.
 func (w *workspace) movedTips(ctx context.Context, start *runStart, head string) ([]string, error) {
 	refs, err := w.repo.Refs(ctx)
 	if err != nil {
@@ -151,6 +170,7 @@ func (w *workspace) movedTips(ctx context.Context, start *runStart, head string)
 	if err != nil {
 		return nil, err
 	}
+	elsewhere = append(elsewhere, start.elsewhere...)
 	var tips []string
 	if head != start.head {
 		tips = append(tips, head)
@@ -165,10 +185,7 @@ func (w *workspace) movedTips(ctx context.Context, start *runStart, head string)
 }
 
 // A newCommit is one that was not there before the run.
-type newCommit struct {
-	oid  string
-	time time.Time // the committer's
-}
+type newCommit struct{ oid string }
 
 // maxNewCommits is how many commits a run may make: as many as its statement may name.
 const maxNewCommits = 20_000
@@ -187,21 +204,30 @@ func (w *workspace) newCommits(ctx context.Context, start *runStart, tips []stri
 		in.WriteString("^" + oid + "\n")
 	}
 	in.WriteString("^" + start.head + "\n")
-	out, err := w.repo.Output(ctx, 64<<20, &in, "rev-list", "--topo-order", "--reverse", "--timestamp", "--boundary", "--stdin")
+	// What tracking refs reach came from elsewhere, whoever fetched it.
+	refs, err := w.repo.Refs(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for name, oid := range refs {
+		if strings.HasPrefix(name, "refs/remotes/") {
+			in.WriteString("^" + oid + "\n")
+		}
+	}
+	out, err := w.repo.Output(ctx, 64<<20, &in, "rev-list", "--topo-order", "--reverse", "--boundary", "--stdin")
 	if err != nil {
 		return nil, nil, fmt.Errorf("list what the run committed: %w", err)
 	}
 	for line := range strings.Lines(string(out)) {
-		at, oid, _ := strings.Cut(strings.TrimSpace(line), " ")
+		oid := strings.TrimSpace(line)
 		if base, ok := strings.CutPrefix(oid, "-"); ok {
 			bases = append(bases, base)
 			continue
 		}
-		sec, err := strconv.ParseInt(at, 10, 64)
-		if err != nil || !w.repo.IsOID(oid) {
+		if !w.repo.IsOID(oid) {
 			return nil, nil, fmt.Errorf("list what the run committed: unexpected line %q", line)
 		}
-		if commits = append(commits, newCommit{oid, time.Unix(sec, 0)}); len(commits) > maxNewCommits {
+		if commits = append(commits, newCommit{oid}); len(commits) > maxNewCommits {
 			return nil, nil, fmt.Errorf("the run made more than %d commits", maxNewCommits)
 		}
 	}
