@@ -164,7 +164,7 @@ func TestFound(t *testing.T) {
 			put(t, dir, segmentName(1), seg1[0], []byte("hello\n"), seg1[2])
 		}},
 		"the header changed": {Forged, true, func(t *testing.T, dir string, _ *Expect) {
-			put(t, dir, headerFile, bytes.Replace(lines(t, dir, headerFile)[0], []byte("ada"), []byte("eve"), 1))
+			put(t, dir, headerFile, bytes.Replace(lines(t, dir, headerFile)[0], []byte("\"ada\""), []byte("\"eve\""), 1))
 		}},
 		"all written anew": {Forged, true, func(t *testing.T, dir string, _ *Expect) {
 			rewrite(t, dir, func(l []byte) []byte { return bytes.Replace(l, []byte(`"n":2`), []byte(`"n":9`), 1) })
