@@ -60,14 +60,14 @@ func newRecordListCommand(a *app.App) *cobra.Command {
 			}
 			for _, l := range list {
 				if l.Error != "" {
-					fmt.Fprintf(a.Stdout, "unreadable  %s: %s\n", l.Folder, oneLine(l.Error))
+					fmt.Fprintf(a.Stdout, "unreadable  %s: %s\n", oneLine(l.Folder), oneLine(l.Error))
 					continue
 				}
 				state := "not sealed"
 				if l.Sealed {
 					state = fmt.Sprintf("sealed, %d entries", l.Records)
 				}
-				fmt.Fprintf(a.Stdout, "%s  %s  %s%s  %s\n", l.Started, l.Run+l.Gateway, orElse(l.Agent, "gateway"), by(l.Operator), state)
+				fmt.Fprintf(a.Stdout, "%s  %s  %s  %s\n", oneLine(l.Started), oneLine(l.Run+l.Gateway), oneLine(orElse(l.Agent, "gateway")+by(l.Operator)), state)
 			}
 			return nil
 		},
@@ -106,10 +106,12 @@ here, and with the ends of segments that the log holds. Each thing that is wrong
   record-gap          something before its end is missing
   record-rolled-back  an older state was put back: the log has seen more
   record-clock        its times can't be true
-  record-text-lost    a text or salt is gone, and no note says who erased it
+  record-text-lost    a text or salt is gone and no note in the log tells of it, or a note is not in the log
   record-unreadable   it can't be read
 
-What was erased with record erase or record prune is no fault; it is told. With --alone, or outside a
+What was erased with record erase or record prune is no fault; it is told, with the name that was given
+for it, which nobody has signed. A run whose sealed attestation is here and whose record is not is told as
+absent: who else supervised it keeps that, or it was lost. With --alone, or outside a
 repository, a record is compared with itself only: who can write the whole folder can then have made
 it up. That the log is whole is for sallyport log verify to say.
 
@@ -141,14 +143,14 @@ Exit status: 0 nothing is wrong, 1 could not verify, 2 something is wrong, 64 wr
 
 func textRecords(w io.Writer, rep app.RecordReports) error {
 	for _, r := range rep.Records {
-		name := orElse(r.Run+r.Gateway, r.Folder)
+		name := oneLine(orElse(r.Run+r.Gateway, r.Folder))
 		fmt.Fprintf(w, "%-6s  %s  %d entries in %d segment(s), %d in the log, %d attestation(s)", r.Status, name, r.Records, r.Segments, r.Anchored, r.Attested)
 		if t := r.Texts; t.Commitments > 0 {
 			fmt.Fprintf(w, "; %d commitment(s), %d text(s) kept, %d erased", t.Commitments, t.Kept, t.Erased)
 		}
 		fmt.Fprintln(w)
 		for _, e := range r.Erasures {
-			fmt.Fprintf(w, "  erased %s by %s, %s: %s\n", erased(e), e.By, e.Time, e.Reason)
+			fmt.Fprintf(w, "  erased %s, it says by %s, %s: %s\n", erased(e), oneLine(e.By), oneLine(e.Time), oneLine(e.Reason))
 		}
 		if r.Recovered > 0 {
 			fmt.Fprintf(w, "  its writer died and was followed %d time(s); record search --kind recovered says what was put aside\n", r.Recovered)
@@ -158,10 +160,13 @@ func textRecords(w io.Writer, rep app.RecordReports) error {
 		}
 	}
 	for _, l := range rep.Lost {
-		fmt.Fprintf(w, "%-6s  %s\n", record.StatusBad, orElse(l.Run, l.Gateway))
+		fmt.Fprintf(w, "%-6s  %s\n", record.StatusBad, oneLine(orElse(l.Run, l.Gateway)))
 		textProblem(w, l.Problem)
 	}
-	if len(rep.Records)+len(rep.Lost) == 0 {
+	for _, x := range rep.Absent {
+		fmt.Fprintf(w, "absent  %s  attestation %s seals %d entries: its record is kept elsewhere, or lost\n", oneLine(x.Run), x.Attestation.Short(), x.Records)
+	}
+	if len(rep.Records)+len(rep.Lost)+len(rep.Absent) == 0 {
 		fmt.Fprintln(w, "no records")
 	}
 	return nil
@@ -197,7 +202,7 @@ ends it as aborted. What the run wrote stays unattested: only its supervisor cou
 				return printJSON(a.Stdout, seals)
 			}
 			for _, s := range seals {
-				fmt.Fprintf(a.Stdout, "sealed %s: %d entries, %s\n", s.Run+s.Gateway, s.Records, s.Head)
+				fmt.Fprintf(a.Stdout, "sealed %s: %d entries, %s\n", oneLine(s.Run+s.Gateway), s.Records, s.Head)
 			}
 			return nil
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -65,4 +66,18 @@ func keepRecord(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(work, run+".json"), body, 0o644))
 	ts.Setenv("SEALED_HEAD", s.Head.String())
 	ts.Setenv("RECORD_ID", string(sallyport.Digest(s.Record.String())))
+}
+
+// relabelEntries calls the entries of one kind another one in a store, as somebody who can write it would.
+func relabelEntries(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: relabel STORE KIND KIND")
+	}
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(`DROP TRIGGER entry_no_update`)
+	ts.Check(err)
+	_, err = db.Exec(`UPDATE entry SET kind = ? WHERE kind = ?`, args[2], args[1])
+	ts.Check(err)
 }

@@ -71,7 +71,7 @@ func tellErased(a *app.App, list []app.ErasedLine, asJSON bool) error {
 		if l.Whole {
 			what = "all entries"
 		}
-		fmt.Fprintf(a.Stdout, "erased  %s  %s\n", l.Run+l.Gateway, what)
+		fmt.Fprintf(a.Stdout, "erased  %s  %s\n", oneLine(l.Run+l.Gateway), what)
 	}
 	if len(list) == 0 {
 		fmt.Fprintln(a.Stdout, "nothing to erase")

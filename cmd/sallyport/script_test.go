@@ -82,6 +82,7 @@ func TestScripts(t *testing.T) {
 			"edit":     edit,
 			"play":     play,
 			"record":   keepRecord,
+			"relabel":  relabelEntries,
 		},
 	})
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/sallyport-dev/sallyport/internal/base/git"
 	"github.com/sallyport-dev/sallyport/internal/evidence"
 	"github.com/sallyport-dev/sallyport/internal/run/record"
-	"github.com/sallyport-dev/sallyport/internal/store/sqlite"
 	"github.com/sallyport-dev/sallyport/predicate"
 )
 
@@ -43,7 +42,6 @@ type records struct {
 	runs    []record.Attested
 	closed  []record.Closed
 	noted   []record.Erasure
-	logged  map[sallyport.Digest]bool
 	note    string // what the records were not compared with, and why
 }
 
@@ -114,7 +112,6 @@ func (rs *records) hear(ctx context.Context) error {
 	if rs.w == nil {
 		return nil
 	}
-	rs.logged = map[sallyport.Digest]bool{}
 	if err := rs.hearLog(ctx); err != nil {
 		return err
 	}
@@ -149,55 +146,13 @@ func attestedRecord(d sallyport.Digest, p predicate.AgentRun) record.Attested {
 	return at
 }
 
-// hearLog reads the ends of segments and the notes of erasures that the log holds.
-func (rs *records) hearLog(ctx context.Context) (err error) {
-	if _, err := os.Lstat(rs.w.path("state.db")); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	db, err := sqlite.Open(ctx, rs.w.path("state.db"))
-	if err != nil {
-		return err
-	}
-	defer done(&err, db.Close)
-	for _, kind := range []string{kindRecord, kindErasure} {
-		entries, err := db.EntriesOf(ctx, kind)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if !e.Logged {
-				continue
-			}
-			b, err := db.Blob(ctx, e.Digest)
-			if err != nil {
-				return fmt.Errorf("read the %s %s of the log: %w", kind, e.Digest.Short(), err)
-			}
-			rs.logged[e.Digest] = true
-			if kind == kindErasure {
-				n, err := record.ParseErasure(b)
-				if err != nil {
-					return err
-				}
-				rs.noted = append(rs.noted, n)
-				continue
-			}
-			c, err := record.ParseClosed(b)
-			if err != nil {
-				return err
-			}
-			rs.closed = append(rs.closed, c)
-		}
-	}
-	return nil
-}
-
 // expect returns what is known elsewhere of the record in a folder.
 func (rs *records) expect(f recordFolder) record.Expect {
 	x := record.Expect{}
 	if rs.w == nil {
 		return x
 	}
-	x.Now, x.Noted = rs.w.app.now(), rs.noted
+	x.Now, x.Log, x.Noted = rs.w.app.now(), true, rs.noted
 	r, err := record.Open(f.path)
 	if err != nil {
 		return x
@@ -227,7 +182,16 @@ func (rs *records) expect(f recordFolder) record.Expect {
 type RecordReports struct {
 	Records []record.Report `json:"records"`
 	Lost    []LostRecord    `json:"lost"` // records that the log has seen, and that are not here
+	Absent  []AbsentRecord  `json:"absent"`
 	Note    string          `json:"note,omitempty"`
+}
+
+// An AbsentRecord is one that an attestation seals, and that is not here: another supervisor, on another
+// machine, may keep it, or it was lost before the log had seen any of it.
+type AbsentRecord struct {
+	Run         string           `json:"run"`
+	Attestation sallyport.Digest `json:"attestation"`
+	Records     int64            `json:"records"`
 }
 
 // OK reports whether nothing is wrong.
@@ -246,7 +210,7 @@ type LostRecord struct {
 
 // RecordVerify says of each record what it is worth.
 func (a *App) RecordVerify(ctx context.Context, o Options, ro RecordOptions) (out RecordReports, err error) {
-	out = RecordReports{Records: []record.Report{}, Lost: []LostRecord{}}
+	out = RecordReports{Records: []record.Report{}, Lost: []LostRecord{}, Absent: []AbsentRecord{}}
 	rs, err := a.openRecords(ctx, o, ro)
 	if err != nil {
 		return out, err
@@ -270,6 +234,7 @@ func (a *App) RecordVerify(ctx context.Context, o Options, ro RecordOptions) (ou
 	}
 	if len(ro.Names) == 0 && !ro.Alone {
 		out.Lost = rs.lost(here)
+		out.Absent = rs.absent(out)
 	}
 	return out, nil
 }
@@ -287,6 +252,24 @@ func (rs *records) lost(here map[string]bool) []LostRecord {
 			Code: record.Truncated, Place: filepath.Join(recordsDir, name), Text: fmt.Sprintf("the log has seen %d entries of the record of %s, and its folder is not here", c.Records, name),
 			Next: "restore the folder from a backup; if the record is kept elsewhere, name its folder: sallyport record verify FOLDER",
 		}})
+	}
+	return out
+}
+
+// absent returns the sealed records that attestations of this repository speak of and that are not here.
+func (rs *records) absent(rep RecordReports) []AbsentRecord {
+	out, told := []AbsentRecord{}, map[string]bool{}
+	for _, r := range rep.Records {
+		told[r.Run] = true
+	}
+	for _, l := range rep.Lost {
+		told[l.Run] = true
+	}
+	for _, a := range rs.runs {
+		if a.Sealed && a.Head != "" && a.Repository == rs.w.cfg.Repository && !told[a.Run] {
+			told[a.Run] = true
+			out = append(out, AbsentRecord{a.Run, a.Attestation, a.Records})
+		}
 	}
 	return out
 }
@@ -315,41 +298,6 @@ func (a *App) RecordAnchor(ctx context.Context, o Options, ro RecordOptions) (n 
 		n += more
 	}
 	return n, nil
-}
-
-// anchorRecord puts what ends the segments of one record, and the notes of what was erased from it,
-// into the log. What is not a record, or does not verify, is not anchored: the log would vouch for it.
-func (w *workspace) anchorRecord(ctx context.Context, dir string) (n int, err error) {
-	rep := record.Verify(dir, record.Expect{})
-	for _, p := range rep.Problems {
-		if p.Code != record.Unsealed {
-			return 0, withHint(fmt.Errorf("%s is not anchored: %s at %s: %s", dir, p.Code, p.Place, p.Text), p.Next)
-		}
-	}
-	s, err := w.openState(ctx, true)
-	if err != nil {
-		return 0, err
-	}
-	defer done(&err, s.Close)
-	var words []negative
-	for pattern, kind := range map[string]string{"*.close": kindRecord, filepath.Join("erasures", "*.json"): kindErasure} {
-		bodies, err := record.Bodies(dir, pattern)
-		if err != nil {
-			return 0, err
-		}
-		for _, b := range bodies {
-			if e, err := s.db.Entry(ctx, kind, sallyport.SHA256(b)); err != nil || !e.Logged {
-				words = append(words, negative{kind, b})
-			}
-		}
-	}
-	if len(words) == 0 {
-		return 0, nil
-	}
-	if err := s.remember(ctx, words); err != nil {
-		return 0, err
-	}
-	return len(words), s.append(ctx)
 }
 
 // RecordSeal ends a record whose writer has died: as aborted, which is what is known.

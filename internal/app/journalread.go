@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/internal/run/record"
 )
 
@@ -185,7 +186,7 @@ func (a *App) RecordErase(ctx context.Context, o Options, ro RecordOptions, eo E
 		order.Match = func(e record.Entry, _ record.CommitRef) bool { return eo.Filter.Match(&h, &e) }
 		n, err := record.Erase(f.path, order)
 		if err != nil {
-			return list, err
+			return list, eraseHint(err)
 		}
 		if n > 0 {
 			list = append(list, ErasedLine{h.Run, h.Gateway, f.path, n, false})
@@ -221,7 +222,23 @@ func (a *App) eraser(ctx context.Context, o Options, ro RecordOptions, eo EraseO
 		}
 		return s.append(ctx)
 	}
+	order.Logged = func(d sallyport.Digest) (in bool, err error) {
+		s, err := rs.w.openState(ctx, true)
+		if err != nil {
+			return false, err
+		}
+		defer done(&err, s.Close)
+		return s.logged(ctx, kindErasure, d)
+	}
 	return rs, order, nil
+}
+
+// eraseHint says what to do about a note that the log does not hold.
+func eraseHint(err error) error {
+	if errors.Is(err, record.ErrUnlogged) {
+		return withHint(fmt.Errorf("%w: %w", ErrRefused, err), "sallyport record verify; if the erasure was yours and was interrupted, sallyport record anchor puts the note into the log; else move the note away")
+	}
+	return err
 }
 
 // RetentionOptions say what is too old to be kept. A zero duration keeps for ever.
@@ -261,7 +278,7 @@ func (a *App) RecordPrune(ctx context.Context, o Options, ro RecordOptions, po R
 				return list, withHint(fmt.Errorf("%w: %s is not erased: %s at %s", ErrRefused, f.path, status.Problems[0].Code, status.Problems[0].Place), "sallyport record verify; what is wrong with a record has to be explained before it goes")
 			}
 			if err := record.EraseRecord(f.path, order); err != nil {
-				return list, err
+				return list, eraseHint(err)
 			}
 			line.Whole = true
 			list = append(list, line)
@@ -271,7 +288,7 @@ func (a *App) RecordPrune(ctx context.Context, o Options, ro RecordOptions, po R
 			limit := order.Now.Add(-po.Texts)
 			order.Match = func(e record.Entry, _ record.CommitRef) bool { return e.Time.Before(limit) }
 			if line.Texts, err = record.Erase(f.path, order); err != nil {
-				return list, err
+				return list, eraseHint(err)
 			}
 			if line.Texts > 0 {
 				list = append(list, line)

@@ -2,6 +2,7 @@ package evasion
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport"
@@ -36,7 +37,12 @@ type modelStory struct {
 // sayOfModel has somebody say something about the model.
 func sayOfModel(s *scene.Scene, k scene.Key, verb string, more ...string) {
 	s.TB.Helper()
-	s.Must(append([]string{"model", verb, "anthropic/claude-sonnet-4", "--repo", s.Repo, "--root", string(s.Pin), "--target", "main", "--key", s.KeyRef(k)}, more...)...)
+	sayOf(s, "anthropic/claude-sonnet-4", k, verb, more...)
+}
+
+func sayOf(s *scene.Scene, model string, k scene.Key, verb string, more ...string) {
+	s.TB.Helper()
+	s.Must(append([]string{"model", verb, model, "--repo", s.Repo, "--root", string(s.Pin), "--target", "main", "--key", s.KeyRef(k)}, more...)...)
 }
 
 // withModels stages a repository with a registry, whose model some approve, and lets the agent do its work.
@@ -120,6 +126,16 @@ var models = []row{
 		status: sallyport.ExitShut, codes: []string{"model-unknown"},
 	},
 	{
+		name: "unstated model past the gateway", attack: "a run that nothing confined counts no request at the gateway, and names no model", from: modelled,
+		do: usedAs(modelStory{run: func(r *predicate.AgentRun) {
+			r.Models, r.Prompts, r.Sandbox = nil, &predicate.Prompts{}, &predicate.Sandbox{Mechanism: "bubblewrap"}
+		}}, func(m *modelStory) {
+			closed := m.run
+			m.run = func(r *predicate.AgentRun) { closed(r); r.Sandbox.Mechanism = "none" }
+		}),
+		status: sallyport.ExitShut, codes: []string{"model-unknown"},
+	},
+	{
 		name: "unapproved model", attack: "an entry stands in the registry, and nobody has approved it", from: modelled,
 		do:     usedAs(modelStory{}, func(m *modelStory) { m.approvers = []scene.Key{} }),
 		status: sallyport.ExitShut, codes: []string{"model-unapproved"},
@@ -157,6 +173,25 @@ var models = []row{
 			})
 		},
 		status: sallyport.ExitShut, codes: []string{"run-hooks-silent"},
+	},
+	{
+		name: "revoked model before a squash", attack: "the same, and the first run's model was revoked after it", from: modelled,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			haiku := "  - " + strings.SplitN(strings.ReplaceAll(modelFile, "claude-sonnet-4", "claude-haiku-4"), "  - ", 2)[1]
+			ends := predicate.FormatTime(time.Now().Add(48 * time.Hour))
+			s = s.Restage(s.TB, scene.Options{Files: map[string]string{".sallyport/models.yaml": fmt.Sprintf(modelFile+haiku, ends, ends)}})
+			for _, name := range []string{"anthropic/claude-sonnet-4", "anthropic/claude-haiku-4"} {
+				sayOf(s, name, scene.Alice, "add")
+				sayOf(s, name, scene.Erin, "approve")
+			}
+			s.Git("switch", "-q", "-c", "work")
+			addFeature(s)
+			if attack {
+				sayOf(s, "anthropic/claude-haiku-4", scene.Erin, "revoke", "--reason", "It answers with the data of others.")
+			}
+			return squashedModel(s, true, func(r *predicate.AgentRun) { r.Models[0].Name = "claude-haiku-4-20250514" })
+		},
+		status: sallyport.ExitShut, codes: []string{"model-revoked"},
 	},
 	{
 		name: "revoked model", attack: "the model was revoked after the run", from: modelled,

@@ -109,6 +109,36 @@ var runs = []row{
 		status: sallyport.ExitShut, codes: []string{"run-hooks-silent"},
 	},
 	{
+		name: "hooks silenced after the first call", attack: "the agent removes its hooks once they were heard", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			addFeature(s)
+			run := s.Run("main", "HEAD")
+			run.Prompts, run.Tools = &predicate.Prompts{Requests: 30}, []predicate.ToolUse{{Name: "Bash", Calls: 30}}
+			run.Hooks = &predicate.HookBeats{Installed: true, Events: 61}
+			if attack {
+				run.Hooks.Events = 3
+			}
+			s.Attest(run, scene.Supervisor)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"run-hooks-silent"},
+	},
+	{
+		name: "hooks never heard by a run past the gateway", attack: "the same without any request that the gateway saw", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			addFeature(s)
+			run := s.Run("main", "HEAD")
+			run.Tools = []predicate.ToolUse{{Name: "Bash", Calls: 2}}
+			run.Hooks = &predicate.HookBeats{Installed: true, Events: 5}
+			if attack {
+				run.Hooks.Events = 0
+			}
+			s.Attest(run, scene.Supervisor)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"run-hooks-silent"},
+	},
+	{
 		name: "failed run", attack: "the run ended with an error", from: plain,
 		do:     runWith(func(r *predicate.AgentRun) { r.Conclusion = predicate.ConclusionFailure }),
 		status: sallyport.ExitShut, codes: missing,

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 
 	"github.com/sallyport-dev/sallyport"
 	"github.com/sallyport-dev/sallyport/predicate"
@@ -46,9 +47,8 @@ func (g *Gate) runFindings(c *sallyport.Change, runs []*run, evidence []sallypor
 			add(sallyport.FindingRunUnsealed, sallyport.High, "no-seal", t.run.RunID, fmt.Sprintf(
 				"run %s made a part of this and never ended: after %d entries of its record nobody knows what happened", t.run.RunID, t.run.Records))
 		}
-		if h := t.run.Hooks; h != nil && h.Installed && h.Events == 0 && t.run.Prompts != nil && t.run.Prompts.Requests > 0 {
-			add(sallyport.FindingRunSilent, sallyport.High, "no-heartbeat", t.run.RunID, fmt.Sprintf(
-				"the agent's hooks were installed for run %s and never heard, in %d requests to models", t.run.RunID, t.run.Prompts.Requests))
+		if why := silent(t.run); why != "" {
+			add(sallyport.FindingRunSilent, sallyport.High, "no-heartbeat", t.run.RunID, why)
 		}
 		for _, o := range all[:i] {
 			if why := contradict(o, t); why != "" {
@@ -57,6 +57,35 @@ func (g *Gate) runFindings(c *sallyport.Change, runs []*run, evidence []sallypor
 		}
 	}
 	return found
+}
+
+// fewCalls is how many calls of tools a run may have before their number says anything of its hooks.
+const fewCalls = 10
+
+// silent says why the hooks of a run have to have been silenced. Hooks tell of each call before and
+// after it, and of the session. Calls that the vendor serves itself, or that were given up before they
+// began, have none: so fewer events than half the calls is the bound, where there were some calls.
+func silent(r predicate.AgentRun) string {
+	h := r.Hooks
+	if h == nil || !h.Installed {
+		return ""
+	}
+	var calls int64
+	for _, t := range r.Tools {
+		if calls += t.Calls; calls < 0 {
+			calls = math.MaxInt64
+			break
+		}
+	}
+	switch {
+	case h.Events == 0 && calls > 0:
+		return fmt.Sprintf("the agent's hooks were installed for run %s and never heard, in %d calls of tools", r.RunID, calls)
+	case h.Events == 0 && r.Prompts != nil && r.Prompts.Requests > 0:
+		return fmt.Sprintf("the agent's hooks were installed for run %s and never heard, in %d requests to models", r.RunID, r.Prompts.Requests)
+	case calls >= fewCalls && h.Events < calls/2:
+		return fmt.Sprintf("the agent's hooks were installed for run %s and heard %d times, in %d calls of tools", r.RunID, h.Events, calls)
+	}
+	return ""
 }
 
 // sealedIn reports whether the run that t is about was sealed by who signed t.

@@ -79,8 +79,9 @@ func ParseErasure(b []byte) (Erasure, error) {
 
 // notes are the notes of a record.
 type notes struct {
-	list []Erasure
-	last sallyport.Digest // digest of the newest
+	list    []Erasure
+	digests []sallyport.Digest // of their bytes
+	last    sallyport.Digest   // digest of the newest
 }
 
 // sets returns the commitments whose texts, and those whose salts, were erased.
@@ -114,6 +115,7 @@ type noteError struct {
 }
 
 func (e noteError) Error() string { return e.name + ": " + e.err.Error() }
+func (e noteError) Unwrap() error { return e.err }
 
 // readNotes reads the notes in order.
 func readNotes(dir string, id Head) (notes, error) {
@@ -149,6 +151,7 @@ func readNotes(dir string, id Head) (notes, error) {
 			return out, noteError{Forged, name, errors.New("the note does not follow the one before it")}
 		}
 		out.list, out.last = append(out.list, e), sallyport.SHA256(b)
+		out.digests = append(out.digests, out.last)
 	}
 	return out, nil
 }
@@ -164,7 +167,31 @@ type Order struct {
 	// Noted is told of each note before anything is destroyed, with its bytes: what it has to do with
 	// them, such as anchoring, must be done when it returns. Nil: nothing.
 	Noted func(Erasure, []byte) error
+	// Logged reports whether the log holds the note whose bytes have a digest. Nothing is destroyed
+	// on the word of notes that it does not hold: whoever can write the folder can write a note, and
+	// let the next erasure do the rest. Nil: no log is asked.
+	Logged func(sallyport.Digest) (bool, error)
 }
+
+// settled returns an error unless the log holds all notes that were here before the order.
+func (o Order) settled(dir string, n notes) error {
+	if o.Logged == nil {
+		return nil
+	}
+	for i, d := range n.digests {
+		ok, err := o.Logged(d)
+		if err != nil {
+			return fmt.Errorf("erase: %w", err)
+		}
+		if !ok {
+			return fmt.Errorf("erase: %s: %w", dir, noteError{TextLost, noteName(i + 1), ErrUnlogged})
+		}
+	}
+	return nil
+}
+
+// ErrUnlogged says that a note of an erasure is not in the log.
+var ErrUnlogged = errors.New("the log does not hold this note, so nobody has to have ordered the erasure")
 
 // Erase destroys texts of a record, and salts if the order says so. The note comes first: should the
 // process be killed in between, what the note says is destroyed by the next call. Texts and salts of
@@ -183,6 +210,9 @@ func Erase(dir string, o Order) (int, error) {
 	n, err := readNotes(dir, r.id)
 	if err != nil {
 		return 0, fmt.Errorf("erase: %w", err)
+	}
+	if err := o.settled(dir, n); err != nil {
+		return 0, err
 	}
 	found, err := r.toErase(o, n)
 	if err != nil {
@@ -237,6 +267,7 @@ func (n *notes) add(dir string, e Erasure, o Order) error {
 		return err
 	}
 	n.list, n.last = append(n.list, e), sallyport.SHA256(b)
+	n.digests = append(n.digests, n.last)
 	if o.Noted != nil {
 		return o.Noted(e, b)
 	}
@@ -338,6 +369,9 @@ func EraseRecord(dir string, o Order) error {
 	n, err := readNotes(dir, r.id)
 	if err != nil {
 		return fmt.Errorf("erase: %w", err)
+	}
+	if err := o.settled(dir, n); err != nil {
+		return err
 	}
 	if n.whole() == nil {
 		if err := n.add(dir, Erasure{Record: r.id, What: ErasedRecord, Records: seal.Records}, o); err != nil {

@@ -28,7 +28,7 @@ func (v *verifier) others() {
 // is about look lost, or kept.
 func (v *verifier) noted() {
 	for _, e := range v.x.Noted {
-		if e.Record == v.r.id && (e.Number > len(v.notes.list) || !same(e, v.notes.list[e.Number-1])) {
+		if e.Record == v.r.id && (e.Number > len(v.found) || !same(e, v.found[e.Number-1])) {
 			v.rep.bad(RolledBack, noteName(e.Number), "restore the newest backup of the folder erasures",
 				"the log has a note of an erasure by %s that is not here, or says something else", e.By)
 		}

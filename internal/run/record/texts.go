@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/sallyport-dev/sallyport"
 )
@@ -18,9 +19,28 @@ func (v *verifier) readNotes() {
 	case err != nil:
 		v.rep.bad(Unreadable, erasureDir, nextBackup, "%v", err)
 	}
-	v.notes, v.rep.Erasures = n, n.list
+	v.found, v.notes, v.rep.Erasures = n.list, v.logged(n), n.list
 	// An erasure that was killed before it had destroyed everything is finished by the next one.
-	v.gone = n.whole() != nil
+	v.gone = v.notes.whole() != nil
+}
+
+// logged returns the notes that count. Where there is a log, a note that it does not hold excuses
+// nothing: it is a file that anybody writes who can write the folder, in anybody's name.
+func (v *verifier) logged(all notes) notes {
+	if !v.x.Log {
+		return all
+	}
+	var out notes
+	for i, e := range all.list {
+		if slices.ContainsFunc(v.x.Noted, func(o Erasure) bool { return same(o, e) }) {
+			out.list = append(out.list, e)
+			continue
+		}
+		v.rep.bad(TextLost, noteName(i+1), "if what it is about is still here, the erasure was interrupted: sallyport record anchor, then erase again; else restore it from a backup, and ask who had access",
+			"the note says that %s erased something (%s), and the log has no such note: it excuses nothing", e.By, e.What)
+		v.rep.Problems[len(v.rep.Problems)-1].Unlogged = true
+	}
+	return out
 }
 
 // erased follows the ends of the segments of a record whose entries were erased.

@@ -36,6 +36,9 @@ type Problem struct {
 	Place string `json:"place"` // file, and line or entry
 	Text  string `json:"text"`
 	Next  string `json:"next"`
+
+	// Unlogged marks a note that the log does not hold, of which nothing else is known to be wrong.
+	Unlogged bool `json:"-"`
 }
 
 // An Attested is what an agent-run attestation says of a record.
@@ -56,6 +59,7 @@ type Expect struct {
 	Repository string
 	Attested   []Attested // attestations that verified
 	Anchored   []Closed   // ends of segments in the log, of this record or of this run
+	Log        bool       // there is a log, so that every note of an erasure has to stand in it
 	Noted      []Erasure  // notes of erasures in the log, of this record
 	Now        time.Time  // zero: times are not compared with the clock
 }
@@ -105,7 +109,7 @@ func (r *Report) OK() bool { return len(r.Problems) == 0 }
 const nextBackup = "compare with a backup of the folder; treat what the run wrote as not attested"
 
 func (r *Report) bad(code Code, place, next, format string, args ...any) {
-	r.Problems = append(r.Problems, Problem{code, place, fmt.Sprintf(format, args...), next})
+	r.Problems = append(r.Problems, Problem{Code: code, Place: place, Text: fmt.Sprintf(format, args...), Next: next})
 }
 
 // Verify reads the whole record in dir and says what is wrong with it: by itself, and by what others
@@ -133,8 +137,9 @@ type verifier struct {
 	r       *Reader
 	seal    *Seal
 	closed  map[int]Closed
-	notes   notes
-	gone    bool // the entries were erased, and a note says so
+	found   []Erasure // all notes that are here
+	notes   notes     // those that count
+	gone    bool      // the entries were erased, and a note says so
 	at      state
 	last    Kind
 	torn    bool           // the last line is not whole
