@@ -427,6 +427,11 @@ func (w *workspace) seal(ctx context.Context, rep *RunReport, s *sealer, j runJo
 			return unsealed(err)
 		}
 	}
+	for _, m := range end.moved {
+		if err := j.Append("ref", m); err != nil {
+			return unsealed(err)
+		}
+	}
 	reason := ""
 	if runErr != nil {
 		reason = runErr.Error()
@@ -468,6 +473,9 @@ func (w *workspace) seal(ctx context.Context, rep *RunReport, s *sealer, j runJo
 func (r *RunReport) tell(end *runEnd) {
 	if n := len(end.foreign); n > 0 {
 		r.note("%d commit(s) appeared that were in the repository before the run: it vouches for its own commits, and for no file or hunk", n)
+	}
+	if end.mixed && len(end.foreign) == 0 {
+		r.note("commits that are not the run's stand among its work: it vouches for its own commits, and for no file, hunk or tree")
 	}
 	if end.leftOut > 0 {
 		r.note("%d changed file(s) are left out, since they had changes before the run", end.leftOut)

@@ -57,6 +57,14 @@ func (w *workspace) snapshot(ctx context.Context) (*runStart, error) {
 			s.dirty[f.Path] = true
 		}
 	}
+	// What is staged need not lie in the work tree, and a commit takes it all the same.
+	staged, err := w.repo.Staged(ctx, head)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range staged {
+		s.dirty[p] = true
+	}
 	return s, nil
 }
 
@@ -65,9 +73,18 @@ type runEnd struct {
 	changes     predicate.Changes
 	subjects    []sallyport.Digest // commits and trees
 	files       []changedFile
-	uncommitted int      // files that are in no commit, and of which the statement says nothing
-	leftOut     int      // files that were already changed when the run began
+	uncommitted int // files that are in no commit, and of which the statement says nothing
+	leftOut     int // files that were already changed when the run began
+	moved       []movedRef
+	mixed       bool     // others' commits stand among the run's, so that it vouches for its own alone
 	foreign     []string // commits that appeared, and were here before the run or are somebody else's
+}
+
+// A movedRef is a ref that came, went or moved, as the record has it, whoever's work it holds.
+type movedRef struct {
+	Ref  string `json:"ref"`
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
 }
 
 // A changedFile is one that a run wrote, as the record has it.
@@ -88,9 +105,9 @@ type changedFile struct {
 // so are commits that touch them.
 //
 // A commit is the run's only if it was not in the object store when the run began: its dates and its
-// author say nothing, since who makes a commit chooses them. Where a commit that was there before
-// stands among the run's, hunks and files would be somebody else's too, and the run vouches for its own
-// commits alone.
+// author say nothing, since who makes a commit chooses them. Where any other commit stands between the
+// commit that its work is compared with and its last one, be it by a merge of a branch that was there,
+// hunks, files and trees would be somebody else's too, and the run vouches for its own commits alone.
 func (w *workspace) changed(ctx context.Context, start *runStart) (*runEnd, error) {
 	end := &runEnd{changes: predicate.Changes{Hunks: []string{}, Blobs: []predicate.Blob{}, Commits: []string{}}, files: []changedFile{}}
 	head, err := w.repo.Resolve(ctx, "HEAD")
@@ -105,23 +122,31 @@ func (w *workspace) changed(ctx context.Context, start *runStart) (*runEnd, erro
 	if err != nil {
 		return nil, err
 	}
-	made := map[string]bool{}
+	fresh, own := map[string]bool{}, map[string]bool{}
 	for _, c := range commits {
 		switch mine, err := w.madeByRun(ctx, start, c); {
 		case err != nil:
 			return nil, err
 		case start.commits[c.oid]:
 			end.foreign = append(end.foreign, c.oid)
-		case mine:
-			end.changes.Commits = append(end.changes.Commits, c.oid)
-			made[c.oid] = true
+		default:
+			fresh[c.oid] = true
+			if mine {
+				own[c.oid] = true
+				end.changes.Commits = append(end.changes.Commits, c.oid)
+			}
 		}
+	}
+	if end.moved, err = w.movedRefs(ctx, start, head); err != nil {
+		return nil, err
 	}
 	worktree, state, err := w.repo.SnapshotWorkTree(ctx, head)
 	if err != nil {
 		return nil, err
 	}
 	from, to := head, worktree
+	var between []string
+	whole := len(end.foreign) == 0 && (len(commits) > 0 || head == start.head)
 	if len(commits) > 0 {
 		tip := commits[len(commits)-1].oid
 		if slices.ContainsFunc(commits, func(c newCommit) bool { return c.oid == head }) {
@@ -130,6 +155,10 @@ func (w *workspace) changed(ctx context.Context, start *runStart) (*runEnd, erro
 		if from, err = w.baseOf(ctx, start, bases, tip); err != nil {
 			return nil, err
 		}
+		if between, err = w.between(ctx, from, tip); err != nil {
+			return nil, err
+		}
+		whole = whole && !slices.ContainsFunc(between, func(c string) bool { return !fresh[c] })
 		to = tip
 		for _, f := range state.Files {
 			if f.State != git.FileSame && !start.dirty[f.Path] {
@@ -137,26 +166,71 @@ func (w *workspace) changed(ctx context.Context, start *runStart) (*runEnd, erro
 			}
 		}
 	}
-	own := slices.Clone(end.changes.Commits)
-	if head == start.head {
-		own = append(own, head)
-	}
-	if len(end.foreign) == 0 && (len(commits) > 0 || head == start.head) {
+	end.mixed = !whole
+	if whole {
 		if err := w.netChange(ctx, start, end, from, to); err != nil {
 			return nil, err
 		}
 	}
-	for _, c := range own {
+	for _, c := range end.changes.Commits {
 		end.subjects = append(end.subjects, sallyport.GitCommit(c))
 	}
-	trees, err := w.repo.Trees(ctx, own)
+	// A tree is all of its content: it is named only if nothing in it is left out.
+	if whole && end.leftOut == 0 && !slices.ContainsFunc(between, func(c string) bool { return !own[c] }) {
+		trees, err := w.repo.Trees(ctx, between)
+		if err != nil {
+			return nil, err
+		}
+		if len(commits) == 0 && worktree != start.tree {
+			trees = append(trees, worktree)
+		}
+		for _, t := range trees {
+			end.subjects = append(end.subjects, sallyport.GitTree(t))
+		}
+	}
+	if len(end.subjects) == 0 { // a statement is about something: here, about where nothing was made
+		end.subjects = append(end.subjects, sallyport.GitCommit(start.head))
+	}
+	return end, nil
+}
+
+// between returns the commits that tip reaches and from does not.
+func (w *workspace) between(ctx context.Context, from, tip string) ([]string, error) {
+	out, err := w.repo.Output(ctx, 64<<20, strings.NewReader(tip+"\n^"+from+"\n"), "rev-list", "--stdin")
+	if err != nil {
+		return nil, fmt.Errorf("list what the run's work stands on: %w", err)
+	}
+	return strings.Fields(string(out)), nil
+}
+
+// maxMovedRefs is how many refs a run may move: each is an entry of its record.
+const maxMovedRefs = 20_000
+
+// movedRefs returns all refs that are not as they were, in their order, and HEAD if it is not.
+func (w *workspace) movedRefs(ctx context.Context, start *runStart, head string) ([]movedRef, error) {
+	refs, err := w.repo.Refs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range append(trees, worktree) {
-		end.subjects = append(end.subjects, sallyport.GitTree(t))
+	var out []movedRef
+	if head != start.head {
+		out = append(out, movedRef{"HEAD", start.head, head})
 	}
-	return end, nil
+	for name, to := range refs {
+		if from := start.refs[name]; from != to {
+			out = append(out, movedRef{name, from, to})
+		}
+	}
+	for name, from := range start.refs {
+		if _, ok := refs[name]; !ok {
+			out = append(out, movedRef{Ref: name, From: from})
+		}
+	}
+	if len(out) > maxMovedRefs {
+		return nil, fmt.Errorf("the run moved more than %d refs", maxMovedRefs)
+	}
+	slices.SortFunc(out, func(a, b movedRef) int { return strings.Compare(a.Ref, b.Ref) })
+	return out, nil
 }
 
 // movedTips returns what the refs hold that moved since start. Branches that are checked out in other
