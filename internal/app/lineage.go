@@ -79,7 +79,8 @@ func (w *workspace) followFrom(ctx context.Context, c *sallyport.Change) error {
 }
 
 // follow goes back from runs that left the merge result: which commits a run made says on which
-// commit it began, and who made that is filed under it. None of it is believed here: what is found
+// commit it began, and who made that is filed under it. So is who else claims one of its commits, of
+// which a squash leaves nothing else to find them by. None of it is believed here: what is found
 // is verified as everything is.
 func (w *workspace) follow(ctx context.Context, found []sallyport.Attestation) ([]sallyport.Attestation, error) {
 	if w.following == nil {
@@ -94,13 +95,15 @@ func (w *workspace) follow(ctx context.Context, found []sallyport.Attestation) (
 			if read++; read > maxFollowed {
 				return before, nil
 			}
-			start, err := w.startOf(ctx, att, end)
+			more, err := w.madeOf(ctx, att, end)
 			if err != nil {
 				return nil, err
 			}
-			if start != "" && !asked[start] {
-				asked[start] = true
-				ask = append(ask, start)
+			for _, c := range more {
+				if !asked[c] {
+					asked[c] = true
+					ask = append(ask, c)
+				}
 			}
 		}
 		if len(ask) == 0 {
@@ -115,22 +118,29 @@ func (w *workspace) follow(ctx context.Context, found []sallyport.Attestation) (
 	return before, nil
 }
 
-// startOf returns the commit on which a run began, if it ended with the tree end, where one is asked
-// for, and did not begin where the target stands.
-func (w *workspace) startOf(ctx context.Context, att sallyport.Attestation, end string) (sallyport.Digest, error) {
+// madeOf returns the commits of a run, if it ended with the tree end, where one is asked for, and the
+// one on which it began, if the target does not stand there.
+func (w *workspace) madeOf(ctx context.Context, att sallyport.Attestation, end string) ([]sallyport.Digest, error) {
 	st, err := evidence.Statement(att.Raw)
 	if err != nil || st.PredicateType != predicate.AgentRunType {
-		return "", nil //nolint:nilerr // it says nothing
+		return nil, nil //nolint:nilerr // it says nothing
 	}
 	run, err := predicate.DecodeAgentRun(st.Predicate)
 	if err != nil {
-		return "", nil //nolint:nilerr // it says nothing
+		return nil, nil //nolint:nilerr // it says nothing
 	}
 	l, ok, err := lineages{w.diff, w}.Lineage(ctx, run.Changes.Commits)
-	if err != nil || !ok || l.Start == "" || l.StartTree == w.following.begin || end != "" && l.EndTree != end {
-		return "", err
+	if err != nil || !ok || end != "" && l.EndTree != end {
+		return nil, err
 	}
-	return sallyport.GitCommit(l.Start), nil
+	var made []sallyport.Digest
+	for _, c := range run.Changes.Commits {
+		made = append(made, sallyport.GitCommit(c))
+	}
+	if l.Start != "" && l.StartTree != w.following.begin {
+		made = append(made, sallyport.GitCommit(l.Start))
+	}
+	return made, nil
 }
 
 // filed returns what is kept here about subjects.

@@ -166,6 +166,27 @@ var models = []row{
 		status: sallyport.ExitShut, codes: []string{"model-unknown"},
 	},
 	{
+		name: "unknown model under another run's claim before a squash", attack: "a second run claims the first one's commits beside its own, and both are squashed", from: modelled,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			run := s.Run("main", "HEAD")
+			run.RunID += "-first"
+			run.RecordHead = string(sallyport.SHA256([]byte(run.RunID)))
+			run.Models = []predicate.Model{{Provider: "anthropic", Name: "claude-sonnet-4-20250514", Endpoint: "https://api.anthropic.com/v1/messages", Requests: 1}}
+			if attack {
+				run.Models[0].Name = "gpt-9"
+			}
+			s.Attest(run, scene.Supervisor)
+			s.Append("server.py", "# tail\n")
+			s.AgentCommit("Say where it ends")
+			all := s.Run("main", "HEAD")
+			all.Models = []predicate.Model{{Provider: "anthropic", Name: "claude-sonnet-4-20250514", Endpoint: "https://api.anthropic.com/v1/messages", Requests: 1}}
+			s.Attest(all, scene.Supervisor)
+			squash(s, false)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"model-unknown"},
+	},
+	{
 		name: "silent hooks before a squash", attack: "the same, and the first run's hooks were never heard", from: modelled,
 		do: func(s *scene.Scene, attack bool) scene.Verdict {
 			return squashedModel(s, attack, func(r *predicate.AgentRun) {

@@ -74,6 +74,23 @@ var runs = []row{
 		status: sallyport.ExitShut, codes: []string{"run-unsealed"},
 	},
 	{
+		name: "killed run covered by another before a squash", attack: "the same, and both are squashed", from: plain,
+		do: func(s *scene.Scene, attack bool) scene.Verdict {
+			addFeature(s)
+			killed := s.Run("main", "HEAD")
+			killed.RunID += "-killed"
+			killed.Sealed = !attack
+			killed.RecordHead = string(sallyport.SHA256([]byte(killed.RunID)))
+			s.Attest(killed, scene.Supervisor)
+			s.Append("server.py", "# tail\n")
+			s.AgentCommit("Say where it ends")
+			s.Attest(s.Run("main", "HEAD"), scene.Supervisor)
+			squash(s, false)
+			return s.Check()
+		},
+		status: sallyport.ExitShut, codes: []string{"run-unsealed"},
+	},
+	{
 		name: "record sealed under two names", attack: "the seal of one run's record is moved to another run", from: plain,
 		do: besideRun(func(r *predicate.AgentRun, attack bool) {
 			r.RunID += "-moved"

@@ -131,7 +131,7 @@ func ineligible(p Params, x *Examined, runs []*run) map[string]string {
 	put(p.Pusher, "pushed the change")
 	put(p.Author, "opened the pull request")
 	for _, r := range runs {
-		if r.names(&x.Change) { // accepted or not, needed or not
+		if r.names(&x.Change) || r.beside(runs) { // accepted or not, needed or not
 			put(r.operator, "operated "+r.agent+" in run "+r.id)
 		}
 	}

@@ -42,10 +42,19 @@ func (g *Gate) models(in *sallyport.Input, x *Examined, runs []*run, evidence []
 	return nil
 }
 
-// relied reports whether the evidence is about a run, by its name and by who signed, that accounts for a
-// part of the change.
+// relied reports whether the evidence is about a run that accounts for a part of the change, or that says
+// that it made one of such a run's commits.
 func relied(runs []*run, ev sallyport.Evidence, p predicate.AgentRun) bool {
-	return slices.ContainsFunc(runs, func(r *run) bool {
-		return (r.used || r.chained) && r.id == p.RunID && r.signer == ev.Key
+	r := newRun(p)
+	r.signer = ev.Key
+	return r.beside(runs)
+}
+
+// beside reports whether the run is one of those that account for a part of the change, by its name and
+// by who signed, or made one of their commits. A squash leaves none of these, and two runs may claim one
+// commit: then what the one relies on is the other's work too.
+func (r *run) beside(runs []*run) bool {
+	return slices.ContainsFunc(runs, func(o *run) bool {
+		return (o.used || o.chained) && (o.sameAs(r) || slices.ContainsFunc(r.commitList, func(c string) bool { return o.commits[c] }))
 	})
 }
