@@ -49,7 +49,7 @@ e2e:
 # programs are built from the versions that test/peers/ pins, which takes minutes the first time.
 # PEER_REPOS=a:b names clones to compare package URLs in, beside our own fixtures.
 peers:
-	$(GO) test -tags peers -timeout 60m ./test/interop ./test/peers/dependencies ./test/peers/advisories
+	$(GO) test -tags peers -timeout 60m ./test/interop ./test/peers/dependencies ./test/peers/advisories ./internal/mask
 
 # The built program beside git, over BENCH_REPO=/path/to/a/clone or a repository that it makes;
 # beside gitleaks, syft and opa, built from test/peers; then the benchmarks of single packages.
