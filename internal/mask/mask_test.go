@@ -257,6 +257,9 @@ func TestFindJSONRefuses(t *testing.T) {
 }
 
 func TestNoAllocation(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector has pools forget at random; the same test runs without it")
+	}
 	e := engine(t, Options{})
 	text := cleanText(64 << 10)
 	body, _ := json.Marshal(map[string]any{"messages": []any{map[string]string{"role": "user", "content": string(text)}}})
