@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/subtle"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -81,8 +82,12 @@ type countingJournal struct {
 
 func (t *runTraffic) journal(j prompt.Journal) prompt.Journal { return countingJournal{j, t} }
 
-// Append implements [prompt.Journal].
+// Append implements [prompt.Journal]. A request with a model for which the statement has no room left is an
+// error, so that it is not sent: the merge gate would not hear of that model.
 func (c countingJournal) Append(ctx context.Context, r *prompt.Record, body []byte) error {
+	if !c.t.room(r) {
+		return fmt.Errorf("the run has used %d models, and its statement names no more", maxNamed)
+	}
 	if err := c.Journal.Append(ctx, r, body); err != nil {
 		return err
 	}
@@ -95,6 +100,33 @@ const (
 	maxNamed = 60
 	maxTools = 400
 )
+
+// room reports whether the models of a request can all be named, and keeps their places.
+func (t *runTraffic) room(r *prompt.Record) bool {
+	if r.Kind != prompt.KindRequest {
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	more := map[predicate.Model]bool{}
+	for _, m := range r.Models {
+		k := namedModel(r, m.Name, m.Entry)
+		if _, ok := t.models[k]; !ok {
+			more[k] = true
+		}
+	}
+	if len(t.models)+len(more) > maxNamed {
+		return false
+	}
+	for k := range more {
+		t.models[k] = 0
+	}
+	return true
+}
+
+func namedModel(r *prompt.Record, name string, entry sallyport.Digest) predicate.Model {
+	return predicate.Model{Name: name, Provider: r.Provider, Endpoint: r.Endpoint, Entry: string(entry)}
+}
 
 func (t *runTraffic) count(r *prompt.Record) {
 	t.mu.Lock()
@@ -111,10 +143,7 @@ func (t *runTraffic) count(r *prompt.Record) {
 	case prompt.KindRequest:
 		t.requests++
 		for _, m := range r.Models {
-			k := predicate.Model{Name: m.Name, Provider: r.Provider, Endpoint: r.Endpoint, Entry: string(m.Entry)}
-			if _, ok := t.models[k]; ok || len(t.models) < maxNamed {
-				t.models[k]++
-			}
+			t.models[namedModel(r, m.Name, m.Entry)]++
 		}
 		for kind, n := range r.Masked {
 			if _, ok := t.masked[kind]; ok || len(t.masked) < 900 {

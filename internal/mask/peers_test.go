@@ -18,7 +18,10 @@ func TestBesideGitleaks(t *testing.T) {
 	build := exec.Command("go", "build", "-o", bin, "github.com/zricethezav/gitleaks/v8")
 	build.Dir = filepath.Join("..", "..", "test", "peers", "gitleaks")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Skipf("gitleaks cannot be built here: %s", out)
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("gitleaks cannot be built here: %s", out)
+		}
+		t.Skipf("NOT TESTED: gitleaks cannot be built here: %s", out)
 	}
 	var list []struct {
 		Secret bool
